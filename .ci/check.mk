@@ -1,0 +1,30 @@
+# make check and its parts. Each can be run alone.
+
+.PHONY: check lint format-check layers symbols tidy luarocks deps-check
+
+check: deps-check
+	@$(MAKE) --no-print-directory WERROR=1 build
+	@$(MAKE) --no-print-directory lint format-check layers symbols tidy luarocks
+
+lint:
+	luacheck --quiet .
+	luajit -e 'for _, f in ipairs(arg) do assert(loadfile(f)) end' $(filter-out %/tables.lua,$(LUA_SOURCES))
+
+format-check:
+	clang-format --dry-run -Werror $(C_FILES)
+
+layers:
+	sh .ci/layers.sh
+
+symbols: build
+	sh .ci/symbols.sh $(BUILDS:%=build/%/telnyx/core.so)
+
+tidy:
+	cppcheck --quiet --std=c99 --enable=warning,performance,portability --inline-suppr \
+	  --error-exitcode=1 -Icsrc/core -Icsrc/http -I/usr/include/lua5.4 csrc
+	clang-tidy --quiet --warnings-as-errors='*' \
+	  -checks='-*,bugprone-*,clang-analyzer-*,cert-*,-bugprone-easily-swappable-parameters,-cert-err33-c' \
+	  $(SOURCES) -- -std=c99 -Icsrc/core -Icsrc/http -I/usr/include/lua5.4
+
+luarocks: build
+	sh .ci/luarocks.sh

@@ -1,0 +1,4 @@
+std = "min"
+max_line_length = 100
+exclude_files = { "build", "csrc/core/tables.lua" }
+files["spec"] = { std = "min+busted" }

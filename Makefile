@@ -1,0 +1,126 @@
+# telnyx for Lua.
+#
+#   make demo       send three messages to the sandbox and look at the answers
+#   make test       build for Lua 5.4 and for LuaJIT, and run every spec on both
+#   make check      what reviewers cannot see: linters, layers, symbols, sanitizers
+#   make sandbox    the service's stand-in on 127.0.0.1, for any HTTP client (PORT=12111)
+#   make install    for one Lua: make install LUA_VERSION=5.4 PREFIX=/usr/local
+#
+# The first three install what they miss, with apt and as root; otherwise they say what to install.
+
+# LuaRocks, and whoever keeps lua.h elsewhere, name its folder; it says which Lua it is for.
+LUA_INCDIR ?=
+ifneq ($(LUA_INCDIR),)
+LUA_VERSION := $(shell awk '/define LUA_VERSION_NUM/ { printf "%d.%d", $$3 / 100, $$3 % 100 }' \
+  "$(LUA_INCDIR)/lua.h")
+endif
+LUA_VERSION ?= 5.4
+PREFIX ?= /usr/local
+PORT ?= 12111
+CC ?= cc
+WERROR ?= 0
+
+# 5.1 serves LuaJIT too, and so nginx.
+BUILDS = 5.4 5.1
+
+# Kept apart from CFLAGS and LDFLAGS, which are the user's.
+TLX_CFLAGS = -std=c99 -fPIC -fvisibility=hidden -Icsrc/core -Icsrc/http -Wall -Wextra -pedantic \
+  -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wcast-qual -Wundef \
+  -Wsign-compare -Wpointer-arith -Wvla -Wformat=2 $(if $(filter 1,$(WERROR)),-Werror)
+CFLAGS ?= -O2 -g
+CURL_LIBS ?= -lcurl
+
+# make V=1 shows the commands.
+say = @$(if $(V),true,echo)
+quietly = $(if $(V),,@)
+
+ifeq ($(shell uname -s),Darwin)
+LIBFLAG ?= -bundle -undefined dynamic_lookup
+else
+LIBFLAG ?= -shared
+# libcurl and its TLS may leave threads and destructors behind: the code must outlive lua_close.
+TLX_LDFLAGS = -Wl,-z,nodelete
+endif
+
+SOURCES = $(sort $(wildcard csrc/core/*.c csrc/http/*.c csrc/lua/*.c))
+LUA_SOURCES = $(sort $(shell find lua examples spec csrc -name '*.lua'))
+C_FILES = $(filter-out %_table.c %_table.h,$(sort $(shell find csrc spec -name '*.[ch]')))
+
+.PHONY: all build deps test check demo sandbox module install clean
+all: build
+
+# ---- building -------------------------------------------------------------------------------
+
+lua_include = $(if $(LUA_INCDIR),-I$(LUA_INCDIR),-I/usr/include/lua$(1) -I/usr/local/include/lua$(1))
+
+define module
+build/$(1)/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(say) "  CC  $$@"
+	$$(quietly)$$(CC) $$(TLX_CFLAGS) $$(CFLAGS) $$(call lua_include,$(1)) $$(if $$(CURL_INCDIR),-I$$(CURL_INCDIR)) -MMD -MP -c $$< -o $$@
+
+build/$(1)/telnyx/core.so: $(SOURCES:%.c=build/$(1)/%.o)
+	@mkdir -p $$(@D)
+	$$(say) "  LD  $$@"
+	$$(quietly)$$(CC) $$(LIBFLAG) $$(TLX_LDFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(if $$(CURL_LIBDIR),-L$$(CURL_LIBDIR)) $$(CURL_LIBS) -lm -lpthread
+
+-include $(SOURCES:%.c=build/$(1)/%.d)
+endef
+$(foreach version,5.1 5.2 5.3 5.4,$(eval $(call module,$(version))))
+
+build: $(BUILDS:%=build/%/telnyx/core.so)
+
+csrc/core/tlx_%_table.c: csrc/core/tables.lua csrc/core/smart.tsv
+	lua5.4 csrc/core/tables.lua csrc/core
+
+# ---- what is needed ---------------------------------------------------------------------------
+
+# The module itself; the specs and the sandbox; the deeper checks.
+PACKAGES_BUILD = gcc libc6-dev lua5.4 liblua5.4-dev liblua5.1-0-dev libcurl4-openssl-dev lua-cjson
+PACKAGES_TEST = luajit2 lua-busted lua-socket lua-sec openssl ca-certificates nginx libnginx-mod-http-lua
+PACKAGES_CHECK = lua-check clang-format clang-tidy cppcheck valgrind luarocks clang
+
+deps:
+	@sh .ci/deps.sh $(PACKAGES_BUILD) $(PACKAGES_TEST)
+
+deps-check:
+	@sh .ci/deps.sh $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_CHECK)
+
+# ---- running ----------------------------------------------------------------------------------
+
+# For a recipe: the checkout's own modules in front, whatever else is installed.
+paths = LUA_PATH="./?.lua;$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" LUA_CPATH="$(CURDIR)/build/$(1)/?.so;;"
+LUA54 = $(call paths,5.4) lua5.4
+LUAJIT = $(call paths,5.1) luajit
+
+test: deps
+	@$(MAKE) --no-print-directory build
+	@echo "== Lua 5.4" && $(LUA54) /usr/bin/busted $(SPECS)
+	@echo "== LuaJIT" && $(LUAJIT) /usr/bin/busted $(SPECS)
+
+demo: deps
+	@$(MAKE) --no-print-directory build
+	@$(LUA54) examples/demo.lua
+
+sandbox: deps
+	@$(MAKE) --no-print-directory build
+	@PORT=$(PORT) SANDBOX_LUA_CPATH='$(CURDIR)/build/5.1/?.so;;' sh lua/telnyx/sandbox/serve.sh
+
+clean:
+	rm -rf build
+
+# ---- installing -------------------------------------------------------------------------------
+
+INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+
+module: build/$(LUA_VERSION)/telnyx/core.so
+
+install: module
+	install -d "$(INST_LIBDIR)/telnyx" "$(INST_LUADIR)"
+	install -m 755 build/$(LUA_VERSION)/telnyx/core.so "$(INST_LIBDIR)/telnyx/core.so"
+	cp -R lua/telnyx "$(INST_LUADIR)/"
+
+# ---- checking ---------------------------------------------------------------------------------
+
+include .ci/check.mk

@@ -1,0 +1,84 @@
+#include "tlx_endpoint.h"
+
+#include <string.h>
+
+#include "tlx_shapes.h"
+
+static tlx_str after(tlx_str s, size_t n) {
+  return (tlx_str){ s.p + n, s.n - n };
+}
+
+static size_t span_until(tlx_str s, const char *stops) {
+  size_t n = 0;
+  while (n < s.n && !strchr(stops, s.p[n])) n++;
+  return n;
+}
+
+static bool is_loopback(tlx_str host) {
+  if (tlx_str_eq_nocase(host, TLX_STR("localhost")) || tlx_str_eq(host, TLX_STR("[::1]"))) {
+    return true;
+  }
+  if (host.n < 5 || memcmp(host.p, "127.", 4) != 0) return false;
+  for (size_t i = 4; i < host.n; i++) {
+    if (host.p[i] != '.' && (host.p[i] < '0' || host.p[i] > '9')) return false;
+  }
+  return true;
+}
+
+/* The default when there is none; 0 when it is no port. */
+static unsigned read_port(tlx_str digits, unsigned otherwise) {
+  unsigned port = 0;
+  if (digits.n == 0) return otherwise;
+  if (digits.n > 5) return 0;
+  for (size_t i = 0; i < digits.n; i++) {
+    if (digits.p[i] < '0' || digits.p[i] > '9') return 0;
+    port = port * 10 + (unsigned)(digits.p[i] - '0');
+  }
+  return port <= 65535 ? port : 0;
+}
+
+static bool read_authority(tlx_str authority, tlx_endpoint *endpoint) {
+  size_t n_host = span_until(authority, ":");
+  if (authority.n && authority.p[0] == '[') {
+    n_host = span_until(authority, "]");
+    if (n_host == authority.n) return false;
+    n_host++;
+  }
+  tlx_str rest = after(authority, n_host);
+  if (n_host == 0 || (rest.n && rest.p[0] != ':') || rest.n == 1) return false;
+  endpoint->host = (tlx_str){ authority.p, n_host };
+  endpoint->port = read_port(rest.n ? after(rest, 1) : rest, endpoint->is_https ? 443 : 80);
+  return endpoint->port != 0;
+}
+
+const char *tlx_endpoint_parse(tlx_str base_url, bool allow_http, tlx_endpoint *endpoint) {
+  const char *fault = tlx_url_fault(base_url);
+  if (fault) return fault;
+  tlx_endpoint parsed = { .is_https = base_url.p[4] != ':' };
+  tlx_str rest = after(base_url, parsed.is_https ? 8 : 7);
+  if (span_until(rest, "?#") < rest.n) return "hold no query and no fragment";
+  size_t n_authority = span_until(rest, "/");
+  tlx_str authority = { rest.p, n_authority };
+  if (span_until(authority, "@") < authority.n) return "hold no user name and no password";
+  if (!read_authority(authority, &parsed)) return "name a host and a port from 1 to 65535";
+  if (!parsed.is_https && !allow_http && !is_loopback(parsed.host)) {
+    return "be https, unless its host is loopback or allow_http is set: the key would travel "
+           "readable";
+  }
+  parsed.path = after(rest, n_authority);
+  while (parsed.path.n && parsed.path.p[parsed.path.n - 1] == '/') parsed.path.n--;
+  if (parsed.path.n == 0) parsed.path = TLX_STR("/v2");
+  *endpoint = parsed;
+  return NULL;
+}
+
+const char *tlx_api_key_fault(tlx_str key) {
+  if (key.n == 0) return "not be empty";
+  for (size_t i = 0; i < key.n; i++) {
+    unsigned char byte = (unsigned char)key.p[i];
+    if (byte <= 0x20 || byte >= 0x7F) {
+      return "hold only visible ASCII characters: no spaces, no line breaks, no NUL";
+    }
+  }
+  return NULL;
+}

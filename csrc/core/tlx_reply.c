@@ -1,0 +1,147 @@
+#include "tlx_reply.h"
+
+#include <string.h>
+
+#include "tlx_date_time.h"
+
+#define MAX_DIGITS 15
+#define LEAST_EPOCH_S 1e9
+
+const char *tlx_outcome_name(tlx_outcome outcome) {
+  static const char *const names[] = { "not_sent", "rejected", "unknown", "accepted" };
+  return names[outcome];
+}
+
+const char *tlx_kind_name(tlx_kind kind) {
+  static const char *const names[] = {
+    NULL, "invalid", "connection", "timeout", "api", "protocol"
+  };
+  return names[kind];
+}
+
+void tlx_reply_init(tlx_reply *reply) {
+  memset(reply, 0, sizeof *reply);
+}
+
+static void keep(char *room, size_t size, tlx_str value) {
+  if (value.n >= size) return;
+  memcpy(room, value.p, value.n);
+  room[value.n] = '\0';
+}
+
+static tlx_str trim(tlx_str s) {
+  while (s.n && (s.p[0] == ' ' || s.p[0] == '\t')) s = (tlx_str){ s.p + 1, s.n - 1 };
+  while (s.n && strchr(" \t\r\n", s.p[s.n - 1])) s.n--;
+  return s;
+}
+
+void tlx_reply_header(tlx_reply *reply, tlx_str name, tlx_str value) {
+#define XX(field, text, room)                   \
+  if (tlx_str_eq_nocase(name, TLX_STR(text))) { \
+    keep(reply->field, room, trim(value));      \
+    return;                                     \
+  }
+  TLX_REPLY_HEADERS(XX)
+#undef XX
+}
+
+static bool is_final(int status) {
+  return status >= 200 && status <= 599;
+}
+
+/* "HTTP/1.1 200 OK": three digits after the first space. 0 when it is not so. */
+static int status_of(tlx_str line) {
+  int status = 0;
+  const char *space = memchr(line.p, ' ', line.n);
+  if (!space || line.p + line.n - space < 4) return 0;
+  for (int i = 1; i <= 3; i++) {
+    if (space[i] < '0' || space[i] > '9') return 0;
+    status = status * 10 + (space[i] - '0');
+  }
+  return status;
+}
+
+void tlx_reply_line(tlx_reply *reply, tlx_str line) {
+  if (reply->is_head_whole) return;
+  line = trim(line);
+  if (line.n >= 5 && memcmp(line.p, "HTTP/", 5) == 0) {
+    tlx_reply_init(reply);
+    reply->status = status_of(line);
+  } else if (line.n == 0) {
+    reply->is_head_whole = is_final(reply->status);
+  } else {
+    const char *colon = memchr(line.p, ':', line.n);
+    if (!colon) return;
+    size_t n_name = (size_t)(colon - line.p);
+    tlx_reply_header(reply, (tlx_str){ line.p, n_name },
+                     (tlx_str){ colon + 1, line.n - n_name - 1 });
+  }
+}
+
+/* A plain decimal number, as strtod would read it whatever the locale; or TLX_NOT_NAMED. */
+static double number(const char *text) {
+  double value = 0, scale = 1;
+  const char *point = NULL, *p = text;
+  for (; *p && p - text <= MAX_DIGITS; p++) {
+    if (*p == '.' && !point && p > text) {
+      point = p;
+    } else if (*p >= '0' && *p <= '9') {
+      value = value * 10 + (*p - '0');
+      if (point) scale *= 10;
+    } else {
+      return TLX_NOT_NAMED;
+    }
+  }
+  return p == text || *p ? TLX_NOT_NAMED : value / scale;
+}
+
+static double until(double moment_s, double now_s) {
+  return moment_s > now_s ? moment_s - now_s : 0;
+}
+
+static double retry_after_s(const tlx_reply *reply, double now_s) {
+  double ms = number(reply->retry_after_ms);
+  if (ms >= 0) return ms / 1000;
+  double moment_s;
+  if (tlx_parse_http_date(reply->retry_after, &moment_s)) return until(moment_s, now_s);
+  return number(reply->retry_after);
+}
+
+static double reset_s(const tlx_reply *reply, double now_s) {
+  double value = number(reply->reset);
+  return value >= LEAST_EPOCH_S ? until(value, now_s) : value;
+}
+
+static tlx_outcome outcome_of_status(int status) {
+  if (status >= 200 && status <= 299) return TLX_OUTCOME_ACCEPTED;
+  /* Request Timeout and Conflict do not say that the request had no effect. */
+  if (status == 408 || status == 409 || status >= 500) return TLX_OUTCOME_UNKNOWN;
+  return TLX_OUTCOME_REJECTED;
+}
+
+static void read_waits(tlx_verdict *verdict, const tlx_reply *reply, double now_s) {
+  double here_s;
+  if (tlx_parse_http_date(reply->date, &here_s)) now_s = here_s;
+  verdict->retry_after_s = retry_after_s(reply, now_s);
+  verdict->limit = number(reply->limit);
+  verdict->remaining = number(reply->remaining);
+  verdict->reset_s = reset_s(reply, now_s);
+}
+
+tlx_verdict tlx_judge(const tlx_carriage *carriage, const tlx_reply *reply, double now_s) {
+  tlx_verdict verdict = { .kind = carriage->failure };
+  read_waits(&verdict, reply, now_s);
+  if (!carriage->begun) {
+    verdict.outcome = TLX_OUTCOME_NOT_SENT;
+    verdict.is_retryable = true;
+  } else if (is_final(reply->status)) {
+    verdict.outcome = outcome_of_status(reply->status);
+    verdict.is_retryable = reply->status == 429;
+    bool is_redirect = reply->status >= 300 && reply->status <= 399;
+    if (is_redirect) verdict.kind = TLX_KIND_PROTOCOL;
+  } else {
+    verdict.outcome = TLX_OUTCOME_UNKNOWN;
+    if (carriage->whole) verdict.kind = TLX_KIND_PROTOCOL;
+  }
+  return verdict;
+}

@@ -1,0 +1,90 @@
+/*
+ * What became of a message: from how far its carriage came and what the service answered, to one of
+ * four outcomes. Used by every transport; nothing here does I/O, reads a clock or knows JSON.
+ */
+#ifndef TLX_REPLY_H
+#define TLX_REPLY_H
+
+#include "tlx.h"
+
+typedef enum tlx_outcome {
+  TLX_OUTCOME_NOT_SENT, /* no byte of the request left the machine */
+  TLX_OUTCOME_REJECTED, /* the service refused it */
+  TLX_OUTCOME_UNKNOWN,  /* it may or may not have been accepted */
+  TLX_OUTCOME_ACCEPTED  /* the service said 2xx */
+} tlx_outcome;
+
+typedef enum tlx_kind {
+  TLX_KIND_NONE,
+  TLX_KIND_INVALID,    /* refused here */
+  TLX_KIND_CONNECTION, /* no connection, or it broke */
+  TLX_KIND_TIMEOUT,    /* a time limit ran out */
+  TLX_KIND_API,        /* the service's error envelope */
+  TLX_KIND_PROTOCOL    /* whoever answered does not speak as the service does */
+} tlx_kind;
+
+/* "not_sent", "rejected", "unknown", "accepted". Static. */
+const char *tlx_outcome_name(tlx_outcome outcome);
+
+/* "invalid", "connection", "timeout", "api", "protocol"; NULL for TLX_KIND_NONE. Static. */
+const char *tlx_kind_name(tlx_kind kind);
+
+/* How far the carriage of one request came. */
+typedef struct tlx_carriage {
+  bool begun;       /* a byte of the request may have left the machine */
+  bool whole;       /* the reply arrived complete: status line, headers and body */
+  tlx_kind failure; /* why it is not whole: connection, timeout or protocol */
+} tlx_carriage;
+
+/* The headers that are read, and the room each has; longer values are taken as absent. */
+#define TLX_REPLY_HEADERS(XX)                \
+  XX(request_id, "x-request-id", 128)        \
+  XX(retry_after, "retry-after", 64)         \
+  XX(retry_after_ms, "retry-after-ms", 32)   \
+  XX(limit, "x-ratelimit-limit", 32)         \
+  XX(remaining, "x-ratelimit-remaining", 32) \
+  XX(reset, "x-ratelimit-reset", 32)         \
+  XX(date, "date", 64)
+
+/* The head of a reply, collected as it arrives. Caller-owned, no freeing. */
+typedef struct tlx_reply {
+  int status;         /* of the last complete status line; 0 before the first */
+  bool is_head_whole; /* the empty line after the headers of a final status was seen */
+#define XX(field, name, room) char field[room]; /* "" when absent */
+  TLX_REPLY_HEADERS(XX)
+#undef XX
+} tlx_reply;
+
+void tlx_reply_init(tlx_reply *reply);
+
+/*
+ * Reads one complete line of a reply's head: a status line, a header, or the empty line at its end.
+ * A status line after a 1xx head starts afresh; once the final head is whole, what follows (a
+ * trailer) is passed over. `line` may end in CR LF.
+ */
+void tlx_reply_line(tlx_reply *reply, tlx_str line);
+
+/* Keeps one header if it is one that is read; its name in any case. */
+void tlx_reply_header(tlx_reply *reply, tlx_str name, tlx_str value);
+
+/* A wait or count that the reply did not name. */
+#define TLX_NOT_NAMED (-1.0)
+
+typedef struct tlx_verdict {
+  tlx_outcome outcome;
+  tlx_kind kind;        /* TLX_KIND_NONE when the body decides: see there */
+  bool is_retryable;    /* sending again cannot make a second message, and may succeed */
+  double retry_after_s; /* from now; TLX_NOT_NAMED when not named */
+  double limit, remaining, reset_s; /* of the rate limit; reset from now; or TLX_NOT_NAMED */
+} tlx_verdict;
+
+/*
+ * Judges one attempt.
+ *
+ * now_s  Wall clock, seconds since 1970; used where the reply has no Date of its own.
+ * Source: RFC 9110 (statuses, Retry-After), the service's rate-limit pages (x-ratelimit-*, where
+ * a reset of 10^9 or more is a time and not a wait). Thread-safe.
+ */
+tlx_verdict tlx_judge(const tlx_carriage *carriage, const tlx_reply *reply, double now_s);
+
+#endif

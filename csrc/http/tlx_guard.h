@@ -1,0 +1,47 @@
+/*
+ * The once-only guard. libcurl sends a request again, by itself and whatever the method, when a
+ * reused connection dies before the first byte of the reply; no option turns that off. The guard
+ * stands where libcurl is about to write a request (CURLOPT_PREREQFUNCTION) and lets one request
+ * through for each transfer, and none onto a connection that the peer has already closed.
+ */
+#ifndef TLX_GUARD_H
+#define TLX_GUARD_H
+
+#include <curl/curl.h>
+
+#include "tlx.h"
+
+#if LIBCURL_VERSION_NUM >= 0x075000 && !defined(TLX_WITHOUT_PREREQ)
+#define TLX_HAS_PREREQ 1
+#else
+#define TLX_HAS_PREREQ 0
+#endif
+
+/* The sockets that one multi handle has open: libcurl does not say which one it is about to use,
+ * only its local port. Must outlive every connection of that handle. Not thread-safe. */
+typedef struct tlx_sockets {
+  struct tlx_socket *list;
+  size_t n, room;
+} tlx_sockets;
+
+/* Frees the list; closes nothing. */
+void tlx_sockets_reset(tlx_sockets *sockets);
+
+/* Closes every socket without a word to the peer: for the child of a fork. */
+void tlx_sockets_abandon(tlx_sockets *sockets);
+
+/* What the guard saw of one transfer. Zeroed before each. */
+typedef struct tlx_guard {
+  tlx_sockets *sockets;
+  bool has_begun;      /* a request was let through */
+  bool was_stale;      /* the connection was closed by the peer before anything was written */
+  bool stopped_resend; /* libcurl wanted to write the request a second time */
+} tlx_guard;
+
+/*
+ * Puts the guard on `easy`, for which `guard` must live as long as the transfer.
+ * Returns false where libcurl is too old for it: then every transfer needs a fresh connection.
+ */
+bool tlx_guard_attach(tlx_guard *guard, CURL *easy);
+
+#endif

@@ -1,0 +1,262 @@
+#include <string.h>
+
+#include "ltlx.h"
+#include "tlx_http.h"
+
+#define CLIENT "telnyx.core.client"
+#define PENDING "telnyx.core.pending"
+
+#define DEFAULT_TIMEOUT_S 30
+#define DEFAULT_CONNECT_TIMEOUT_S 10
+#define DEFAULT_MAX_RESPONSE_BYTES (1024 * 1024)
+#define MAX_SECONDS 1e6
+
+/*
+ * A client's user value is a table that holds, for each request in flight, its pending (under the
+ * pending's address) and its body (under the pending): libcurl reads the body where Lua keeps it,
+ * and what was begun is not collected before it is done.
+ */
+typedef struct client {
+  tlx_http *http; /* NULL once closed */
+  double timeout_s, connect_timeout_s;
+} client;
+
+typedef struct pending {
+  tlx_transfer *transfer;
+} pending;
+
+static client *to_client(lua_State *L) {
+  return luaL_checkudata(L, 1, CLIENT);
+}
+
+static client *to_open_client(lua_State *L) {
+  client *c = to_client(L);
+  if (!c->http) luaL_error(L, "the client is closed");
+  return c;
+}
+
+static tlx_http *new_http(lua_State *L, int options) {
+  ltlx_settings settings;
+  ltlx_read_settings(L, options, &settings);
+  tlx_http_header headers[LTLX_N_HEADERS];
+  for (int i = 0; i < LTLX_N_HEADERS; i++) {
+    headers[i] = (tlx_http_header){ settings.headers[i].name, settings.headers[i].value };
+  }
+  tlx_http_settings http = {
+    .url = settings.url,
+    .headers = headers,
+    .n_headers = LTLX_N_HEADERS,
+    .ca_file = ltlx_field_string(L, options, "ca_file").p,
+    .proxy = ltlx_field_string(L, options, "proxy").p,
+    .max_response_bytes = (size_t)ltlx_field_number(L, options, "max_response_bytes", 1, 1 << 30,
+                                                    DEFAULT_MAX_RESPONSE_BYTES),
+  };
+  return tlx_http_new(&http);
+}
+
+/* core.client(options) */
+static int l_client_new(lua_State *L) {
+  static const char *const NAMES[] = { "api_key",    "base_url", "allow_http",
+                                       "user_agent", "timeout",  "connect_timeout",
+                                       "ca_file",    "proxy",    "max_response_bytes",
+                                       NULL };
+  luaL_checktype(L, 1, LUA_TTABLE);
+  ltlx_check_names(L, 1, "client's options", NAMES);
+  client *c = ltlx_new_object(L, sizeof *c, CLIENT);
+  lua_newtable(L);
+  ltlx_setuservalue(L, -2);
+  c->timeout_s = ltlx_field_number(L, 1, "timeout", 0.001, MAX_SECONDS, DEFAULT_TIMEOUT_S);
+  c->connect_timeout_s =
+      ltlx_field_number(L, 1, "connect_timeout", 0.001, MAX_SECONDS, DEFAULT_CONNECT_TIMEOUT_S);
+  c->http = new_http(L, 1);
+  if (!c->http) luaL_error(L, "out of memory");
+  lua_settop(L, 2);
+  return 1;
+}
+
+static tlx_http_limits read_limits(lua_State *L, const client *c) {
+  double timeout_s = c->timeout_s, connect_timeout_s = c->connect_timeout_s;
+  bool fresh = false;
+  if (!lua_isnoneornil(L, 3)) {
+    luaL_checktype(L, 3, LUA_TTABLE);
+    timeout_s = ltlx_field_number(L, 3, "timeout", 0.001, MAX_SECONDS, timeout_s);
+    connect_timeout_s =
+        ltlx_field_number(L, 3, "connect_timeout", 0.001, MAX_SECONDS, connect_timeout_s);
+    fresh = ltlx_field_boolean(L, 3, "fresh");
+  }
+  return (tlx_http_limits){ (long)(timeout_s * 1000 + 0.5), (long)(connect_timeout_s * 1000 + 0.5),
+                            fresh };
+}
+
+/* in_flight[key] = the value on top. [-1, +0] */
+static void set_in_flight(lua_State *L, const pending *key, int pending_index) {
+  int value = lua_gettop(L);
+  ltlx_getuservalue(L, 1);
+  if (key) {
+    lua_pushlightuserdata(L, (void *)(uintptr_t)key);
+  } else {
+    lua_pushvalue(L, pending_index);
+  }
+  lua_pushvalue(L, value);
+  lua_rawset(L, -3);
+  lua_settop(L, value - 1);
+}
+
+static void hold(lua_State *L, const pending *p, int pending_index, int body_index) {
+  lua_pushvalue(L, pending_index);
+  set_in_flight(L, p, pending_index);
+  lua_pushvalue(L, body_index);
+  set_in_flight(L, NULL, pending_index);
+}
+
+static void let_go(lua_State *L, const pending *p, int pending_index) {
+  lua_pushnil(L);
+  set_in_flight(L, p, pending_index);
+  lua_pushnil(L);
+  set_in_flight(L, NULL, pending_index);
+}
+
+/*
+ * Validates and begins. The only step from which bytes may leave is the last, and nothing after it
+ * can raise. Returns true and leaves the pending on top, or false and leaves nil, err.
+ */
+static bool begin(lua_State *L, client *c) {
+  tlx_violations violations;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 3);
+  tlx_http_limits limits = read_limits(L, c);
+  if (!ltlx_check_message(L, 2, ltlx_now(), &violations)) {
+    ltlx_push_violations(L, &violations);
+    return false;
+  }
+  enum { BODY = 4, PENDING_INDEX = 5 };
+  tlx_str body;
+  ltlx_push_body(L, 2);
+  body.p = lua_tolstring(L, BODY, &body.n);
+  pending *p = ltlx_new_object(L, sizeof *p, PENDING);
+  hold(L, p, PENDING_INDEX, BODY);
+  p->transfer = tlx_http_start(c->http, body, &limits, p);
+  if (p->transfer) return true;
+  let_go(L, p, PENDING_INDEX);
+  luaL_error(L, "out of memory; nothing was sent");
+  return false;
+}
+
+static int push_result(lua_State *L, const pending *p) {
+  tlx_transfer_result result = tlx_transfer_result_of(p->transfer);
+  const ltlx_answer answer = { result.carriage, result.was_stale, result.reply,
+                               result.body,     result.cause,     ltlx_now() };
+  return ltlx_push_answer(L, &answer);
+}
+
+/* client:send(message [, limits]) -> message, info | nil, err */
+static int l_client_send(lua_State *L) {
+  client *c = to_open_client(L);
+  if (!begin(L, c)) return 2;
+  int index = lua_gettop(L);
+  pending *p = lua_touserdata(L, index);
+  while (!tlx_transfer_is_done(p->transfer)) tlx_http_step(c->http, 1000);
+  tlx_transfer_claim(p->transfer);
+  let_go(L, p, index);
+  int n = push_result(L, p);
+  tlx_transfer_free(p->transfer);
+  p->transfer = NULL;
+  return n;
+}
+
+/* client:start(message [, limits]) -> pending | nil, err */
+static int l_client_start(lua_State *L) {
+  return begin(L, to_open_client(L)) ? 1 : 2;
+}
+
+/* client:step([seconds]) -> number still in flight */
+static int l_client_step(lua_State *L) {
+  client *c = to_open_client(L);
+  double seconds = (double)luaL_optnumber(L, 2, 0);
+  luaL_argcheck(L, seconds >= 0, 2, "seconds from 0 up expected");
+  if (seconds > MAX_SECONDS) seconds = MAX_SECONDS;
+  /* Rounded up: a wait that is cut to nothing would spin. */
+  long wait_ms = (long)(seconds * 1000);
+  if (wait_ms < seconds * 1000) wait_ms++;
+  lua_pushinteger(L, (lua_Integer)tlx_http_step(c->http, wait_ms));
+  return 1;
+}
+
+/* client:finished() -> the next pending that is done | nil */
+static int l_client_finished(lua_State *L) {
+  client *c = to_open_client(L);
+  tlx_transfer *transfer = tlx_http_finished(c->http);
+  if (!transfer) return 0;
+  ltlx_getuservalue(L, 1);
+  lua_pushlightuserdata(L, tlx_transfer_owner(transfer));
+  lua_rawget(L, -2);
+  let_go(L, lua_touserdata(L, -1), lua_gettop(L));
+  return 1;
+}
+
+/* client:close(); also __gc and __close */
+static int l_client_close(lua_State *L) {
+  client *c = to_client(L);
+  tlx_http_free(c->http);
+  c->http = NULL;
+  return 0;
+}
+
+static int l_client_tostring(lua_State *L) {
+  const client *c = to_client(L);
+  lua_pushfstring(L, "telnyx.core client (%s)", c->http ? "open" : "closed");
+  return 1;
+}
+
+static pending *to_pending(lua_State *L) {
+  return luaL_checkudata(L, 1, PENDING);
+}
+
+/* pending:done() */
+static int l_pending_done(lua_State *L) {
+  const pending *p = to_pending(L);
+  lua_pushboolean(L, p->transfer && tlx_transfer_is_done(p->transfer));
+  return 1;
+}
+
+/* pending:result() -> what send returns; raises while in flight */
+static int l_pending_result(lua_State *L) {
+  const pending *p = to_pending(L);
+  luaL_argcheck(L, p->transfer && tlx_transfer_is_done(p->transfer), 1, "not done yet");
+  return push_result(L, p);
+}
+
+static int l_pending_gc(lua_State *L) {
+  pending *p = to_pending(L);
+  tlx_transfer_free(p->transfer);
+  p->transfer = NULL;
+  return 0;
+}
+
+void ltlx_open_client(lua_State *L) {
+  static const luaL_Reg functions[] = { { "client", l_client_new }, { NULL, NULL } };
+  static const luaL_Reg methods[] = {
+    { "send", l_client_send },         { "start", l_client_start }, { "step", l_client_step },
+    { "finished", l_client_finished }, { "close", l_client_close }, { NULL, NULL },
+  };
+  static const luaL_Reg metamethods[] = {
+    { "__gc", l_client_close },
+    { "__close", l_client_close },
+    { "__tostring", l_client_tostring },
+    { NULL, NULL },
+  };
+  static const luaL_Reg pending_methods[] = {
+    { "done", l_pending_done },
+    { "result", l_pending_result },
+    { NULL, NULL },
+  };
+  static const luaL_Reg pending_metamethods[] = { { "__gc", l_pending_gc }, { NULL, NULL } };
+  lua_pushvalue(L, -1);
+  ltlx_register_type(L, CLIENT, methods, metamethods, 1);
+  lua_pushvalue(L, -1);
+  ltlx_register_type(L, PENDING, pending_methods, pending_metamethods, 1);
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, -2);
+  ltlx_set_functions(L, functions, 1);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,131 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ltlx.h"
+#include "tlx_utf8.h"
+
+#define MAX_DEPTH 16
+
+typedef struct walk {
+  lua_State *L;
+  tlx_violations *violations;
+  const char *pointer; /* of the entry of `extra` that is being walked */
+  int depth;
+} walk;
+
+static void check_value(walk *w, int index);
+
+static void complain(walk *w, const char *detail) {
+  tlx_violations_add(w->violations, "10015", w->pointer, "'extra' cannot be sent: %s", detail);
+}
+
+/* lua-cjson writes 14 digits; a number that needs more would arrive as another. */
+static bool survives_encoding(double value) {
+  char digits[40];
+  if (!isfinite(value)) return false;
+  snprintf(digits, sizeof digits, "%.14g", value);
+  return strtod(digits, NULL) == value;
+}
+
+static void check_string(walk *w, int index) {
+  tlx_str s;
+  s.p = lua_tolstring(w->L, index, &s.n);
+  if (tlx_utf8_valid_prefix(s) < s.n) complain(w, "it holds a string that is not UTF-8");
+}
+
+static void check_key(walk *w, int index, bool is_list) {
+  if (is_list && lua_type(w->L, index) != LUA_TNUMBER) {
+    complain(w, "a table is either a list or an object, not both");
+  } else if (!is_list && lua_type(w->L, index) != LUA_TSTRING) {
+    complain(w, "an object's keys are strings, and a list has no holes");
+  } else if (!is_list) {
+    check_string(w, index);
+  }
+}
+
+static void check_table(walk *w, int table) {
+  lua_State *L = w->L;
+  luaL_checkstack(L, 6, "'extra' nests too deeply");
+  if (w->depth >= MAX_DEPTH) {
+    complain(w, "it nests deeper than 16 tables");
+    return;
+  }
+  w->depth++;
+  size_t n = ltlx_rawlen(L, table), n_found = 0, n_before = w->violations->n;
+  lua_pushnil(L);
+  while (w->violations->n == n_before && lua_next(L, table)) {
+    check_key(w, -2, n > 0);
+    check_value(w, lua_gettop(L));
+    lua_pop(L, 1);
+    n_found++;
+  }
+  if (w->violations->n > n_before)
+    lua_settop(L, table);
+  else if (n > 0 && n != n_found)
+    complain(w, "a list has no holes");
+  w->depth--;
+}
+
+static void check_value(walk *w, int index) {
+  lua_State *L = w->L;
+  switch (lua_type(L, index)) {
+    case LUA_TBOOLEAN:
+      return;
+    case LUA_TSTRING:
+      check_string(w, index);
+      return;
+    case LUA_TNUMBER:
+      if (!survives_encoding((double)lua_tonumber(L, index))) {
+        complain(w, "a number must be finite and have at most 14 digits; send it as a string");
+      }
+      return;
+    case LUA_TTABLE:
+      check_table(w, index);
+      return;
+    case LUA_TLIGHTUSERDATA:
+      if (lua_touserdata(L, index) == NULL) return; /* JSON null */
+      break;
+    default:
+      break;
+  }
+  char words[40], detail[80];
+  ltlx_describe(L, index, words, sizeof words);
+  snprintf(detail, sizeof detail, "it holds %s", words);
+  complain(w, detail);
+}
+
+/* The key is at -2, the value on top. */
+static void check_entry(lua_State *L, tlx_violations *violations) {
+  tlx_str name;
+  if (lua_type(L, -2) != LUA_TSTRING) {
+    tlx_violations_add(violations, "10015", "/extra", "'extra' must have field names for keys");
+    return;
+  }
+  name.p = lua_tolstring(L, -2, &name.n);
+  const tlx_pointer pointer = tlx_pointer_to("/extra", name);
+  walk w = { L, violations, pointer.text, 0 };
+  check_string(&w, -2);
+  if (tlx_field_named(name) < TLX_N_FIELDS) {
+    tlx_violations_add(violations, "10015", pointer.text,
+                       "%s is a field of the message itself: give it outside 'extra'",
+                       tlx_quote(name).text);
+    return;
+  }
+  check_value(&w, lua_gettop(L));
+}
+
+void ltlx_check_extra(lua_State *L, int index, tlx_violations *violations) {
+  if (!lua_istable(L, index)) {
+    char given[40];
+    ltlx_describe(L, index, given, sizeof given);
+    tlx_violations_add(violations, "10026", "/extra",
+                       "'extra' must be a table of fields newer than this library, got %s", given);
+    return;
+  }
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    check_entry(L, violations);
+    lua_pop(L, 1);
+  }
+}

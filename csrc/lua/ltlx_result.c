@@ -1,0 +1,190 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "ltlx.h"
+
+static void set_rate_limit(lua_State *L, const tlx_verdict *verdict) {
+  if (verdict->limit < 0 && verdict->remaining < 0 && verdict->reset_s < 0) return;
+  lua_createtable(L, 0, 3);
+  if (verdict->limit >= 0) ltlx_set_number(L, "limit", verdict->limit);
+  if (verdict->remaining >= 0) ltlx_set_number(L, "remaining", verdict->remaining);
+  if (verdict->reset_s >= 0) ltlx_set_number(L, "reset", verdict->reset_s);
+  lua_setfield(L, -2, "ratelimit");
+}
+
+/* What `info` and `err` have in common. [-0, +1] */
+static void push_account(lua_State *L, const ltlx_answer *answer, const tlx_verdict *verdict) {
+  const tlx_reply *reply = answer->reply;
+  lua_createtable(L, 0, 8);
+  ltlx_set_words(L, "outcome", tlx_outcome_name(verdict->outcome));
+  if (answer->carriage.begun && reply->status) ltlx_set_count(L, "status", (size_t)reply->status);
+  if (reply->request_id[0]) ltlx_set_words(L, "request_id", reply->request_id);
+  if (verdict->retry_after_s >= 0) ltlx_set_number(L, "retry_after", verdict->retry_after_s);
+  set_rate_limit(L, verdict);
+}
+
+/* Replaces the decoded reply on top by its `data` if that is a message: a table with an id.
+ * [-1, +1] or, when it is none, [-1, +0] */
+static bool take_message(lua_State *L) {
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "data");
+    lua_remove(L, -2);
+  }
+  if (!lua_istable(L, -1)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  lua_getfield(L, -1, "id");
+  bool has_id = lua_type(L, -1) == LUA_TSTRING && ltlx_rawlen(L, -1) > 0;
+  lua_pop(L, has_id ? 1 : 2);
+  return has_id;
+}
+
+static void set_code_as_string(lua_State *L) {
+  lua_getfield(L, -1, "code");
+  if (lua_type(L, -1) == LUA_TNUMBER) {
+    lua_pushfstring(L, "%d", (int)lua_tonumber(L, -1));
+    lua_setfield(L, -3, "code");
+  } else if (lua_type(L, -1) != LUA_TSTRING) {
+    lua_pushnil(L);
+    lua_setfield(L, -3, "code");
+  }
+  lua_pop(L, 1);
+}
+
+/* Keeps the tables among the entries of the list on top. [-1, +1] */
+static void keep_tables(lua_State *L) {
+  int given = lua_gettop(L), n_kept = 0;
+  lua_newtable(L);
+  int n = (int)ltlx_rawlen(L, given);
+  for (int i = 1; i <= n; i++) {
+    lua_rawgeti(L, given, i);
+    if (!lua_istable(L, -1)) {
+      lua_pop(L, 1);
+      continue;
+    }
+    set_code_as_string(L);
+    lua_rawseti(L, given + 1, ++n_kept);
+  }
+  lua_remove(L, given);
+}
+
+/* Replaces the decoded reply on top by its `errors`, if it is the service's envelope.
+ * [-1, +1] or, when it is none, [-1, +0] */
+static bool take_errors(lua_State *L) {
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "errors");
+    lua_remove(L, -2);
+  }
+  if (lua_istable(L, -1)) {
+    keep_tables(L);
+    if (ltlx_rawlen(L, -1) > 0) return true;
+  }
+  lua_pop(L, 1);
+  return false;
+}
+
+static void copy_string_field(lua_State *L, int from, int to, const char *name) {
+  lua_getfield(L, from, name);
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    lua_setfield(L, to, name);
+  } else {
+    lua_pop(L, 1);
+  }
+}
+
+/* The list of errors is on top, the err table below it. [-1, +0] */
+static void set_errors(lua_State *L) {
+  int list = lua_gettop(L), err = list - 1;
+  lua_rawgeti(L, list, 1);
+  copy_string_field(L, list + 1, err, "code");
+  copy_string_field(L, list + 1, err, "title");
+  copy_string_field(L, list + 1, err, "detail");
+  lua_getfield(L, list + 1, "source");
+  if (lua_istable(L, -1)) copy_string_field(L, list + 2, err, "pointer");
+  lua_settop(L, list);
+  lua_setfield(L, err, "errors");
+}
+
+static void set_unreadable(lua_State *L, const ltlx_answer *answer) {
+  int status = answer->reply->status;
+  tlx_str start = { answer->body.p, answer->body.n < 60 ? answer->body.n : 60 };
+  char cause[160];
+  if (status >= 300 && status <= 399) {
+    snprintf(cause, sizeof cause, "HTTP %d, a redirect, and redirects are not followed", status);
+  } else if (start.n == 0) {
+    snprintf(cause, sizeof cause, "HTTP %d with an empty body", status);
+  } else {
+    snprintf(cause, sizeof cause, "HTTP %d with a body that is not the service's: %s", status,
+             tlx_quote(start).text);
+  }
+  ltlx_set_words(L, "cause", cause);
+}
+
+/* Pushes the list of the service's errors, if that is what the body holds. [-0, +1] or [-0, +0] */
+static bool push_refusals(lua_State *L, const ltlx_answer *answer, const tlx_verdict *verdict) {
+  bool may_be_refusal = answer->carriage.whole && verdict->kind == TLX_KIND_NONE &&
+                        verdict->outcome != TLX_OUTCOME_ACCEPTED;
+  if (!may_be_refusal) return false;
+  ltlx_json_decode(L, answer->body);
+  return take_errors(L);
+}
+
+static int push_error(lua_State *L, const ltlx_answer *answer, const tlx_verdict *verdict) {
+  tlx_kind kind = verdict->kind;
+  lua_pushnil(L);
+  push_account(L, answer, verdict);
+  ltlx_set_boolean(L, "retryable", verdict->is_retryable);
+  if (answer->was_stale) ltlx_set_boolean(L, "stale", true);
+  if (push_refusals(L, answer, verdict)) {
+    kind = TLX_KIND_API;
+    set_errors(L);
+  } else if (answer->carriage.whole) {
+    kind = TLX_KIND_PROTOCOL;
+    set_unreadable(L, answer);
+  } else {
+    ltlx_set_words(L, "cause", answer->cause);
+  }
+  ltlx_set_words(L, "kind", tlx_kind_name(kind));
+  return 2;
+}
+
+static bool push_message(lua_State *L, const ltlx_answer *answer, const tlx_verdict *verdict) {
+  if (verdict->outcome != TLX_OUTCOME_ACCEPTED || !answer->carriage.whole) return false;
+  ltlx_json_decode(L, answer->body);
+  return take_message(L);
+}
+
+int ltlx_push_answer(lua_State *L, const ltlx_answer *answer) {
+  luaL_checkstack(L, 12, "no room for the answer");
+  tlx_verdict verdict = tlx_judge(&answer->carriage, answer->reply, answer->now_s);
+  if (!push_message(L, answer, &verdict)) return push_error(L, answer, &verdict);
+  push_account(L, answer, &verdict);
+  return 2;
+}
+
+static void push_violation(lua_State *L, const tlx_violation *violation) {
+  lua_createtable(L, 0, 3);
+  ltlx_set_words(L, "code", violation->code);
+  ltlx_set_words(L, "detail", violation->detail);
+  lua_createtable(L, 0, 1);
+  ltlx_set_words(L, "pointer", violation->pointer);
+  lua_setfield(L, -2, "source");
+}
+
+int ltlx_push_violations(lua_State *L, const tlx_violations *violations) {
+  size_t n = tlx_violations_kept(violations);
+  luaL_checkstack(L, 12, "no room for the violations");
+  lua_pushnil(L);
+  lua_createtable(L, 0, 8);
+  ltlx_set_words(L, "outcome", tlx_outcome_name(TLX_OUTCOME_NOT_SENT));
+  ltlx_set_words(L, "kind", tlx_kind_name(TLX_KIND_INVALID));
+  ltlx_set_boolean(L, "retryable", false);
+  lua_createtable(L, (int)n, 0);
+  for (size_t i = 0; i < n; i++) {
+    push_violation(L, &violations->list[i]);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  set_errors(L);
+  return 2;
+}

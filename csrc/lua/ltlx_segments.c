@@ -1,0 +1,202 @@
+#include <stdio.h>
+
+#include "ltlx.h"
+#include "tlx_segments.h"
+#include "tlx_smart.h"
+#include "tlx_utf8.h"
+
+static tlx_str character_at(tlx_str text, size_t byte) {
+  uint32_t codepoint = 0;
+  const char *p = text.p + byte;
+  return (tlx_str){ p, tlx_utf8_read(p, text.p + text.n, &codepoint) };
+}
+
+static void set_culprit(lua_State *L, tlx_str text, const tlx_culprit *culprit) {
+  lua_createtable(L, 0, 4);
+  ltlx_set_string(L, "character", character_at(text, culprit->byte));
+  ltlx_set_count(L, "codepoint", culprit->codepoint);
+  ltlx_set_count(L, "byte", culprit->byte + 1);
+  ltlx_set_count(L, "index", culprit->index + 1);
+  lua_setfield(L, -2, "forced_by");
+}
+
+static void push_analysis(lua_State *L, tlx_str text, const tlx_segments *s, bool is_smart) {
+  lua_createtable(L, 0, 10);
+  ltlx_set_words(L, "encoding", s->encoding == TLX_ENCODING_GSM7 ? "GSM-7" : "UCS-2");
+  ltlx_set_count(L, "parts", s->parts);
+  ltlx_set_count(L, "units", s->units);
+  ltlx_set_count(L, "characters", s->characters);
+  ltlx_set_count(L, "limit", s->limit);
+  ltlx_set_count(L, "remaining", s->remaining);
+  ltlx_set_count(L, "formula_parts", s->formula_parts);
+  if (is_smart) ltlx_set_count(L, "replaced", s->replaced);
+  if (s->is_forced) set_culprit(L, text, &s->forced_by);
+}
+
+/* nil, err for a text that cannot be encoded. */
+static int push_fault(lua_State *L, tlx_str text, tlx_segments_status status,
+                      const tlx_culprit *culprit) {
+  tlx_violations violations;
+  violations.n = 0;
+  if (status == TLX_SEGMENTS_NOT_UTF8) {
+    tlx_violations_add(
+        &violations, "10028", "/text", "the text is not valid UTF-8: byte %lu is 0x%02X",
+        (unsigned long)culprit->byte + 1, (unsigned)(unsigned char)text.p[culprit->byte]);
+  } else {
+    tlx_violations_add(&violations, "10015", "/text",
+                       "the text cannot be GSM-7: %s (U+%04lX) at byte %lu has no GSM-7 form",
+                       tlx_quote(character_at(text, culprit->byte)).text,
+                       (unsigned long)culprit->codepoint, (unsigned long)culprit->byte + 1);
+  }
+  ltlx_push_violations(L, &violations);
+  ltlx_set_count(L, "byte", culprit->byte + 1);
+  return 2;
+}
+
+static tlx_str check_text(lua_State *L) {
+  tlx_str text;
+  luaL_checktype(L, 1, LUA_TSTRING);
+  text.p = lua_tolstring(L, 1, &text.n);
+  return text;
+}
+
+/* Pushes the text as it would be sent with substitutions. [-0, +1] */
+static tlx_str push_smart(lua_State *L, tlx_str text, size_t *n_replaced) {
+  tlx_str smart = { NULL, tlx_smart_encode(text, NULL, n_replaced) };
+  char *room = lua_newuserdata(L, smart.n + 1);
+  tlx_smart_encode(text, room, n_replaced);
+  lua_pushlstring(L, room, smart.n);
+  lua_remove(L, -2);
+  smart.p = lua_tolstring(L, -1, &smart.n);
+  return smart;
+}
+
+/* The text of each part, for the analysis on top. [-0, +0] */
+static void set_split(lua_State *L, tlx_str text, const tlx_segments *s, tlx_charset charset) {
+  lua_createtable(L, (int)s->parts, 0);
+  for (int i = 1; text.n > 0; i++) {
+    tlx_str part = tlx_segments_cut(&text, s, charset);
+    lua_pushlstring(L, part.p, part.n);
+    lua_rawseti(L, -2, i);
+  }
+  lua_setfield(L, -2, "split");
+}
+
+typedef struct outsider {
+  tlx_culprit at;
+  tlx_str character;
+} outsider;
+
+static void push_outsider(lua_State *L, const outsider *o) {
+  lua_createtable(L, 0, 5);
+  ltlx_set_string(L, "character", o->character);
+  ltlx_set_count(L, "codepoint", o->at.codepoint);
+  ltlx_set_count(L, "byte", o->at.byte + 1);
+  ltlx_set_count(L, "count", 0);
+  const char *replacement = tlx_smart_replacement(o->at.codepoint);
+  if (replacement) ltlx_set_words(L, "replacement", replacement);
+}
+
+/* seen[codepoint] and the list share a row for each distinct character; counts it once more. */
+static void count_outsider(lua_State *L, int list, int seen, const outsider *o) {
+  lua_rawgeti(L, seen, (int)o->at.codepoint);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    push_outsider(L, o);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, seen, (int)o->at.codepoint);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, list, (int)ltlx_rawlen(L, list) + 1);
+  }
+  lua_getfield(L, -1, "count");
+  size_t count = (size_t)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  ltlx_set_count(L, "count", count + 1);
+  lua_pop(L, 1);
+}
+
+/* Every distinct character outside GSM-7, in order of appearance. [-0, +0] */
+static void set_unencodable(lua_State *L, tlx_str text, tlx_charset charset) {
+  lua_newtable(L);
+  lua_newtable(L);
+  int seen = lua_gettop(L), list = seen - 1;
+  const char *end = text.p + text.n;
+  for (const char *p = text.p; p < end;) {
+    outsider o = { { 0, 0, 0 }, { NULL, 0 } };
+    size_t n = tlx_utf8_read(p, end, &o.at.codepoint);
+    o.at.byte = (size_t)(p - text.p);
+    o.character = (tlx_str){ p, n };
+    if (!tlx_gsm7_septets(o.at.codepoint, charset)) count_outsider(L, list, seen, &o);
+    p += n;
+  }
+  lua_pop(L, 1);
+  lua_setfield(L, -2, "unencodable");
+}
+
+static void set_detail(lua_State *L, tlx_str text, const tlx_segments *s,
+                       const tlx_segments_options *options) {
+  int analysis = lua_gettop(L);
+  tlx_str sent = text;
+  size_t n_replaced;
+  if (s->replaced > 0) {
+    sent = push_smart(L, text, &n_replaced);
+    lua_pushvalue(L, analysis);
+  }
+  set_split(L, sent, s, options->charset);
+  lua_settop(L, analysis);
+  set_unencodable(L, text, options->charset);
+}
+
+static tlx_segments_options read_options(lua_State *L, bool *wants_detail) {
+  static const char *const NAMES[] = { "charset", "encoding", "smart", "detail", NULL };
+  static const char *const CHARSETS[] = { "telnyx", "3gpp", NULL };
+  static const char *const ENCODINGS[] = { "auto", "gsm7", "ucs2", NULL };
+  tlx_segments_options options = { TLX_CHARSET_TELNYX, TLX_ENCODING_AUTO, false };
+  *wants_detail = false;
+  if (lua_isnoneornil(L, 2)) return options;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  ltlx_check_names(L, 2, "options of segments", NAMES);
+  options.charset =
+      (tlx_charset)ltlx_field_choice(L, 2, "charset", CHARSETS, "\"telnyx\" or \"3gpp\"");
+  options.encoding = (tlx_encoding)ltlx_field_choice(L, 2, "encoding", ENCODINGS,
+                                                     "\"auto\", \"gsm7\" or \"ucs2\"");
+  options.smart = ltlx_field_boolean(L, 2, "smart");
+  *wants_detail = ltlx_field_boolean(L, 2, "detail");
+  return options;
+}
+
+/* core.segments(text [, options]) -> analysis | nil, err */
+static int l_segments(lua_State *L) {
+  tlx_str text = check_text(L);
+  bool wants_detail;
+  tlx_segments_options options = read_options(L, &wants_detail);
+  tlx_segments segments;
+  tlx_segments_status status = tlx_segments_count(text, &options, &segments);
+  if (status != TLX_SEGMENTS_OK) return push_fault(L, text, status, &segments.forced_by);
+  bool is_smart = options.smart || options.encoding == TLX_ENCODING_GSM7;
+  push_analysis(L, text, &segments, is_smart);
+  if (wants_detail) set_detail(L, text, &segments, &options);
+  return 1;
+}
+
+/* core.smart_encode(text) -> text, number of characters replaced | nil, err */
+static int l_smart_encode(lua_State *L) {
+  tlx_str text = check_text(L);
+  tlx_culprit culprit = { 0, tlx_utf8_valid_prefix(text), 0 };
+  if (culprit.byte < text.n) return push_fault(L, text, TLX_SEGMENTS_NOT_UTF8, &culprit);
+  size_t n_replaced;
+  push_smart(L, text, &n_replaced);
+  lua_pushinteger(L, (lua_Integer)n_replaced);
+  return 2;
+}
+
+void ltlx_open_segments(lua_State *L) {
+  static const luaL_Reg functions[] = {
+    { "segments", l_segments },
+    { "smart_encode", l_smart_encode },
+    { NULL, NULL },
+  };
+  lua_pushvalue(L, -2);
+  ltlx_set_functions(L, functions, 0);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,79 @@
+#include "ltlx.h"
+#include "tlx_endpoint.h"
+
+static bool is_header_value(tlx_str s) {
+  for (size_t i = 0; i < s.n; i++) {
+    unsigned char byte = (unsigned char)s.p[i];
+    if (byte < 0x20 || byte >= 0x7F) return false;
+  }
+  return s.n > 0;
+}
+
+static tlx_str top_string(lua_State *L) {
+  tlx_str s;
+  s.p = lua_tolstring(L, -1, &s.n);
+  return s;
+}
+
+static tlx_endpoint read_endpoint(lua_State *L, int index) {
+  tlx_endpoint endpoint;
+  tlx_str base_url = ltlx_field_string(L, index, "base_url");
+  if (!base_url.p) base_url = TLX_STR(TLX_DEFAULT_BASE_URL);
+  bool allow_http = ltlx_field_boolean(L, index, "allow_http");
+  const char *fault = tlx_endpoint_parse(base_url, allow_http, &endpoint);
+  if (fault) luaL_error(L, "option 'base_url' must %s, got %s", fault, tlx_quote(base_url).text);
+  return endpoint;
+}
+
+static void push_path(lua_State *L, const tlx_endpoint *endpoint) {
+  lua_pushlstring(L, endpoint->path.p, endpoint->path.n);
+  lua_pushliteral(L, "/messages");
+  lua_concat(L, 2);
+}
+
+static void push_url(lua_State *L, const tlx_endpoint *endpoint) {
+  lua_pushstring(L, endpoint->is_https ? "https://" : "http://");
+  lua_pushlstring(L, endpoint->host.p, endpoint->host.n);
+  lua_pushfstring(L, ":%d", (int)endpoint->port);
+  lua_pushvalue(L, -4); /* the path */
+  lua_concat(L, 4);
+}
+
+static void push_authorization(lua_State *L, int index) {
+  tlx_str key = ltlx_field_string(L, index, "api_key");
+  if (!key.p) luaL_error(L, "option 'api_key' is required");
+  const char *fault = tlx_api_key_fault(key);
+  if (fault) luaL_error(L, "option 'api_key' must %s", fault);
+  lua_pushliteral(L, "Bearer ");
+  lua_pushlstring(L, key.p, key.n);
+  lua_concat(L, 2);
+}
+
+static tlx_str read_user_agent(lua_State *L, int index) {
+  tlx_str agent = ltlx_field_string(L, index, "user_agent");
+  if (!agent.p) return TLX_STR("telnyx-lua/" TLX_VERSION);
+  if (!is_header_value(agent)) {
+    luaL_error(L, "option 'user_agent' must be printable ASCII, got %s", tlx_quote(agent).text);
+  }
+  return agent;
+}
+
+void ltlx_read_settings(lua_State *L, int index, ltlx_settings *settings) {
+  index = ltlx_absindex(L, index);
+  tlx_endpoint endpoint = read_endpoint(L, index);
+  settings->is_https = endpoint.is_https;
+  settings->host = endpoint.host;
+  settings->port = endpoint.port;
+  push_path(L, &endpoint);
+  settings->path = top_string(L);
+  push_url(L, &endpoint);
+  settings->url = top_string(L);
+  push_authorization(L, index);
+  const struct ltlx_header headers[LTLX_N_HEADERS] = {
+    { TLX_STR("Authorization"), top_string(L) },
+    { TLX_STR("Content-Type"), TLX_STR("application/json") },
+    { TLX_STR("Accept"), TLX_STR("application/json") },
+    { TLX_STR("User-Agent"), read_user_agent(L, index) },
+  };
+  for (int i = 0; i < LTLX_N_HEADERS; i++) settings->headers[i] = headers[i];
+}

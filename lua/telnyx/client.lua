@@ -1,0 +1,303 @@
+--- The client: one message, in at most as many attempts as can make only one
+--- message of it.
+
+local core = require("telnyx.core")
+local errors = require("telnyx.errors")
+local loop = require("telnyx.loop")
+local options = require("telnyx.options")
+local profiles = require("telnyx.profiles")
+local retry = require("telnyx.retry")
+
+local DEFAULT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT, DEFAULT_DEADLINE = 30, 10, 60
+local MAX_PARTS = 10
+
+---@class telnyx.client
+---@field private shared_ table what a client and its profiles have in common
+---@field private defaults_ table message fields
+---@field private call_ table options of a call
+local Client = {}
+Client.__index = Client
+Client.__name = "telnyx.client"
+
+local function user_agent(app)
+  local agent = "telnyx-lua/" .. core.version .. " libcurl/" .. core.libcurl
+  return app and (agent .. " " .. app) or agent
+end
+
+local function core_client(own, level)
+  local ok, made = pcall(core.client, {
+    api_key = own.api_key,
+    base_url = own.base_url,
+    allow_http = own.allow_http,
+    user_agent = user_agent(own.app),
+    ca_file = own.ca_file,
+    proxy = own.proxy,
+    max_response_bytes = own.max_response_bytes,
+  })
+  if not ok then error(made, level + 1) end
+  return made
+end
+
+-- Keeps the key out of every table that a host might print.
+local function error_maker(api_key)
+  return function(fields) return errors.new(fields, api_key) end
+end
+
+local function call_options(own)
+  return {
+    timeout = own.timeout or DEFAULT_TIMEOUT,
+    connect_timeout = own.connect_timeout or DEFAULT_CONNECT_TIMEOUT,
+    deadline = own.deadline or DEFAULT_DEADLINE,
+    retry = own.retry,
+  }
+end
+
+---Makes a client. Opens nothing before the first send.
+---@param given telnyx.options|nil
+---@return telnyx.client
+local function new(given)
+  local own = options.client(given, 2)
+  local policy = retry.policy(own.retry, 2)
+  local sender = own.sender or core_client(own, 2)
+  local shared = {
+    loop = loop.new(sender),
+    new_error = error_maker(own.api_key),
+    budget = policy:new_budget(),
+    profiles = profiles.read(own.profiles, 2),
+    log = own.log,
+    where = own.sender and "own sender" or own.base_url or "https://api.telnyx.com/v2",
+    owns_sender = not own.sender,
+  }
+  return setmetatable({
+    shared_ = shared,
+    defaults_ = options.defaults(own.defaults, 2),
+    call_ = call_options(own),
+  }, Client)
+end
+
+-- A flat copy without a metatable: what is validated is what is sent.
+local function merged(defaults, message)
+  local flat = profiles.merge(defaults, message)
+  if getmetatable(message) then
+    for _, name in ipairs(core.fields) do
+      if message[name] ~= nil then flat[name] = message[name] end
+    end
+  end
+  return flat
+end
+
+local function is_sms(message)
+  if message.type ~= nil then return message.type == "SMS" end
+  return message.media_urls == nil
+end
+
+-- The service may count otherwise where only the exact count is over its limit.
+local function part_warning(segments)
+  if segments.parts <= MAX_PARTS then return nil end
+  local detail = "the text makes %d parts when no character is split, %d by the service's own sum;"
+    .. " its limit is %d"
+  return { {
+    code = "40302",
+    title = errors.catalogue["40302"].title,
+    detail = detail:format(segments.parts, segments.formula_parts, MAX_PARTS),
+  } }
+end
+
+local function add_segments(info, message)
+  if type(message.text) ~= "string" or not is_sms(message) then return end
+  info.segments = core.segments(message.text, { encoding = message.encoding })
+  info.warnings = info.segments and part_warning(info.segments)
+end
+
+-- What a sender of the user's own may have left out or got wrong: in doubt, unknown.
+local function tidy_error(err)
+  if type(err) ~= "table" then
+    err = { cause = err ~= nil and tostring(err) or "the sender gave no reason" }
+  end
+  err.outcome = err.outcome or "unknown"
+  err.kind = err.kind or "protocol"
+  if err.retryable == nil then err.retryable = false end
+  return err
+end
+
+local function row_of(outcome, result, seconds)
+  return {
+    outcome = outcome,
+    seconds = seconds,
+    status = result.status,
+    cause = result.cause,
+    code = result.code,
+    stale = result.stale,
+  }
+end
+
+-- The user's own function must not be able to lose an outcome by an error of its own.
+local function report(log, row, n_attempt)
+  if not log then return end
+  local event = profiles.merge(row, { event = "attempt", attempt = n_attempt })
+  pcall(log, event)
+end
+
+---@class telnyx.job one send
+---@field message table
+---@field call table
+---@field policy table
+---@field state table the retry policy's memory of this send
+---@field limits table
+---@field attempts table[]
+
+local function new_job(self, message, call)
+  local shared = self.shared_
+  local now = shared.loop:now()
+  return {
+    message = message,
+    call = call,
+    policy = retry.policy(call.retry),
+    attempts = {},
+    limits = { connect_timeout = call.connect_timeout },
+    state = {
+      now = now,
+      deadline = now + call.deadline,
+      random = math.random,
+      budget = shared.budget,
+    },
+  }
+end
+
+local function attempt(shared, job, task)
+  local started = shared.loop:now()
+  job.limits.timeout = math.max(0.001, math.min(job.call.timeout, job.state.deadline - started))
+  local message, result = shared.loop:carry(task, job.message, job.limits)
+  if not message then result = tidy_error(result) end
+  result = result or {}
+  job.state.now = shared.loop:now()
+  local outcome = message and "accepted" or result.outcome
+  local row = row_of(outcome, result, job.state.now - started)
+  job.attempts[#job.attempts + 1] = row
+  return message, result, row
+end
+
+local function succeed(shared, job, message, info)
+  if shared.budget then shared.budget:put(job.state.now) end
+  info.outcome = "accepted"
+  info.attempts = job.attempts
+  add_segments(info, job.message)
+  return message, info
+end
+
+local function fail(shared, job, err)
+  err.attempts = job.attempts
+  return nil, shared.new_error(err)
+end
+
+-- The whole life of a send, written once for `send` and `start`.
+local function drive(self, job, task)
+  local shared = self.shared_
+  while true do
+    local message, result, row = attempt(shared, job, task)
+    local wait, reason
+    if not message then
+      wait, reason = job.policy:next(result, #job.attempts, job.state)
+      row.wait = wait
+    end
+    report(shared.log, row, #job.attempts)
+    if message then return succeed(shared, job, message, result) end
+    if not wait then return fail(shared, job, result) end
+    job.limits.fresh = reason == "stale"
+    shared.loop:sleep(task, wait)
+  end
+end
+
+local function check_message(message, what, level)
+  if type(message) ~= "table" then
+    error(what .. " expects a message, a table of fields; got a " .. type(message), level + 1)
+  end
+end
+
+local function job_for(self, what, message, given)
+  check_message(message, what, 3)
+  if self.shared_.is_closed then error("the client is closed", 3) end
+  local call = self.call_
+  if given ~= nil then call = profiles.merge(call, options.call(given, 3)) end
+  return new_job(self, merged(self.defaults_, message), call)
+end
+
+---Sends one message and waits for its outcome.
+---@param message telnyx.message
+---@param given telnyx.call_options|nil
+---@return telnyx.sent|nil message the service's message object
+---@return telnyx.info|telnyx.error info or, without a message, what went wrong
+function Client:send(message, given)
+  return drive(self, job_for(self, "send", message, given), nil)
+end
+
+---@class telnyx.pending
+---@field done boolean
+local Pending = {}
+Pending.__index = Pending
+
+---What `send` would have returned. Raises while the message is under way.
+function Pending:result()
+  if not self.done then error("not done yet: step the client until pending.done", 2) end
+  return self.message_, self.info_
+end
+
+local function settle(pending, callback, message, info)
+  pending.done, pending.message_, pending.info_ = true, message, info
+  if callback then callback(message, info) end
+end
+
+---Begins to send one message; `step` drives it on.
+---@param message telnyx.message
+---@param given telnyx.call_options|fun(message: table|nil, info: table)|nil options, or the callback
+---@param callback fun(message: table|nil, info: table)|nil gets what `send` returns
+---@return telnyx.pending
+function Client:start(message, given, callback)
+  if type(given) == "function" then given, callback = nil, given end
+  local job = job_for(self, "start", message, given)
+  local pending = setmetatable({ done = false }, Pending)
+  self.shared_.loop:spawn(function(task)
+    settle(pending, callback, drive(self, job, task))
+  end)
+  return pending
+end
+
+---Drives everything in flight until something is done or the time is up.
+---@param seconds number|nil at most; default 0, which never waits
+---@return integer in_flight
+function Client:step(seconds)
+  if seconds ~= nil and (type(seconds) ~= "number" or seconds < 0) then
+    error("step expects seconds from 0 up, got " .. tostring(seconds), 2)
+  end
+  if self.shared_.is_closed then error("the client is closed", 2) end
+  return self.shared_.loop:step(seconds or 0)
+end
+
+---The same client with a profile's fields and options applied.
+---@param name string
+---@return telnyx.client
+function Client:profile(name)
+  local profile = profiles.find(self.shared_.profiles, name, 2)
+  return setmetatable({
+    shared_ = self.shared_,
+    defaults_ = profiles.merge(self.defaults_, profile.fields),
+    call_ = profiles.merge(self.call_, profile.call),
+  }, Client)
+end
+
+---Closes every connection. What is in flight ends as unknown. May be called twice.
+function Client:close()
+  local shared = self.shared_
+  if shared.is_closed then return end
+  shared.is_closed = true
+  local sender = shared.loop.sender
+  if shared.owns_sender then sender:close() end
+end
+
+Client.__close = Client.close
+
+function Client:__tostring()
+  return "telnyx.client (" .. self.shared_.where .. ")"
+end
+
+return { new = new }

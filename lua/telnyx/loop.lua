@@ -1,0 +1,150 @@
+--- How one attempt is waited for. The driver of a send is straight-line code;
+--- it either owns the thread (`send`) or is a task, a coroutine that gives way
+--- while a request or a pause is under way (`start` and `step`). Both go through
+--- here, so they cannot differ.
+
+local core = require("telnyx.core")
+
+-- A script that waits looks up this often, so that an interrupt is heeded.
+local SLICE = 0.1
+
+---@class telnyx.loop
+---@field sender table
+---@field waiting table<userdata, thread|true> who waits for a request
+---@field sleeping { wake: number, task: thread }[]
+---@field n_tasks integer started and not yet done
+local Loop = {}
+Loop.__index = Loop
+
+---@param sender table
+---@return telnyx.loop
+local function new(sender)
+  return setmetatable({ sender = sender, waiting = {}, sleeping = {}, n_tasks = 0 }, Loop)
+end
+
+---Monotonic seconds, by the sender's clock if it has one of its own.
+function Loop:now()
+  if type(self.sender.monotonic) == "function" then return self.sender:monotonic() end
+  return core.monotonic()
+end
+
+function Loop:resume(task)
+  local ok, err = coroutine.resume(task)
+  if coroutine.status(task) == "dead" then self.n_tasks = self.n_tasks - 1 end
+  if not ok then error(err, 0) end
+end
+
+-- Hands finished requests to who waits for them.
+function Loop:dispatch()
+  local pending = self.sender:finished()
+  while pending do
+    local task = self.waiting[pending]
+    self.waiting[pending] = nil
+    if type(task) == "thread" then self:resume(task) end
+    pending = self.sender:finished()
+  end
+end
+
+---Drives what is in flight until something is done or `seconds` have passed.
+function Loop:pump(seconds)
+  if not self.sender.step then return end
+  self.sender:step(seconds)
+  self:dispatch()
+end
+
+local function carry_as_task(self, task, pending)
+  self.waiting[pending] = task
+  coroutine.yield()
+  return pending:result()
+end
+
+local function carry_blocking(self, pending)
+  self.waiting[pending] = true
+  while not pending:done() do self:pump(SLICE) end
+  return pending:result()
+end
+
+---One attempt. A sender that cannot be stepped is simply called: it blocks, or it
+---yields to a scheduler of its own.
+---@param task thread|nil the task that waits; nil when the caller does
+function Loop:carry(task, message, limits)
+  if not self.sender.start then return self.sender:send(message, limits) end
+  local pending, err = self.sender:start(message, limits)
+  if not pending then return nil, err end
+  if task then return carry_as_task(self, task, pending) end
+  return carry_blocking(self, pending)
+end
+
+local function sleep_blocking(self, seconds)
+  local wake = self:now() + seconds
+  local left = seconds
+  while left > 0 do
+    local slice = math.min(left, SLICE)
+    if self.n_tasks > 0 and self.sender.step and self.sender:step(0) > 0 then
+      self:pump(slice)
+    else
+      core.sleep(slice)
+    end
+    left = wake - self:now()
+  end
+end
+
+---Waits between attempts.
+function Loop:sleep(task, seconds)
+  if seconds <= 0 then return end
+  if type(self.sender.sleep) == "function" then return self.sender:sleep(seconds) end
+  if not task then return sleep_blocking(self, seconds) end
+  self.sleeping[#self.sleeping + 1] = { wake = self:now() + seconds, task = task }
+  coroutine.yield()
+end
+
+-- Resumes the tasks whose pause is over.
+local function wake_due(self, now)
+  local due, still = {}, {}
+  for _, sleeper in ipairs(self.sleeping) do
+    local list = sleeper.wake <= now and due or still
+    list[#list + 1] = sleeper
+  end
+  if #due == 0 then return end
+  self.sleeping = still
+  for _, sleeper in ipairs(due) do self:resume(sleeper.task) end
+end
+
+local function next_wake(self)
+  local wake = math.huge
+  for _, sleeper in ipairs(self.sleeping) do wake = math.min(wake, sleeper.wake) end
+  return wake
+end
+
+---Runs `body(task)` as a task, up to where it first has to wait.
+---@param body fun(task: thread)
+function Loop:spawn(body)
+  local task
+  task = coroutine.create(function() body(task) end)
+  self.n_tasks = self.n_tasks + 1
+  self:resume(task)
+end
+
+-- Waits for what comes first: a request, a pause that ends, the caller's patience.
+local function wait_once(self, seconds)
+  local now = self:now()
+  local nap = math.max(0, math.min(seconds, next_wake(self) - now))
+  local n_in_flight = self.sender.step and self.sender:step(nap) or 0
+  if n_in_flight == 0 and not next(self.waiting) and nap > 0 then core.sleep(nap) end
+  if self.sender.finished then self:dispatch() end
+  wake_due(self, self:now())
+end
+
+---Drives every task until one is done or `seconds` have passed.
+---@param seconds number 0 never waits
+---@return integer n_tasks still under way
+function Loop:step(seconds)
+  local n_before, deadline = self.n_tasks, self:now() + seconds
+  repeat
+    if self.n_tasks == 0 then break end
+    wait_once(self, math.max(0, deadline - self:now()))
+  until self.n_tasks < n_before or self:now() >= deadline
+  return self.n_tasks
+end
+
+return { new = new }

@@ -1,0 +1,183 @@
+--- What `telnyx.new` and its calls may be told: names, types, ranges, in one
+--- table each. Misuse raises, with the nearest known name.
+
+local core = require("telnyx.core")
+
+local options = {}
+
+local SECRET = { api_key = true, proxy = true }
+
+local function type_rule(kind)
+  return function(value)
+    return type(value) == kind, "a " .. kind
+  end
+end
+
+local function seconds(value)
+  return type(value) == "number" and value > 0 and value <= 1e6,
+    "a number of seconds above 0"
+end
+
+local function whole_bytes(value)
+  local ok = type(value) == "number" and value >= 1 and value <= 2 ^ 30
+    and value % 1 == 0
+  return ok, "a whole number of bytes from 1 to 2^30"
+end
+
+local function table_or_false(value)
+  return type(value) == "table" or value == false, "a table or false"
+end
+
+local function is_callable(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  return type(value) == "function" or (type(meta) == "table" and meta.__call ~= nil)
+end
+
+local function callable(value)
+  return is_callable(value), "a function"
+end
+
+local function sender(value)
+  local kind = type(value)
+  local ok = (kind == "table" or kind == "userdata") and is_callable(value.send)
+  return ok, "an object with a method 'send'"
+end
+
+local text, record, flag = type_rule("string"), type_rule("table"), type_rule("boolean")
+
+-- Of one call, and so of a profile and a client as well.
+local CALL = {
+  timeout = seconds,
+  connect_timeout = seconds,
+  deadline = seconds,
+  retry = table_or_false,
+}
+
+local CLIENT = {
+  api_key = text,
+  base_url = text,
+  allow_http = flag,
+  app = text,
+  ca_file = text,
+  proxy = text,
+  max_response_bytes = whole_bytes,
+  defaults = record,
+  profiles = record,
+  sender = sender,
+  log = callable,
+}
+for name, rule in pairs(CALL) do CLIENT[name] = rule end
+
+local FIELD = {}
+for _, name in ipairs(core.fields) do FIELD[name] = true end
+FIELD.extra = true
+
+local function names_of(...)
+  local names = {}
+  for _, set in ipairs({ ... }) do
+    for name in pairs(set) do names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
+local function shown(name, value)
+  if SECRET[name] then return "a " .. type(value) end
+  if type(value) == "string" then return string.format("%q", value) end
+  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
+  return "a " .. type(value)
+end
+
+local function complain_unknown(what, name, known, level)
+  local near = type(name) == "string" and core.nearest(name, known)
+  local hint = near and ("; did you mean '" .. near .. "'?")
+    or ("; known: " .. table.concat(known, ", "))
+  error("unknown " .. what .. " " .. shown("", name) .. hint, level + 1)
+end
+
+--- Copies `given` after checking each name and value against `rules`.
+local function read(given, rules, what, level)
+  local copy = {}
+  for name, value in pairs(given) do
+    local rule = rules[name]
+    if not rule then complain_unknown(what, name, names_of(rules), level + 1) end
+    local ok, expected = rule(value)
+    if not ok then
+      local message = "%s '%s' must be %s, got %s"
+      error(message:format(what, name, expected, shown(name, value)), level + 1)
+    end
+    copy[name] = value
+  end
+  return copy
+end
+
+local function check_table(given, what, level)
+  if type(given) ~= "table" then
+    error(what .. " must be a table, got a " .. type(given), level + 1)
+  end
+end
+
+---The options of `telnyx.new`, checked and copied; the environment fills in.
+---@param given table|nil
+---@param level integer whose fault misuse is: 1 the caller's, 2 its caller's
+---@return table
+function options.client(given, level)
+  if given == nil then given = {} end
+  check_table(given, "options", level + 1)
+  local own = read(given, CLIENT, "option", level + 1)
+  own.api_key = own.api_key or os.getenv("TELNYX_API_KEY")
+  own.base_url = own.base_url or os.getenv("TELNYX_BASE_URL")
+  if not own.api_key and not own.sender then
+    error("option 'api_key' is missing: pass it, or set TELNYX_API_KEY", level + 1)
+  end
+  return own
+end
+
+---The options of one call, checked and copied.
+---@param given table|nil
+---@param level integer
+---@return table
+function options.call(given, level)
+  if given == nil then return {} end
+  check_table(given, "options", level + 1)
+  return read(given, CALL, "option", level + 1)
+end
+
+---Message fields, checked by name only: their values are judged with the message.
+---@param given table|nil
+---@param level integer
+---@return table
+function options.defaults(given, level)
+  local fields = {}
+  for name, value in pairs(given or {}) do
+    if not FIELD[name] then
+      complain_unknown("message field", name, names_of(FIELD), level + 1)
+    end
+    fields[name] = value
+  end
+  return fields
+end
+
+---Parts a profile into message fields and options of a call.
+---@param given table
+---@param name string the profile's
+---@param level integer
+---@return table fields
+---@return table call
+function options.profile(given, name, level)
+  check_table(given, "profile '" .. tostring(name) .. "'", level + 1)
+  local fields, call = {}, {}
+  for key, value in pairs(given) do
+    if FIELD[key] then
+      fields[key] = value
+    elseif CALL[key] then
+      call[key] = value
+    else
+      complain_unknown("name in profile '" .. tostring(name) .. "':", key,
+        names_of(FIELD, CALL), level + 1)
+    end
+  end
+  return fields, read(call, CALL, "option", level + 1)
+end
+
+return options

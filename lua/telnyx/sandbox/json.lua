@@ -1,0 +1,74 @@
+--- JSON as the service writes it: keys in a fixed order, `[]` for an empty
+-- list, `null` for a known but empty field. A plain Lua table can express none
+-- of these, so values that need them are marked when they are built.
+
+local cjson = require("cjson.safe").new()
+
+local json = {}
+
+local Object, Array, Literal = {}, {}, {}
+
+--- The value that `decode` leaves where the text had `null`.
+json.null = cjson.null
+
+---An object from an ordered list of `{ key, value }`; a nil value is `null`.
+---@param pairs table[]
+---@return table
+function json.object(pairs)
+  return setmetatable(pairs, Object)
+end
+
+---@param list any[]
+---@return table
+function json.array(list)
+  return setmetatable(list, Array)
+end
+
+---Text that is JSON already, such as a number whose digits matter (`0.0`).
+---@param text string
+---@return table
+function json.literal(text)
+  return setmetatable({ text = text }, Literal)
+end
+
+local function scalar(value)
+  -- lua-cjson escapes every slash, which the service does not.
+  return (assert(cjson.encode(value)):gsub("\\/", "/"))
+end
+
+local writers = {}
+
+---@param value any nil, a scalar, or something built by this module
+---@return string
+function json.encode(value)
+  if value == nil then return "null" end
+  local write = writers[getmetatable(value)] or scalar
+  return write(value)
+end
+
+writers[Object] = function(object)
+  local members = {}
+  for i, pair in ipairs(object) do
+    members[i] = scalar(pair[1]) .. ":" .. json.encode(pair[2])
+  end
+  return "{" .. table.concat(members, ",") .. "}"
+end
+
+writers[Array] = function(array)
+  local items = {}
+  for i, value in ipairs(array) do items[i] = json.encode(value) end
+  return "[" .. table.concat(items, ",") .. "]"
+end
+
+writers[Literal] = function(literal)
+  return literal.text
+end
+
+---@param text string
+---@return any value nil when the text is not JSON
+---@return string|nil why
+function json.decode(text)
+  return cjson.decode(text)
+end
+
+return json

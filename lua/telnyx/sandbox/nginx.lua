@@ -1,0 +1,143 @@
+--- The nginx configuration of the sandbox: one process, everything it writes
+-- below its own prefix, nothing reachable from another machine.
+
+local nginx = {}
+
+local template = [[
+# Written by telnyx.sandbox.nginx; it is gone when the server stops.
+daemon off;
+# A single process holds the store, and leaves no worker behind.
+master_process off;
+pid nginx.pid;
+error_log error.log warn;
+$modules
+events { worker_connections 1024; }
+
+http {
+  access_log off;
+  client_body_temp_path temp/client_body;
+  proxy_temp_path temp/proxy;
+  fastcgi_temp_path temp/fastcgi;
+  uwsgi_temp_path temp/uwsgi;
+  scgi_temp_path temp/scgi;
+
+  # A body always fits into memory, or is refused.
+  client_max_body_size 1m;
+  client_body_buffer_size 1m;
+  client_body_in_single_buffer on;
+  keepalive_requests 1000000;
+
+  # What makes a reset a reset.
+  reset_timedout_connection on;
+  lingering_close off;
+
+  lua_package_path "$path;;";
+  lua_package_cpath "$cpath;;";
+  init_worker_by_lua_block {
+    local ok, front = pcall(require, "telnyx.sandbox.front")
+    if not ok then
+      io.stderr:write(front, "\n")
+      os.exit(1)
+    end
+    front.announce("$url")
+  }
+
+  server {
+    listen $listen;
+$certificate
+    location / {
+      content_by_lua_block { require("telnyx.sandbox.front").serve() }
+    }
+  }
+}
+]]
+
+-- The package paths end up between quotes.
+local function check_quotable(name, value)
+  if value:find('[%c"\\]') then
+    error(("sandbox: %s cannot be written into nginx.conf: %s"):format(name, value), 0)
+  end
+  return value
+end
+
+---The address if it is this machine's own, an error otherwise.
+---@param address string
+---@return string
+function nginx.loopback(address)
+  if address == "localhost" then return "127.0.0.1" end
+  if address == "::1" or address == "[::1]" then return "[::1]" end
+  if address:find("^127%.%d+%.%d+%.%d+$") then return address end
+  error(("the sandbox listens on loopback only, not on %s: use 127.0.0.1"):format(address), 0)
+end
+
+local function check_port(port)
+  local number = tonumber(port)
+  if not number or number % 1 ~= 0 or number < 1 or number > 65535 then
+    error(("the port must be a number from 1 to 65535, not '%s'"):format(tostring(port)), 0)
+  end
+  return ("%d"):format(number)
+end
+
+local function file_exists(path)
+  local file = io.open(path, "rb")
+  if file then file:close() end
+  return file ~= nil
+end
+
+-- Debian loads Lua as a module; OpenResty has it built in.
+local function load_modules(folder)
+  if not file_exists(folder .. "/ngx_http_lua_module.so") then return "" end
+  return ("load_module %s/ndk_http_module.so;\nload_module %s/ngx_http_lua_module.so;\n")
+    :format(folder, folder)
+end
+
+local function certificate(options)
+  if not options.cert then return "" end
+  return ('    ssl_certificate "%s";\n    ssl_certificate_key "%s";\n')
+    :format(check_quotable("the certificate", options.cert),
+      check_quotable("the key", options.key))
+end
+
+-- nginx runs LuaJIT: our Lua is one source for all versions, our C modules are
+-- not, and LuaJIT loads those that were built for 5.1.
+local function for_luajit(cpath)
+  return (cpath:gsub("/5%.[234]/", "/5.1/"))
+end
+
+---@class telnyx.sandbox.nginx_options
+---@field listen string|nil default 127.0.0.1
+---@field port integer|string
+---@field cert string|nil a certificate file, for https
+---@field key string|nil its key
+---@field path string|nil where nginx finds Lua modules; default where we do
+---@field cpath string|nil where it finds C modules; default where we do, built for 5.1
+---@field modules string|nil the folder of nginx's modules; default Debian's
+
+---The base URL of a sandbox with these options.
+---@param options telnyx.sandbox.nginx_options
+---@return string
+function nginx.url(options)
+  return ("%s://%s:%s/v2"):format(options.cert and "https" or "http",
+    nginx.loopback(options.listen or "127.0.0.1"), check_port(options.port))
+end
+
+---The text of nginx.conf. Raises when the options are not acceptable.
+---@param options telnyx.sandbox.nginx_options
+---@return string
+function nginx.configuration(options)
+  local listen = nginx.loopback(options.listen or "127.0.0.1")
+  if (options.cert == nil) ~= (options.key == nil) then
+    error("https needs both a certificate and its key", 0)
+  end
+  local values = {
+    url = nginx.url(options),
+    listen = listen .. ":" .. check_port(options.port) .. (options.cert and " ssl" or ""),
+    certificate = certificate(options),
+    modules = load_modules(options.modules or "/usr/lib/nginx/modules"),
+    path = check_quotable("package.path", options.path or package.path),
+    cpath = check_quotable("package.cpath", for_luajit(options.cpath or package.cpath)),
+  }
+  return (template:gsub("%$(%l+)", values))
+end
+
+return nginx

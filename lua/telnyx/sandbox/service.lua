@@ -1,0 +1,263 @@
+--- The service: from a request to a response, over a store. No sockets, no
+-- sleeping; whoever carries the response also carries out its fault.
+
+local clock = require("telnyx.sandbox.clock")
+local errors = require("telnyx.sandbox.errors")
+local forecast = require("telnyx.sandbox.forecast")
+local json = require("telnyx.sandbox.json")
+local Limiter = require("telnyx.sandbox.limiter")
+local message = require("telnyx.sandbox.message")
+local Store = require("telnyx.sandbox.store")
+local is_utf8 = require("telnyx.sandbox.utf8")
+local uuid = require("telnyx.sandbox.uuid")
+local validate = require("telnyx.sandbox.validate")
+local weather = require("telnyx.sandbox.weather")
+
+local Service = {}
+Service.__index = Service
+
+---@class telnyx.sandbox.request
+---@field method string
+---@field path string may carry a query
+---@field headers table<string, string> by lower-case name
+---@field body string|nil
+
+---@class telnyx.sandbox.response
+---@field status integer|nil nil when no whole status reaches the client
+---@field headers table<string, string> by lower-case name
+---@field body string|nil
+---@field fault telnyx.sandbox.fault|nil
+
+---@class telnyx.sandbox.fault
+---@field kind "close"|"reset"|"stall"|"delay"
+---@field bytes string|nil what reaches the client before the end
+---@field seconds number|nil for "delay"
+---@field accepted boolean whether the message was accepted
+---@field whole boolean whether the client gets a whole reply if it waits
+---@field failure string what it is to a client that does not
+---@field cause string the same in words
+
+---@class telnyx.sandbox.options
+---@field now fun(): number|nil epoch seconds; default the wall clock
+---@field uuid fun(): string|nil
+---@field segments function|nil default telnyx.core's
+---@field api_keys string[]|fun(key: string): boolean|string|nil the keys that are let in, or a
+-- function that says so (or gives the code of the refusal); default any that begins with KEY
+---@field recommended_parts integer|nil what auto_detect lets through; default 4
+---@field smart_encoding boolean|nil the messaging profile's smart encoding; default false
+---@field rate_limit integer|nil requests per minute; default a million
+
+local function any_key(key)
+  return weather.keys[key] or key:sub(1, 3) == "KEY"
+end
+
+local function one_of(keys)
+  local known = {}
+  for _, key in ipairs(keys) do known[key] = true end
+  return function(key) return known[key] end
+end
+
+local function core_segments(...)
+  return require("telnyx.core").segments(...)
+end
+
+local known_options = {
+  now = "function", uuid = "function", segments = "function", recommended_parts = "number",
+  smart_encoding = "boolean", rate_limit = "number",
+}
+
+local function check_options(options)
+  for name, value in pairs(options) do
+    local expected = known_options[name]
+    if name == "api_keys" then
+      expected = type(value) == "table" and "table" or "function"
+    elseif not expected then
+      error("unknown sandbox option '" .. tostring(name) .. "'", 3)
+    end
+    if type(value) ~= expected then
+      error(("sandbox option '%s': %s expected, got %s")
+        :format(name, expected, type(value)), 3)
+    end
+  end
+end
+
+---@param options telnyx.sandbox.options|nil
+---@return table service
+function Service.new(options)
+  options = options or {}
+  check_options(options)
+  local keys = options.api_keys or any_key
+  return setmetatable({
+    now = options.now or function() return clock.now() end,
+    uuid = options.uuid or uuid,
+    segments = options.segments or core_segments,
+    admits = type(keys) == "table" and one_of(keys) or keys,
+    recommended_parts = options.recommended_parts or 4,
+    smart_encoding = options.smart_encoding or false,
+    limiter = Limiter.new(options.rate_limit or 1000000, 60),
+    store = Store.new(),
+  }, Service)
+end
+
+local function reply(status, body, headers)
+  headers = headers or {}
+  headers["content-type"] = headers["content-type"] or "application/json"
+  return { status = status, headers = headers, body = body }
+end
+
+local function refuse(problems, headers)
+  local first = errors.catalogue[problems[1].code]
+  return reply(first.status, errors.envelope(problems), headers)
+end
+
+-- The code of the refusal, or nil for a key that is welcome.
+function Service:key_problem(request)
+  local key = (request.headers.authorization or ""):match("^[Bb]earer +(%S+) *$")
+  local verdict = key and self.admits(key)
+  if verdict == true then return nil end
+  return verdict or "10009"
+end
+
+local function is_json(request)
+  local kind = (request.headers["content-type"] or ""):lower()
+  return kind:match("^%s*([^;%s]*)") == "application/json"
+end
+
+local function read_body(request)
+  if not is_json(request) then return nil, { code = "10029" } end
+  local text = request.body or ""
+  local valid, offset = is_utf8(text)
+  if not valid then
+    return nil, { code = "10028",
+      detail = ("The request body is not valid UTF-8 at byte %d."):format(offset) }
+  end
+  local body = json.decode(text)
+  if body == nil then return nil, { code = "10023" } end
+  if not text:find("^%s*{") then
+    return nil, { code = "10015", detail = "The request body must be a JSON object." }
+  end
+  return body
+end
+
+function Service:rulebook(request, now)
+  return {
+    now = now,
+    source = request.body,
+    segments = self.segments,
+    recommended_parts = self.recommended_parts,
+    smart_encoding = self.smart_encoding,
+  }
+end
+
+-- The weather over a recipient, unless it has already struck this message as
+-- often as it does.
+function Service:weather_for(fields, reference)
+  local row = weather.find(fields.to)
+  if not row or not row.times then return row end
+  local count = self.store:strike(row.number .. " " .. reference)
+  return count <= row.times and row or nil
+end
+
+function Service:accept(fields, facts, reference, fate, now)
+  local record = message.new(fields, facts, { id = self.uuid(), now = now, fate = fate })
+  self.store:accept(record, reference)
+  return record
+end
+
+function Service:create(request, now)
+  local body, unreadable = read_body(request)
+  if not body then return refuse { unreadable } end
+  local reference = Store.reference(body)
+  self.store:seen(reference)
+  local problems, facts, fields = validate(body, self:rulebook(request, now))
+  if #problems > 0 then return refuse(problems) end
+  local row = self:weather_for(fields, reference)
+  local record
+  if not row or row.accepted then
+    record = self:accept(fields, facts, reference, row and row.fate, now)
+  end
+  if row and not row.fate then return forecast.response(row, record, now) end
+  return reply(200, message.body(record, now))
+end
+
+local routes = {}
+
+function routes.post_message(self, request)
+  local now = self.now()
+  local allowed, headers = self.limiter:take(now)
+  local response = allowed and self:create(request, now) or refuse { { code = "10011" } }
+  for name, value in pairs(headers) do
+    -- A 429 of the weather says about waiting what its row says, and no more.
+    if response.status ~= 429 or not allowed then response.headers[name] = value end
+  end
+  return response
+end
+
+function routes.get_message(self, _, id)
+  local record = self.store.messages[id]
+  if not record then return refuse { { code = "10005" } } end
+  return reply(200, message.body(record, self.now()))
+end
+
+function routes.get_ledger(self)
+  return reply(200, self.store:ledger_json())
+end
+
+function routes.reset_ledger(self)
+  self.store:reset()
+  return routes.get_ledger(self)
+end
+
+-- The sandbox's own pages need no key.
+local map = {
+  { path = "^/v2/messages$", key = true, methods = { POST = "post_message" } },
+  { path = "^/v2/messages/([^/]+)$", key = true, methods = { GET = "get_message" } },
+  { path = "^/sandbox/ledger$", methods = { GET = "get_ledger", DELETE = "reset_ledger" } },
+}
+
+local function find_place(path)
+  for _, place in ipairs(map) do
+    local capture = path:match(place.path)
+    if capture then return place, capture end
+  end
+end
+
+local function allow(place)
+  local methods = {}
+  for method in pairs(place.methods) do methods[#methods + 1] = method end
+  table.sort(methods)
+  return { allow = table.concat(methods, ", ") }
+end
+
+function Service:dispatch(request)
+  local place, capture = find_place(request.path:match("^[^?]*"))
+  if not place then return refuse { { code = "10005" } } end
+  local route = place.methods[request.method]
+  if not route then return refuse({ { code = "10030" } }, allow(place)) end
+  if route == "post_message" then self.store.posts = self.store.posts + 1 end
+  local code = place.key and self:key_problem(request)
+  if code then return refuse { { code = code } } end
+  return routes[route](self, request, capture)
+end
+
+---Answers one request.
+---@param request telnyx.sandbox.request
+---@return telnyx.sandbox.response
+function Service:handle(request)
+  local response = self:dispatch(request)
+  response.headers["x-request-id"] = response.headers["x-request-id"] or self.uuid()
+  return response
+end
+
+---How often each message was accepted.
+---@return { posts: integer, accepted: integer, messages: table<string, table> }
+function Service:ledger()
+  return self.store:ledger()
+end
+
+---Sets every count back to nought.
+function Service:reset_ledger()
+  self.store:reset()
+end
+
+return Service

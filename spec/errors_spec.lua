@@ -1,0 +1,499 @@
+local errors = require "telnyx.errors"
+
+local KEY = "KEY0180C1DF633BD05E79DB3308230C3C92_Q3AsTvlD6Hwl"
+
+-- Every code that the service documents for a message, typed from its tables.
+local documented = [[
+10001 10002 10003 10004 10005 10006 10007 10008 10009 10010 10011 10014 10015
+10016 10020 10023 10024 10025 10026 10027 10028 10029 10030 10032 10033 10035
+10036 10037 10038 10039
+20001 20002 20003 20004 20005 20006 20007 20008 20012 20013 20014 20015 20016
+20017 20100
+40001 40002 40003 40004 40005 40006 40007 40008 40009 40010 40011 40012 40013
+40014 40015 40016 40017 40018 40019 40020
+40100 40150 40151 40152 40153 40154 40155 40156 40157 40158 40159
+40300 40301 40302 40303 40304 40305 40306 40307 40308 40309 40310 40311 40312
+40313 40314 40315 40316 40317 40318 40319 40320 40321 40322 40323 40324 40325
+40326 40327 40328 40329 40330 40331 40332 40333
+41000
+]]
+
+local classes = {
+  account = true, carrier = true, content = true, credentials = true,
+  network = true, rate = true, recipient = true, request = true,
+  sender = true, service = true,
+}
+
+local function sentences(text)
+  local _, count = (text .. " "):gsub("%.%s", "")
+  return count
+end
+
+describe("telnyx.errors catalogue", function()
+  local catalogue = errors.catalogue
+
+  for code in documented:gmatch("%d+") do
+    it("explains " .. code, function()
+      local entry = catalogue[code]
+      assert.is_table(entry)
+      assert.is_true(#entry.title > 5)
+      assert.is_true(classes[entry.class], entry.class)
+      assert.truthy(entry.advice:find("^%u.*%.$"), entry.advice)
+      assert.is_true(sentences(entry.advice) <= 2, entry.advice)
+      local first = (entry.advice .. " "):match("^(.-%.)%s")
+      assert.is_true(#first <= 80, first)
+      assert.same(entry, catalogue[tonumber(code)])
+    end)
+  end
+
+  it("holds no other code", function()
+    local known = {}
+    for code in documented:gmatch("%d+") do known[#known + 1] = code end
+    table.sort(known)
+    assert.same(known, errors.codes())
+  end)
+
+  local spot_checks = {
+    { "10009", "credentials", "Authentication failed" },
+    { "10011", "rate", "Too many requests" },
+    { "20100", "account", "Insufficient Funds" },
+    { "40300", "recipient", "Blocked due to STOP message" },
+    { "40302", "content", "Message too large" },
+    { "40305", "sender", "Invalid 'from' address" },
+    { "40310", "recipient", "Invalid 'to' address" },
+    { "40333", "account", "Messaging profile spend limit reached" },
+    { "40006", "carrier", "Recipient server unavailable" },
+  }
+  for _, check in ipairs(spot_checks) do
+    it("knows " .. check[3], function()
+      assert.equal(check[2], catalogue[check[1]].class)
+      assert.equal(check[3], catalogue[check[1]].title)
+    end)
+  end
+
+  it("has a closed set of classes, each with its meaning", function()
+    local count = 0
+    for name, meaning in pairs(errors.classes) do
+      assert.is_true(classes[name], name)
+      assert.equal("string", type(meaning))
+      count = count + 1
+    end
+    assert.equal(10, count)
+  end)
+
+  it("answers nil to anything else", function()
+    local others = {
+      "", "99999", "40310 ", " 40310", "040310", 99999, 0, -1, 40310.5,
+      0 / 0, math.huge, -math.huge, 1e300, true, false, {}, print,
+      "title", "class", "is", "new",
+    }
+    for _, other in ipairs(others) do
+      assert.is_nil(catalogue[other], tostring(other))
+    end
+    assert.is_nil(catalogue[nil])
+  end)
+
+  it("cannot be changed by its readers", function()
+    assert.has_error(function() catalogue["40310"] = {} end)
+    assert.has_error(function() catalogue["99999"] = {} end)
+    local entry = catalogue["40310"]
+    entry.title = "mine"
+    assert.equal("Invalid 'to' address", catalogue["40310"].title)
+  end)
+end)
+
+describe("telnyx.errors.new", function()
+  it("lifts the first error and keeps them all", function()
+    local list = {
+      { code = "40310", title = "Invalid 'to' address", detail = "too short",
+        source = { pointer = "/to" } },
+      { code = "40316", title = "No content provided for message" },
+    }
+    local fields = { outcome = "rejected", kind = "api", errors = list }
+    local err = errors.new(fields)
+    assert.equal(fields, err)
+    assert.equal("40310", err.code)
+    assert.equal("Invalid 'to' address", err.title)
+    assert.equal("too short", err.detail)
+    assert.equal("/to", err.pointer)
+    assert.equal("recipient", err.class)
+    assert.equal(list, err.errors)
+    assert.equal("No content provided for message", err.errors[2].title)
+  end)
+
+  it("keeps the service's title and fills in a missing one", function()
+    local kept = errors.new { kind = "api", code = "10009", title = "Nope" }
+    assert.equal("Nope", kept.title)
+    local filled = errors.new {
+      kind = "api", errors = { { code = "10009" }, { code = 10004 } },
+    }
+    assert.equal("Authentication failed", filled.title)
+    assert.equal("Missing required parameter", filled.errors[2].title)
+  end)
+
+  it("reads a numeric code as the service writes it", function()
+    local err = errors.new { kind = "api", code = 40310 }
+    assert.equal("40310", err.code)
+    assert.equal("recipient", err.class)
+  end)
+
+  it("is the same done twice", function()
+    local err = errors.new { outcome = "rejected", kind = "api", code = "10011" }
+    local line, advice = tostring(err), err.advice
+    assert.equal(err, errors.new(err))
+    assert.equal(line, tostring(err))
+    assert.equal(advice, err.advice)
+  end)
+
+  local fallbacks = {
+    { { kind = "invalid", outcome = "not_sent" }, "request" },
+    { { kind = "connection", outcome = "not_sent" }, "network" },
+    { { kind = "timeout", outcome = "unknown" }, "network" },
+    { { kind = "protocol", outcome = "rejected", status = 302 }, "network" },
+    { { kind = "protocol", outcome = "unknown", status = 502 }, "network" },
+    { { kind = "api", outcome = "rejected", status = 400 }, "request" },
+    { { kind = "api", outcome = "rejected", status = 401 }, "credentials" },
+    { { kind = "api", outcome = "rejected", status = 402 }, "account" },
+    { { kind = "api", outcome = "rejected", status = 403 }, "account" },
+    { { kind = "api", outcome = "rejected", status = 404 }, "request" },
+    { { kind = "api", outcome = "rejected", status = 422 }, "request" },
+    { { kind = "api", outcome = "rejected", status = 429 }, "rate" },
+    { { kind = "api", outcome = "unknown", status = 500 }, "service" },
+    { { kind = "api", outcome = "unknown", status = 599 }, "service" },
+    { { kind = "api", status = 400, code = "99999" }, "request" },
+    { {}, "network" },
+  }
+  for index, case in ipairs(fallbacks) do
+    it("has a class and an advice without a known code, " .. index, function()
+      local err = errors.new(case[1])
+      assert.equal(case[2], err.class)
+      assert.truthy(err.advice:find("^%u.*%.$"))
+    end)
+  end
+
+  it("never advises to send again what may have gone out", function()
+    for code in documented:gmatch("%d+") do
+      for _, outcome in ipairs { "unknown", "accepted" } do
+        local err = errors.new { outcome = outcome, kind = "api", code = code }
+        assert.is_nil(err.advice:lower():find("^[^:]*send again"), code)
+        assert.is_nil(err.advice:lower():find("try again"), code)
+        assert.truthy(tostring(err):find("do not send", 1, true), code)
+      end
+    end
+  end)
+
+  it("recognises its own", function()
+    assert.is_true(errors.is(errors.new {}))
+    assert.is_true(errors.is(errors.invalid {}))
+    for _, other in ipairs { 1, "x", true, {}, print, setmetatable({}, {}) } do
+      assert.is_false(errors.is(other))
+    end
+    assert.is_false(errors.is(nil))
+  end)
+end)
+
+describe("telnyx.errors.invalid", function()
+  it("makes one violation an error in the service's shape", function()
+    local err = errors.invalid {
+      code = 40310, detail = "not a number", pointer = "/to",
+    }
+    assert.equal("not_sent", err.outcome)
+    assert.equal("invalid", err.kind)
+    assert.is_false(err.retryable)
+    assert.equal("40310", err.code)
+    assert.equal("/to", err.pointer)
+    assert.same({ {
+      code = "40310", title = "Invalid 'to' address", detail = "not a number",
+      source = { pointer = "/to" },
+    } }, err.errors)
+  end)
+
+  it("takes a list", function()
+    local err = errors.invalid { { code = "10004" }, { code = "40316" } }
+    assert.equal("10004", err.code)
+    assert.equal(2, #err.errors)
+    assert.is_nil(err.errors[2].source)
+  end)
+end)
+
+describe("telnyx.errors as a line", function()
+  local unsure = "; it may have been delivered: do not send again"
+    .. " without checking"
+
+  local lines = {
+    { { outcome = "not_sent", kind = "invalid",
+        errors = { { code = "40310", detail = '"+1" is too short',
+          source = { pointer = "/to" } } } },
+      'not sent: 40310 Invalid \'to\' address: "+1" is too short (/to)' },
+    { { outcome = "not_sent", kind = "invalid", errors = {
+          { code = "10004", detail = "to is missing",
+            source = { pointer = "/to" } }, { code = "40316" } } },
+      "not sent: 10004 Missing required parameter: to is missing (/to),"
+        .. " and 1 more error" },
+    { { outcome = "not_sent", kind = "invalid",
+        errors = { { code = "40316" }, { code = "10003" }, { code = "10003" } } },
+      "not sent: 40316 No content provided for message, and 2 more errors;"
+        .. " give the message a text or media_urls" },
+    { { outcome = "not_sent", kind = "connection",
+        cause = "could not resolve host api.telnyx.com" },
+      "not sent: could not resolve host api.telnyx.com;"
+        .. " check the network, base_url and any proxy" },
+    { { outcome = "not_sent", kind = "timeout" },
+      "not sent: no connection could be made in time;"
+        .. " check the network, base_url and any proxy" },
+    { { outcome = "rejected", kind = "api", status = 401, request_id = "8f2a",
+        errors = { { code = "10009", title = "Authentication failed",
+          detail = "The key is not valid." } } },
+      "rejected (401): 10009 Authentication failed: The key is not valid;"
+        .. " check the API key (request 8f2a)" },
+    { { outcome = "rejected", kind = "api", status = 429, retry_after = 119.2,
+        errors = { { code = "10011" } }, attempts = { {}, {}, {} } },
+      "rejected (429): 10011 Too many requests; the service asks to wait"
+        .. " 120 s (3 attempts)" },
+    { { outcome = "rejected", kind = "api", status = 400, code = "99999",
+        title = "Brand new trouble", detail = "Nobody knows" },
+      "rejected (400): 99999 Brand new trouble: Nobody knows;"
+        .. " mend the request as the detail says" },
+    { { outcome = "rejected", kind = "protocol", status = 302,
+        cause = "a redirect to https://example.com/" },
+      "rejected (302): the answer is not the API's: a redirect to"
+        .. " https://example.com/; check the network, base_url and any proxy" },
+    { { outcome = "rejected", kind = "api", status = 402, detail = "Pay up" },
+      "rejected (402): Pay up; add funds to the account" },
+    { { outcome = "unknown", kind = "timeout",
+        cause = "the request went out and no answer came within 30 s" },
+      "unknown: the request went out and no answer came within 30 s" .. unsure },
+    { { outcome = "unknown", kind = "timeout" },
+      "unknown: the request went out and no answer came in time" .. unsure },
+    { { outcome = "unknown", kind = "connection", cause = "connection reset",
+        request_id = "a", attempts = { {}, {} } },
+      "unknown: the request went out, then: connection reset" .. unsure
+        .. " (request a, 2 attempts)" },
+    { { outcome = "unknown", kind = "protocol", status = 502,
+        cause = "the reply is not JSON." },
+      "unknown (502): the request went out, then: the reply is not JSON"
+        .. unsure },
+    { { outcome = "unknown", kind = "protocol" },
+      "unknown: the request went out and the answer made no sense" .. unsure },
+    { { outcome = "unknown", kind = "api", status = 503, retry_after = 5,
+        errors = { { code = "10037" } } },
+      "unknown (503): 10037 Service unavailable" .. unsure },
+    { { outcome = "accepted", kind = "protocol", status = 200,
+        cause = "the body was cut off", request_id = "b" },
+      "accepted (200): the message went out, but the reply could not be read:"
+        .. " the body was cut off; do not send it again (request b)" },
+    { { outcome = "accepted", kind = "protocol" },
+      "accepted: the message went out, but the reply could not be read;"
+        .. " do not send it again" },
+    { {},
+      "failed: something went wrong; check the network, base_url and any proxy" },
+  }
+  for index, case in ipairs(lines) do
+    it("reads well, case " .. index, function()
+      assert.equal(case[2], tostring(errors.new(case[1])))
+    end)
+  end
+
+  it("makes visible what could break or hide the line", function()
+    local shown = {
+      { "a\nb", "a\\nb" }, { "a\r\nb", "a\\r\\nb" }, { "a\tb", "a\\tb" },
+      { "a\0b", "a\\x00b" }, { "\27[31mred", "\\x1B[31mred" },
+      { "a\127b", "a\\x7Fb" },
+      { "a\194\133b", "a\\xC2\\x85b" },            -- next line
+      { "a\226\128\168b", "a\\xE2\\x80\\xA8b" },   -- line separator
+      { "a\226\128\174b", "a\\xE2\\x80\\xAEb" },   -- right-to-left override
+      { "a\226\129\166b", "a\\xE2\\x81\\xA6b" },   -- isolate
+      { "gr\195\188n", "gr\195\188n" },
+      { "\240\159\152\128", "\240\159\152\128" },
+      { "\226\130\172", "\226\130\172" },
+      { "caf\233", "caf\\xE9" },                   -- not UTF-8
+      { "\155 31m", "\\x9B 31m" },
+      { "100%d", "100%d" },
+    }
+    for _, case in ipairs(shown) do
+      for _, field in ipairs { "title", "detail", "pointer", "code" } do
+        local err = { outcome = "rejected", kind = "api", code = "1" }
+        err[field] = case[1]
+        local line = tostring(errors.new(err))
+        assert.truthy(line:find(case[2], 1, true), line)
+      end
+      local line = tostring(errors.new { outcome = "not_sent",
+        kind = "connection", cause = case[1], request_id = case[1] })
+      assert.truthy(line:find(case[2], 1, true), line)
+    end
+  end)
+
+  it("shortens what is long, between characters", function()
+    local euro = "\226\130\172"
+    for pad = 0, 2 do
+      local detail = ("x"):rep(pad) .. euro:rep(5000)
+      local line = tostring(errors.new {
+        outcome = "rejected", kind = "api", detail = detail,
+      })
+      assert.is_true(#line < 400)
+      assert.truthy(line:find(euro .. "...", 1, true), line)
+      assert.is_nil(line:find("\\x", 1, true), line)
+    end
+  end)
+
+  local texts = {
+    false, "", "plain", "two\nlines", ("long "):rep(2000), KEY, "%1 %s",
+    ("\155"):rep(1000), "Bearer " .. KEY,
+  }
+  local outcomes = { false, "not_sent", "rejected", "unknown", "accepted" }
+  local kinds = {
+    false, "invalid", "connection", "timeout", "api", "protocol",
+  }
+
+  local function each(visit)
+    for _, outcome in ipairs(outcomes) do
+      for _, kind in ipairs(kinds) do
+        for _, text in ipairs(texts) do
+          for _, status in ipairs { false, 200, 404, 503 } do
+            visit(outcome or nil, kind or nil, text or nil, status or nil)
+          end
+        end
+      end
+    end
+  end
+
+  local begins = {
+    not_sent = "^not sent", rejected = "^rejected", unknown = "^unknown",
+    accepted = "^accepted",
+  }
+
+  it("is one honest line whatever the fields", function()
+    local seen = 0
+    each(function(outcome, kind, text, status)
+      for _, field in ipairs { "detail", "cause", "request_id", "title" } do
+        local fields = { outcome = outcome, kind = kind, status = status }
+        fields[field] = text
+        fields.errors = { { code = "10009" }, {} }
+        if field == "cause" then fields.errors = nil end
+        local line = tostring(errors.new(fields))
+        assert.is_nil(line:find("[%c\127]"), line)
+        assert.is_true(#line < 2000)
+        assert.is_nil(line:find(KEY, 1, true), line)
+        assert.truthy(line:find(begins[outcome] or "^failed"), line)
+        assert.equal(outcome == "unknown",
+          line:find("may have been delivered", 1, true) ~= nil, line)
+        assert.equal(outcome == "accepted",
+          line:find("the message went out", 1, true) ~= nil, line)
+        seen = seen + 1
+      end
+    end)
+    assert.equal(5 * 6 * 9 * 4 * 4, seen)
+  end)
+
+  it("survives fields of the wrong type", function()
+    local junk = { true, false, 0 / 0, {}, print }
+    local names = {
+      "outcome", "kind", "status", "code", "title", "detail", "pointer",
+      "errors", "request_id", "retry_after", "attempts", "cause", "advice",
+    }
+    for _, name in ipairs(names) do
+      for _, value in ipairs(junk) do
+        local err = errors.new { outcome = "rejected", kind = "api" }
+        err[name] = value
+        assert.equal("string", type(tostring(err)))
+      end
+    end
+  end)
+
+  it("joins strings as a string does", function()
+    local err = errors.new { outcome = "not_sent", kind = "timeout" }
+    assert.equal("failed: " .. tostring(err), "failed: " .. err)
+    assert.equal(tostring(err) .. "!", err .. "!")
+  end)
+
+  it("travels through error and pcall", function()
+    local err = errors.new { outcome = "not_sent", kind = "timeout" }
+    local ok, caught = pcall(error, err)
+    assert.is_false(ok)
+    assert.equal(err, caught)
+  end)
+end)
+
+describe("telnyx.errors and secrets", function()
+  local redactions = {
+    { "the key abc is abc", "abc", "the key *** is ***" },
+    { "abcabc", "abc", "******" },
+    { "a.c abc", "a.c", "*** abc" },
+    { "100%", "%", "100***" },
+    { "nothing", "abc", "nothing" },
+    { "text", "", "text" },
+    { "", "abc", "" },
+    { "a\0b", "\0", "a***b" },
+  }
+  for _, case in ipairs(redactions) do
+    it(("redacts %q"):format(case[1]), function()
+      assert.equal(case[3], errors.redact(case[1], case[2]))
+    end)
+  end
+
+  it("leaves alone what is no text, and all when there is no secret", function()
+    local value = {}
+    assert.equal(value, errors.redact(value, "abc"))
+    assert.equal(5, errors.redact(5, "5"))
+    assert.is_nil(errors.redact(nil, "abc"))
+    assert.equal("text", errors.redact("text", nil))
+  end)
+
+  local function holds(value, secret)
+    if type(value) == "string" then return value:find(secret, 1, true) ~= nil end
+    if type(value) ~= "table" then return false end
+    for name, inner in pairs(value) do
+      if holds(name, secret) or holds(inner, secret) then return true end
+    end
+    return false
+  end
+
+  local function leaking(secret)
+    return {
+      outcome = "rejected", kind = "api", code = "10009", request_id = secret,
+      title = "bad key " .. secret, detail = secret .. secret,
+      pointer = "/" .. secret, cause = "Bearer " .. secret,
+      errors = { { code = "10009", detail = "you sent " .. secret,
+        source = { pointer = secret }, meta = { url = "?k=" .. secret } } },
+      attempts = { { outcome = "rejected", cause = secret } },
+    }
+  end
+
+  it("masks the key in use in every field", function()
+    for _, secret in ipairs { KEY, "hunter2", "a-b.c%d" } do
+      local err = errors.new(leaking(secret), secret)
+      assert.is_false(holds(err, secret))
+      assert.is_nil(tostring(err):find(secret, 1, true))
+    end
+  end)
+
+  it("drops an api_key that came along, and masks it", function()
+    local fields = leaking("hunter2")
+    fields.api_key = "hunter2"
+    local err = errors.new(fields)
+    assert.is_nil(err.api_key)
+    assert.is_false(holds(err, "hunter2"))
+  end)
+
+  it("masks what looks like a key when nobody named one", function()
+    assert.is_false(holds(errors.new(leaking(KEY)), KEY))
+    local bearer = errors.new { cause = "header: Bearer s3cr3t-token, sent" }
+    assert.is_false(holds(bearer, "s3cr3t"))
+    local words = errors.new { cause = "KEYWORD and KEY are words" }
+    assert.equal("KEYWORD and KEY are words", words.cause)
+  end)
+
+  it("masks before it shortens", function()
+    for pad = 200, 245 do
+      local err = errors.new { outcome = "rejected", kind = "api" }
+      err.detail = ("x"):rep(pad) .. " " .. KEY
+      assert.is_nil(tostring(err):find("KEY0", 1, true))
+    end
+  end)
+
+  it("ends on a table that holds itself", function()
+    local loop = { outcome = "rejected", kind = "api", detail = KEY }
+    loop.again = loop
+    assert.is_nil(tostring(errors.new(loop)):find(KEY, 1, true))
+  end)
+end)

@@ -1,0 +1,332 @@
+local json = require("cjson.safe").new()
+local socket = require("socket")
+local sandbox = require("telnyx.sandbox")
+local nginx = require("telnyx.sandbox.nginx")
+local support = require("spec.support.sandbox")
+
+local function sms(changes)
+  local message = { from = "+18445550001", to = "+18665550001", text = "Hello, World!" }
+  for name, value in pairs(changes or {}) do message[name] = value end
+  return message
+end
+
+local function raw_request(body)
+  return ("POST /v2/messages HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer KEY_SPEC\r\n"
+    .. "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body)
+end
+
+local function connect(port)
+  local connection = assert(socket.tcp())
+  assert(connection:connect("127.0.0.1", port))
+  return connection
+end
+
+-- Sends a request and reads until the connection ends or nothing comes for a
+-- while. What ended it is "close", "reset" or "stall".
+local function last_words(port, request, patience)
+  local connection, heard, ending = connect(port), {}, nil
+  assert(connection:send(request))
+  connection:settimeout(0)
+  repeat
+    local readable = socket.select({ connection }, nil, patience)
+    if not readable[1] then ending = "stall" end
+    -- Asking for the error is the only way to see a reset: reading says "closed" either way.
+    if connection:getoption("error") then ending = "reset" end
+    local data, err, part = connection:receive(65536)
+    heard[#heard + 1] = data or part
+    if err == "closed" then ending = ending or "close" end
+  until ending
+  connection:close()
+  return ending, table.concat(heard)
+end
+
+local function refused(port)
+  local connection = socket.tcp()
+  local ok = connection:connect("127.0.0.1", port)
+  connection:close()
+  return not ok
+end
+
+describe("the sandbox behind nginx", function()
+  local server
+  setup(function() server = support.start() end)
+  teardown(function() server:stop() end)
+  before_each(function() server:reset_ledger() end)
+
+  it("says where it is", function()
+    assert.are.equal(("http://127.0.0.1:%d/v2"):format(server.port), server.url)
+  end)
+
+  it("takes messages and shows them", function()
+    local status, body, headers = server:post(sms { text = "größer 中" })
+    assert.are.equal(200, status)
+    assert.are.equal("application/json", headers["content-type"])
+    assert.is_truthy(headers["x-request-id"])
+    local data = json.decode(body).data
+    assert.are.equal("größer 中", data.text)
+    local again, shown = server:request("GET", "/v2/messages/" .. data.id)
+    assert.are.equal(200, again)
+    assert.are.equal(data.id, json.decode(shown).data.id)
+  end)
+
+  it("refuses what the service in process refuses", function()
+    assert.are.equal(401, (server:post(sms(), { authorization = "" })))
+    assert.are.equal(400, (server:post("{")))
+    assert.are.equal(404, (server:request("GET", "/v2/messages/x")))
+    assert.are.equal(405, (server:request("PUT", "/v2/messages", "{}")))
+    assert.are.equal(404, (server:request("GET", "/elsewhere")))
+  end)
+
+  it("keeps a ledger", function()
+    server:post(sms())
+    server:post(sms())
+    assert.are.same({ posts = 2, accepted = 2, messages = {
+      ["Hello, World!"] = { posts = 2, accepted = 2 } } }, server:ledger())
+    server:reset_ledger()
+    assert.are.same({ posts = 0, accepted = 0, messages = {} }, server:ledger())
+  end)
+
+  it("serves several requests on one connection", function()
+    local connection = connect(server.port)
+    connection:settimeout(5)
+    for i = 1, 3 do
+      connection:send(raw_request(json.encode(sms { text = "kept " .. i })))
+      assert.are.equal("HTTP/1.1 200 OK", connection:receive("*l"))
+      local length
+      repeat
+        local line = connection:receive("*l")
+        length = length or line:lower():match("^content%-length: (%d+)$")
+      until line == ""
+      assert.is_truthy(connection:receive(tonumber(length)):find("kept " .. i, 1, true))
+    end
+    connection:close()
+  end)
+
+  it("reads a chunked request", function()
+    local body = json.encode(sms { text = "in chunks" })
+    local _, reply = last_words(server.port, "POST /v2/messages HTTP/1.1\r\nHost: sandbox\r\n"
+      .. "Connection: close\r\nAuthorization: Bearer KEY_SPEC\r\n"
+      .. "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+      .. ("5\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n"):format(body:sub(1, 5), #body - 5, body:sub(6)), 5)
+    assert.are.equal("HTTP/1.1 200", reply:sub(1, 12))
+    assert.are.equal(1, server:ledger().messages["in chunks"].accepted)
+  end)
+
+  it("reads a body of hundreds of kilobytes, and refuses one without measure", function()
+    local long = ("x"):rep(800000)
+    assert.are.equal(200, (server:post(sms { text = long, type = "MMS" })))
+    assert.are.equal(413, (server:post(sms { text = long .. long, type = "MMS" })))
+    assert.are.equal(1, server:ledger().accepted)
+  end)
+
+  it("takes its time when the recipient says so", function()
+    local started = socket.gettime()
+    assert.are.equal(200, (server:post(sms { to = "+15550070001" })))
+    assert.is_true(socket.gettime() - started >= 1)
+  end)
+
+  it("serves others while it is slow to some", function()
+    local slow = connect(server.port)
+    slow:send(raw_request(json.encode(sms { to = "+15550070001", text = "slow" })))
+    support.wait(function() return server:ledger().messages.slow end, "the slow message")
+    assert.are.equal(200, (server:post(sms())))
+    slow:settimeout(0)
+    local _, err, part = slow:receive("*a")
+    assert.are.same({ "timeout", "" }, { err, part })
+    slow:close()
+  end)
+
+  it("forgets about a client that gave up, not about its message", function()
+    local ending = last_words(server.port,
+      raw_request(json.encode(sms { to = "+15550070030", text = "given up" })), 0.05)
+    assert.are.equal("stall", ending)
+    assert.are.equal(1, server:ledger().messages["given up"].accepted)
+  end)
+
+  local heads = {
+    nothing = "^$",
+    status_line = "^HTTP/1%.1 [25]$",
+    headers = "^HTTP/1%.1 %d00 [^\n]+\r\n.*Content%-Leng$",
+    body = "\r\nContent%-Length: %d+\r\n\r\n{",
+    chunks = "\r\nTransfer%-Encoding: chunked\r\n\r\n%x+\r\n{.*\r\n$",
+    unmeasured = "\r\nConnection: close\r\n\r\n{",
+    interim = "^HTTP/1%.1 100 Continue\r\n\r\n$",
+    garbage = "^\1\2\255\254",
+    short_length = "\r\nContent%-Length: %d+\r\n\r\n{.*}$",
+    whole = "\r\nContent%-Length: %d+\r\n\r\n{.*}$",
+  }
+
+  local lengths = {
+    body = function(announced, sent) return announced > sent end,
+    short_length = function(announced, sent) return announced < sent end,
+    whole = function(announced, sent) return announced == sent end,
+  }
+
+  local function announced_and_sent(heard)
+    local announced, body = heard:match("\r\nContent%-Length: (%d+)\r\n\r\n(.*)$")
+    return tonumber(announced), #body
+  end
+
+  for _, row in ipairs(sandbox.weather()) do
+    if not row.seconds then
+      it(("%s: %s"):format(row.number, row.causes), function()
+        local message = sms { to = row.number, text = row.number }
+        if row.stage then
+          local ending, heard = last_words(server.port, raw_request(json.encode(message)), 0.15)
+          assert.are.equal(row.ending, ending)
+          assert.is_truthy(heard:find(heads[row.stage]), heard)
+          if lengths[row.stage] then
+            assert.is_true(lengths[row.stage](announced_and_sent(heard)))
+          end
+        else
+          assert.are.equal(row.status, (server:post(message)))
+        end
+        local counts = server:ledger().messages[row.number]
+        assert.are.equal(row.accepted and 1 or 0, counts.accepted)
+        assert.are.equal(1, counts.posts)
+      end)
+    end
+  end
+end)
+
+describe("two sandboxes at once", function()
+  it("have ports and ledgers of their own", function()
+    local one, two = support.start(), support.start()
+    one:post(sms())
+    local first, second = one:ledger().accepted, two:ledger().accepted
+    local ports = { one.port, two.port }
+    one:stop()
+    two:stop()
+    assert.are_not.equal(ports[1], ports[2])
+    assert.are.same({ 1, 0 }, { first, second })
+  end)
+end)
+
+describe("the sandbox over https", function()
+  local found, https = pcall(require, "ssl.https")
+  if not found then return pending("needs lua-sec") end
+
+  it("answers with the certificate it was given, and breaks the same way", function()
+    local server = support.start { tls = true }
+    local function post(to)
+      local body = json.encode(sms { to = to })
+      local chunks = {}
+      local ok, status = https.request {
+        url = server.url .. "/messages", method = "POST", protocol = "any",
+        options = { "all" }, verify = "peer", cafile = server.ca_file,
+        source = require("ltn12").source.string(body), sink = require("ltn12").sink.table(chunks),
+        headers = { authorization = "Bearer KEY_SPEC", ["content-type"] = "application/json",
+          ["content-length"] = tostring(#body) },
+      }
+      return ok and status, table.concat(chunks)
+    end
+    local status, body = post("+18665550001")
+    local reset = post("+15550090002")
+    local cut = post("+15550090031")
+    local url = server.url
+    server:stop()
+    assert.is_truthy(url:find("^https://127%.0%.0%.1:%d+/v2$"))
+    assert.are.equal(200, status)
+    assert.is_truthy(body:find("Hello, World!", 1, true))
+    assert.is_falsy(reset)
+    assert.is_falsy(cut)
+  end)
+end)
+
+describe("the launcher", function()
+  local folder
+  before_each(function() folder = support.temporary_folder() end)
+  after_each(function() os.execute("rm -rf " .. folder) end)
+
+  local function run(arguments)
+    local output = support.capture(support.command(arguments) .. " 2>&1 </dev/null; echo exit $?")
+    local text, code = output:match("^(.*)exit (%d+)\n$")
+    return text, tonumber(code)
+  end
+
+  -- Files below the folder, and processes that name it. The brackets keep the
+  -- search from finding itself.
+  local function leftovers()
+    local pattern = support.quote("[/]" .. folder:sub(2))
+    return support.capture("ls -A " .. folder)
+      .. support.capture("grep -la " .. pattern .. " /proc/[0-9]*/cmdline 2>/dev/null")
+  end
+
+  local function expect_gone(port)
+    support.wait(function() return refused(port) and leftovers() == "" end,
+      "the sandbox to be gone")
+  end
+
+  it("refuses to listen to other machines", function()
+    for _, address in ipairs { "0.0.0.0", "192.168.1.1", "::", "example.com", "127.0.0.1 ssl" } do
+      local text, code = run("--port 12112 --listen " .. support.quote(address))
+      assert.are.equal(1, code)
+      assert.are.equal(("telnyx sandbox: the sandbox listens on loopback only, not on %s: "
+        .. "use 127.0.0.1\n"):format(address), text)
+    end
+  end)
+
+  it("refuses what it does not understand", function()
+    for arguments, words in pairs {
+      ["--port abc"] = "the port must be a number from 1 to 65535, not 'abc'",
+      ["--port 65536"] = "the port must be a number from 1 to 65535, not '65536'",
+      ["--port"] = "--port needs a value",
+      ["--prot 1"] = "unknown option --prot",
+      ["--cert x.pem"] = "https needs both a certificate and its key",
+    } do
+      assert.are.same({ "telnyx sandbox: " .. words .. "\n", 1 }, { run(arguments) })
+    end
+  end)
+
+  it("says so in one sentence when the port is taken", function()
+    local holder = assert(socket.bind("127.0.0.1", 0))
+    local _, port = holder:getsockname()
+    local text, code = run("--port " .. port)
+    holder:close()
+    assert.are.equal(1, code)
+    assert.are.equal(("telnyx sandbox: port %d is in use: choose another with "
+      .. "PORT=N or --port N\n"):format(port), text)
+  end)
+
+  it("leaves nothing when its standard input ends", function()
+    local server = support.start { tmpdir = folder }
+    assert.are_not.equal("", leftovers())
+    server:stop()
+    assert.are.equal("", leftovers())
+    assert.is_true(refused(server.port))
+  end)
+
+  for _, signal in ipairs { "TERM", "INT" } do
+    it("leaves nothing on SIG" .. signal, function()
+      local server = support.start { tmpdir = folder }
+      os.execute(("kill -%s %d"):format(signal, server.pid))
+      expect_gone(server.port)
+      server:stop()
+    end)
+  end
+
+  it("leaves nothing when it was killed and its standard input ends", function()
+    local server = support.start { tmpdir = folder }
+    os.execute(("kill -KILL %d"):format(server.pid))
+    server:stop()
+    expect_gone(server.port)
+  end)
+end)
+
+describe("the nginx configuration", function()
+  it("keeps everything below its prefix", function()
+    local text = nginx.configuration { port = 12111, path = "/x/?.lua", cpath = "/x/5.4/?.so" }
+    for _, name in ipairs { "client_body", "proxy", "fastcgi", "uwsgi", "scgi" } do
+      assert.is_truthy(text:find(("%s_temp_path temp/%s;"):format(name, name), 1, true))
+    end
+    assert.is_truthy(text:find("pid nginx.pid;", 1, true))
+    assert.is_truthy(text:find("listen 127.0.0.1:12111;", 1, true))
+    assert.is_truthy(text:find('lua_package_cpath "/x/5.1/?.so;;";', 1, true))
+  end)
+
+  it("cannot be broken out of", function()
+    assert.has_error(function()
+      nginx.configuration { port = 12111, path = 'x"; } evil' }
+    end)
+  end)
+end)

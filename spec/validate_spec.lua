@@ -1,0 +1,318 @@
+local core = require "telnyx.core"
+local vectors = require "spec.vectors.validate"
+
+local NOW = vectors.now
+local with, ABSENT = vectors.with, vectors.absent
+local has_cjson, cjson = pcall(require, "cjson")
+
+local FIELDS = {
+  "to", "from", "messaging_profile_id", "text", "subject", "media_urls", "webhook_url",
+  "webhook_failover_url", "use_profile_webhooks", "type", "auto_detect", "send_at", "encoding",
+}
+local BOOLEANS = { use_profile_webhooks = true, auto_detect = true }
+
+local function printable(text)
+  local short = #text > 90 and text:sub(1, 80) .. "… (" .. #text .. " bytes)" or text
+  return (short:gsub("[%c\128-\255]", function(c) return ("\\%d"):format(c:byte()) end))
+end
+
+local function found_in(err)
+  local found = {}
+  for i, one in ipairs(err.errors) do found[i] = one.code .. " " .. one.source.pointer end
+  table.sort(found)
+  return found
+end
+
+local function sorted(list)
+  local copy = {}
+  for i, value in ipairs(list) do copy[i] = value end
+  table.sort(copy)
+  return copy
+end
+
+--- The name of the field that a pointer leads to, as a person would call it.
+local function field_of(pointer)
+  local name = pointer:match("^/extra/(.*)$") or pointer:match("^/([^/]*)")
+  return (name:gsub("~1", "/"):gsub("~0", "~"))
+end
+
+local function expect_readable(one)
+  assert.equal("string", type(one.code))
+  assert.truthy(one.code:find("^%d%d%d%d%d$"))
+  assert.is_true(type(one.detail) == "string" and one.detail ~= "")
+  assert.is_true(one.title == nil or type(one.title) == "string" and one.title ~= "")
+  local name = field_of(one.source.pointer)
+  assert.truthy(one.detail:find(name, 1, true), one.detail .. " does not name " .. name)
+end
+
+local function expect_error(err)
+  assert.equal("not_sent", err.outcome)
+  assert.equal("invalid", err.kind)
+  assert.is_falsy(err.retryable)
+  local first = err.errors[1]
+  assert.equal(first.code, err.code)
+  assert.equal(first.source.pointer, err.pointer)
+  assert.equal(first.detail, err.detail)
+  for _, one in ipairs(err.errors) do expect_readable(one) end
+end
+
+local function expect_valid(message, now)
+  local ok, err = core.validate(message, now or NOW)
+  assert.is_true(ok, err and table.concat(found_in(err), ", ") .. ": " .. tostring(err.detail))
+  assert.is_nil(err)
+end
+
+local function expect_refused(message, expected, now)
+  local ok, err = core.validate(message, now or NOW)
+  assert.is_nil(ok)
+  assert.same(sorted(expected), found_in(err))
+  expect_error(err)
+  return err
+end
+
+local function detail_of(message)
+  local ok, err = core.validate(message, NOW)
+  assert.is_nil(ok)
+  return err.detail
+end
+
+local function expect_words(detail, words)
+  for _, word in ipairs(words) do
+    assert.truthy(detail:lower():find(word:lower(), 1, true), detail .. " does not say " .. word)
+  end
+end
+
+local function refused_at(message, code, pointer)
+  local ok, err = core.validate(message, NOW)
+  assert.is_nil(ok)
+  for _, one in ipairs(err.errors) do
+    if one.code == code and one.source.pointer == pointer then return end
+  end
+  error(("no %s at %s but %s"):format(code, pointer, table.concat(found_in(err), ", ")), 0)
+end
+
+describe("validate", function()
+  for _, row in ipairs(vectors.rows) do
+    local description, message, expected = row[1], row[2], row[3]
+    if expected == true then
+      it("accepts " .. printable(description), function() expect_valid(message) end)
+    else
+      it("refuses " .. printable(description), function() expect_refused(message, expected) end)
+    end
+  end
+
+  it("does not take a field for the known one that it begins with", function()
+    local ok, err = core.validate(with { ["text\0"] = "x" }, NOW)
+    assert.is_nil(ok)
+    assert.equal("10015", err.code)
+    assert.not_equal("/text", err.pointer)
+    assert.equal("/text", err.pointer:sub(1, 5))
+  end)
+
+  it("leaves the message as it was", function()
+    local message = with { to = "x", media_urls = { "x" }, extra = { text = "x" }, txt = "x" }
+    core.validate(message, NOW)
+    assert.same(with { to = "x", media_urls = { "x" }, extra = { text = "x" }, txt = "x" }, message)
+  end)
+
+  it("says the same twice", function()
+    local message = with { to = "x", from = "y z!", media_urls = {}, txt = "x" }
+    local _, first = core.validate(message, NOW)
+    local _, second = core.validate(message, NOW)
+    assert.same(first, second)
+  end)
+end)
+
+describe("a value of the wrong type", function()
+  local function wrong_values(field)
+    local values = { 42, 4.5, print, coroutine.create(function() end), io.stdout }
+    if field ~= "media_urls" and field ~= "to" then values[#values + 1] = {} end
+    if field ~= "media_urls" and field ~= "to" then values[#values + 1] = { "a" } end
+    values[#values + 1] = BOOLEANS[field] and "true" or true
+    if not BOOLEANS[field] then values[#values + 1] = false end
+    if field == "media_urls" then values[#values + 1] = "https://example.com/" end
+    return values
+  end
+
+  for _, field in ipairs(FIELDS) do
+    for _, value in ipairs(wrong_values(field)) do
+      it("is refused: " .. field .. " as a " .. type(value), function()
+        local err = expect_refused(with { [field] = value }, { "10026 /" .. field })
+        expect_words(err.detail, { field, type(value) })
+      end)
+    end
+  end
+
+  for _, field in ipairs(FIELDS) do
+    it("is refused: " .. field .. " as a JSON null", function()
+      if not has_cjson then return pending("lua-cjson is not installed") end
+      expect_refused(with { [field] = cjson.null }, { "10026 /" .. field })
+    end)
+  end
+
+  it("is refused: a JSON null inside media_urls", function()
+    if not has_cjson then return pending("lua-cjson is not installed") end
+    expect_refused(with { media_urls = { cjson.null } }, { "10026 /media_urls/0" })
+  end)
+
+  it("is refused: a number in media_urls, with what was given", function()
+    expect_words(detail_of(with { media_urls = { "https://a.example/", 42 } }), { "number" })
+  end)
+
+  it("is refused: extra with something else than names in it", function()
+    local _, err = core.validate(with { extra = { "a" } }, NOW)
+    assert.truthy(err and err.pointer:find("^/extra"))
+    expect_error(err)
+  end)
+
+  it("is refused: a message with something else than names in it", function()
+    local message = with {}
+    message[1] = "Hello"
+    local ok, err = core.validate(message, NOW)
+    assert.is_nil(ok)
+    assert.equal("10015", err.code)
+  end)
+end)
+
+describe("the words of a violation", function()
+  it("say that one call has one recipient", function()
+    expect_words(detail_of(with { to = { "+18665550001", "+18665550002" } }), { "one" })
+  end)
+
+  it("say the nearest known name of an unknown field", function()
+    for typed, known in pairs {
+      txt = "text", form = "from", media_url = "media_urls", webook_url = "webhook_url",
+      messaging_profile = "messaging_profile_id", sendat = "send_at", Subject = "subject",
+    } do
+      expect_words(detail_of(with { [typed] = "x" }), { typed, known })
+    end
+  end)
+
+  it("say why an empty media_urls is refused", function()
+    expect_words(detail_of(with { media_urls = {} }), { "media_urls", "MMS" })
+  end)
+
+  it("say how many media there are and may be", function()
+    local list = {}
+    for i = 1, 13 do list[i] = vectors.url end
+    expect_words(detail_of(with { media_urls = list }), { "13", "10" })
+  end)
+
+  it("say how many parts a text would be and may be", function()
+    expect_words(detail_of(with { text = ("a"):rep(1531) }), { "11", "10" })
+  end)
+
+  it("say where UTF-8 is ill-formed", function()
+    expect_words(detail_of(with { text = "Hello, caf\233" }), { "UTF-8", "11" })
+  end)
+
+  it("say which character GSM-7 cannot hold, and where", function()
+    expect_words(detail_of(with { text = "it’s 中", encoding = "gsm7" }), { "中", "U+4E2D", "8" })
+  end)
+
+  it("say what type and encoding may be", function()
+    expect_words(detail_of(with { type = "sms" }), { "SMS", "MMS" })
+    expect_words(detail_of(with { encoding = "utf8" }), { "auto", "gsm7", "ucs2" })
+  end)
+
+  it("stay one line, of UTF-8, and short, whatever was given", function()
+    local nasty = "\27[31m\r\n\0" .. ("x"):rep(100000)
+    for _, field in ipairs { "to", "from", "messaging_profile_id", "type", "encoding", "send_at",
+      "webhook_url" } do
+      local detail = detail_of(with { [field] = nasty })
+      assert.is_nil(detail:find("[%c]"), field)
+      assert.is_true(#detail < 1000, field)
+    end
+  end)
+end)
+
+describe("ill-formed UTF-8", function()
+  for _, field in ipairs { "to", "from", "messaging_profile_id", "text", "subject", "webhook_url",
+    "webhook_failover_url", "type", "send_at", "encoding" } do
+    it("is found in " .. field, function()
+      refused_at(with { [field] = "https://example.com/\255" }, "10028", "/" .. field)
+    end)
+  end
+
+  it("is found in an item of media_urls", function()
+    refused_at(with { media_urls = { vectors.url, "https://example.com/\255" } },
+      "10028", "/media_urls/1")
+  end)
+end)
+
+describe("independent violations", function()
+  local FAULTS = {
+    { "to", "5550001", "40310 /to" },
+    { "from", "12", "40305 /from" },
+    { "messaging_profile_id", "abc", "10006 /messaging_profile_id" },
+    { "text", "\255", "10028 /text" },
+    { "webhook_url", "x", "10003 /webhook_url" },
+    { "webhook_failover_url", 42, "10026 /webhook_failover_url" },
+    { "use_profile_webhooks", "no", "10026 /use_profile_webhooks" },
+    { "send_at", "2024-01-01T00:00:00Z", "10033 /send_at" },
+    { "encoding", "utf8", "10032 /encoding" },
+    { "txt", "x", "10015 /txt" },
+  }
+
+  it("are all reported, in every combination", function()
+    for choice = 1, 2 ^ #FAULTS - 1 do
+      local changes, expected, rest = {}, {}, choice
+      for _, fault in ipairs(FAULTS) do
+        if rest % 2 == 1 then
+          changes[fault[1]] = fault[2]
+          expected[#expected + 1] = fault[3]
+        end
+        rest = math.floor(rest / 2)
+      end
+      expect_refused(with(changes), expected)
+    end
+  end)
+end)
+
+describe("send_at", function()
+  local function at(seconds) return os.date("!%Y-%m-%dT%H:%M:%SZ", seconds) end
+
+  local function expect_window(now)
+    for _, ahead in ipairs { 240, 300, 86400, 432000, 432060 } do
+      expect_valid(with { send_at = at(now + ahead) }, now)
+    end
+    for _, ahead in ipairs { -86400, 0, 239, 432061, 864000 } do
+      expect_refused(with { send_at = at(now + ahead) }, { "10033 /send_at" }, now)
+    end
+  end
+
+  it("has its window on every kind of day", function()
+    for day = 0, 365 * 50, 13 do expect_window(1577836800 + day * 86400 + day * 7) end
+  end)
+
+  it("knows leap years", function()
+    for _, now in ipairs { 951696000, 1582848000, 1709078400, 1709164800 } do expect_window(now) end
+  end)
+
+  it("is measured by the wall clock unless a clock is given", function()
+    local soon = with { send_at = at(os.time() + 3600) }
+    assert.is_true((core.validate(soon)))
+    local ok, err = core.validate(with { send_at = at(os.time() + 30) })
+    assert.is_nil(ok)
+    assert.equal("10033", err.code)
+  end)
+
+  it("takes a clock with a fraction", function()
+    expect_valid(with { send_at = "2024-01-01T00:05:00Z" }, NOW + 0.75)
+  end)
+end)
+
+describe("misuse of validate", function()
+  it("raises on what is not a message", function()
+    for _, value in ipairs { 42, "text", true, print } do
+      assert.is_false((pcall(core.validate, value)))
+    end
+    assert.is_false((pcall(core.validate)))
+    assert.is_false((pcall(core.validate, nil, NOW)))
+  end)
+
+  it("raises on a clock that is not a number", function()
+    assert.is_false((pcall(core.validate, with { text = ABSENT }, {})))
+    assert.is_false((pcall(core.validate, with {}, "soon")))
+  end)
+end)
