@@ -19,11 +19,17 @@ layers:
 symbols: build
 	sh .ci/symbols.sh $(BUILDS:%=build/%/telnyx/core.so)
 
+# Left out: parameters of one type side by side, feature-test macros, unread results of snprintf, and
+# an analysis of va_list that clang 14 gets wrong.
+TIDY_CHECKS = -*,bugprone-*,clang-analyzer-*,cert-*,-bugprone-easily-swappable-parameters,$\
+  -bugprone-reserved-identifier,-cert-dcl37-c,-cert-dcl51-cpp,-cert-err33-c,$\
+  -clang-analyzer-valist.Uninitialized
+
 tidy:
 	cppcheck --quiet --std=c99 --enable=warning,performance,portability --inline-suppr \
 	  --error-exitcode=1 -Icsrc/core -Icsrc/http -I/usr/include/lua5.4 csrc
 	clang-tidy --quiet --warnings-as-errors='*' \
-	  -checks='-*,bugprone-*,clang-analyzer-*,cert-*,-bugprone-easily-swappable-parameters,-cert-err33-c' \
+	  -checks='$(TIDY_CHECKS)' \
 	  $(SOURCES) -- -std=c99 -Icsrc/core -Icsrc/http -I/usr/include/lua5.4
 
 luarocks: build

@@ -1,6 +1,5 @@
 #include "tlx_date_time.h"
 
-#include <stdio.h>
 #include <string.h>
 
 typedef struct reader {
@@ -31,13 +30,15 @@ static void require(reader *r, char expected) {
 }
 
 static double fraction(reader *r) {
-  double value = 0, scale = 0.1;
+  double value = 0, scale = 1;
   if (!take(r, '.')) return 0;
   if (r->p == r->end || *r->p < '0' || *r->p > '9') r->ok = false;
-  for (; r->p < r->end && *r->p >= '0' && *r->p <= '9'; r->p++, scale /= 10) {
-    value += (*r->p - '0') * scale;
+  while (r->p < r->end && *r->p >= '0' && *r->p <= '9') {
+    value = value * 10 + (*r->p - '0');
+    scale *= 10;
+    r->p++;
   }
-  return value;
+  return value / scale;
 }
 
 static int zone_offset_s(reader *r) {
@@ -60,9 +61,9 @@ static int days_in_month(int year, int month) {
   return days[month - 1] + (month == 2 && is_leap(year));
 }
 
-static double days_since_1970(int year, int month, int day) {
+static int days_since_1970(int year, int month, int day) {
   int before = year - 1;
-  double days = 365.0 * (year - 1970) + (before / 4 - before / 100 + before / 400) - 477;
+  int days = 365 * (year - 1970) + (before / 4 - before / 100 + before / 400) - 477;
   for (int m = 1; m < month; m++) days += days_in_month(year, m);
   return days + day - 1;
 }
@@ -104,28 +105,67 @@ bool tlx_parse_date_time(tlx_str text, double *seconds) {
   return true;
 }
 
-static int month_named(const char name[4]) {
+static void skip_letters(reader *r) {
+  const char *start = r->p;
+  while (r->p < r->end && ((*r->p | 0x20) >= 'a' && (*r->p | 0x20) <= 'z')) r->p++;
+  if (r->p == start) r->ok = false;
+}
+
+static int month(reader *r) {
   static const char MONTHS[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  const char *found = strlen(name) == 3 ? strstr(MONTHS, name) : NULL;
-  return found && (found - MONTHS) % 3 == 0 ? (int)(found - MONTHS) / 3 + 1 : 0;
+  const char *name = r->p;
+  skip_letters(r);
+  for (int i = 0; r->p - name == 3 && i < 12; i++) {
+    if (memcmp(name, MONTHS + (ptrdiff_t)3 * i, 3) == 0) return i + 1;
+  }
+  r->ok = false;
+  return 0;
+}
+
+static void time_of_day(reader *r, int time[3]) {
+  time[0] = digits(r, 2);
+  require(r, ':');
+  time[1] = digits(r, 2);
+  require(r, ':');
+  time[2] = digits(r, 2);
+}
+
+/* Sun Nov  6 08:49:37 1994, from after the name of the day. */
+static void asctime_date(reader *r, int date[3], int time[3]) {
+  require(r, ' ');
+  date[1] = month(r);
+  require(r, ' ');
+  date[2] = digits(r, take(r, ' ') ? 1 : 2);
+  require(r, ' ');
+  time_of_day(r, time);
+  require(r, ' ');
+  date[0] = digits(r, 4);
+}
+
+/* Sun, 06 Nov 1994 08:49:37 GMT and Sunday, 06-Nov-94 08:49:37 GMT, from after the comma. */
+static void gmt_date(reader *r, int date[3], int time[3]) {
+  require(r, ' ');
+  date[2] = digits(r, 2);
+  bool has_dashes = take(r, '-');
+  if (!has_dashes) require(r, ' ');
+  date[1] = month(r);
+  require(r, has_dashes ? '-' : ' ');
+  date[0] = digits(r, has_dashes ? 2 : 4);
+  if (has_dashes) date[0] += date[0] < 70 ? 2000 : 1900;
+  require(r, ' ');
+  time_of_day(r, time);
+  require(r, ' ');
+  skip_letters(r);
 }
 
 bool tlx_parse_http_date(const char *text, double *seconds) {
+  reader r = { text, text + strlen(text), true };
   int date[3] = { 0, 0, 0 }, time[3] = { 0, 0, 0 };
-  char month[4] = "", zone[4] = "";
-  if (sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d %3s", &date[2], month, &date[0],
-             &time[0], &time[1], &time[2], zone) != 7 &&
-      sscanf(text, "%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d %3s", &date[2], month, &date[0],
-             &time[0], &time[1], &time[2], zone) != 7 &&
-      sscanf(text, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d", month, &date[2], &time[0],
-             &time[1], &time[2], &date[0]) != 6) {
-    return false;
+  skip_letters(&r);
+  if (take(&r, ',')) {
+    gmt_date(&r, date, time);
+  } else {
+    asctime_date(&r, date, time);
   }
-  if (date[0] < 70) date[0] += 2000;
-  if (date[0] < 100) date[0] += 1900;
-  for (int i = 0; i < 3; i++) {
-    if (time[i] < 0) return false;
-  }
-  date[1] = month_named(month);
-  return epoch_s(date, time, seconds);
+  return r.ok && r.p == r.end && epoch_s(date, time, seconds);
 }

@@ -13,6 +13,7 @@ size_t tlx_smart_encode(tlx_str text, char *out, size_t *replaced) {
     size_t n = tlx_utf8_read(p, end, &codepoint);
     const char *piece = tlx_smart_replacement(codepoint);
     size_t n_piece = piece ? strlen(piece) : n;
+    /* Bytes with a length: NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     if (out) memcpy(out + n_out, piece ? piece : p, n_piece);
     *replaced += piece != NULL;
     n_out += n_piece;

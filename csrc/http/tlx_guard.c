@@ -69,7 +69,7 @@ static int local_port(curl_socket_t fd) {
     struct sockaddr_in ip4;
     struct sockaddr_in6 ip6;
     struct sockaddr_storage room;
-  } address;
+  } address = { .room = { 0 } };
   socklen_t size = sizeof address;
   if (getsockname(fd, &address.any, &size) != 0) return 0;
   if (address.any.sa_family == AF_INET) return ntohs(address.ip4.sin_port);

@@ -7,7 +7,7 @@
 #include "tlx_guard.h"
 #include "tlx_http.h"
 
-#define TLX_MAX_HEAD_BYTES (64 * 1024)
+#define TLX_MAX_HEAD_BYTES 65536
 
 /* Bytes of a reply's body, never more than `max`. */
 typedef struct tlx_body {

@@ -1,4 +1,4 @@
-#include <string.h>
+#include <math.h>
 
 #include "ltlx.h"
 #include "tlx_http.h"
@@ -84,8 +84,7 @@ static tlx_http_limits read_limits(lua_State *L, const client *c) {
         ltlx_field_number(L, 3, "connect_timeout", 0.001, MAX_SECONDS, connect_timeout_s);
     fresh = ltlx_field_boolean(L, 3, "fresh");
   }
-  return (tlx_http_limits){ (long)(timeout_s * 1000 + 0.5), (long)(connect_timeout_s * 1000 + 0.5),
-                            fresh };
+  return (tlx_http_limits){ lround(timeout_s * 1000), lround(connect_timeout_s * 1000), fresh };
 }
 
 /* in_flight[key] = the value on top. [-1, +0] */
@@ -176,8 +175,7 @@ static int l_client_step(lua_State *L) {
   luaL_argcheck(L, seconds >= 0, 2, "seconds from 0 up expected");
   if (seconds > MAX_SECONDS) seconds = MAX_SECONDS;
   /* Rounded up: a wait that is cut to nothing would spin. */
-  long wait_ms = (long)(seconds * 1000);
-  if (wait_ms < seconds * 1000) wait_ms++;
+  long wait_ms = (long)ceil(seconds * 1000);
   lua_pushinteger(L, (lua_Integer)tlx_http_step(c->http, wait_ms));
   return 1;
 }

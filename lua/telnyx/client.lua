@@ -249,7 +249,7 @@ end
 
 ---Begins to send one message; `step` drives it on.
 ---@param message telnyx.message
----@param given telnyx.call_options|fun(message: table|nil, info: table)|nil options, or the callback
+---@param given telnyx.call_options|function|nil options, or at once the callback
 ---@param callback fun(message: table|nil, info: table)|nil gets what `send` returns
 ---@return telnyx.pending
 function Client:start(message, given, callback)

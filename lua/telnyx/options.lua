@@ -140,7 +140,8 @@ end
 function options.call(given, level)
   if given == nil then return {} end
   check_table(given, "options", level + 1)
-  return read(given, CALL, "option", level + 1)
+  local own = read(given, CALL, "option", level + 1) -- a tail call would hide a level
+  return own
 end
 
 ---Message fields, checked by name only: their values are judged with the message.

@@ -1,0 +1,372 @@
+-- The client above the seam: scripted senders with a clock of their own, so that
+-- nothing here waits, and what the contract promises of `send`, `start` and `step`.
+
+local telnyx = require("telnyx")
+
+local MESSAGE = { from = "+18445550001", to = "+18665550001", text = "Hello" }
+local KEY = "KEY0123456789abcdefSECRET"
+
+-- A sender that answers from a list and keeps what it was given.
+local function scripted(answers)
+  local sender = { messages = {}, limits = {}, slept = {}, time = 100 }
+  function sender:monotonic() return self.time end
+  function sender:sleep(seconds)
+    self.slept[#self.slept + 1] = seconds
+    self.time = self.time + seconds
+  end
+  function sender:send(message, limits)
+    self.messages[#self.messages + 1] = message
+    local copy = {}
+    for name, value in pairs(limits) do copy[name] = value end
+    self.limits[#self.limits + 1] = copy
+    local answer = table.remove(answers, 1)
+    self.time = self.time + (answer.takes or 0)
+    if answer.id then return { id = answer.id }, { outcome = "accepted", status = 200 } end
+    return nil, answer.err
+  end
+  return sender
+end
+
+local function failed(outcome, kind, retryable)
+  return { err = { outcome = outcome, kind = kind, retryable = retryable } }
+end
+
+local function not_sent() return failed("not_sent", "connection", true) end
+local function unknown() return failed("unknown", "timeout", false) end
+
+local function rejected(status, retryable)
+  local answer = failed("rejected", "api", retryable)
+  answer.err.status = status
+  return answer
+end
+
+local function stale()
+  local answer = not_sent()
+  answer.err.stale = true
+  return answer
+end
+
+local function client_of(answers, options)
+  local sender = scripted(answers)
+  options = options or {}
+  options.sender = sender
+  return telnyx.new(options), sender
+end
+
+local function outcomes(attempts)
+  local list = {}
+  for i, row in ipairs(attempts) do list[i] = row.outcome end
+  return list
+end
+
+describe("one send", function()
+  it("returns the message and an account of the attempts", function()
+    local client = client_of({ { id = "m1", takes = 0.25 } })
+    local message, info = client:send(MESSAGE)
+    assert.equal("m1", message.id)
+    assert.equal("accepted", info.outcome)
+    assert.same({ "accepted" }, outcomes(info.attempts))
+    assert.equal(0.25, info.attempts[1].seconds)
+    assert.equal("GSM-7", info.segments.encoding)
+    assert.is_nil(info.warnings)
+  end)
+
+  it("does not count segments for an MMS", function()
+    local client = client_of({ { id = "m1" } })
+    local media = { "https://a.b/c" }
+    local _, info = client:send({ to = "+18665550001", media_urls = media, text = "x" })
+    assert.is_nil(info.segments)
+  end)
+
+  it("warns where only the exact count is over the limit", function()
+    local client = client_of({ { id = "m1" } })
+    local _, info = client:send({ to = "+18665550001", from = "12345", text = ("]"):rep(761) })
+    assert.equal(11, info.segments.parts)
+    assert.equal("40302", info.warnings[1].code)
+  end)
+
+  local cases = {
+    { "repeats what was never sent", { not_sent(), not_sent(), { id = "m" } },
+      { "not_sent", "not_sent", "accepted" } },
+    { "gives up after three attempts", { not_sent(), not_sent(), not_sent() },
+      { "not_sent", "not_sent", "not_sent" } },
+    { "repeats a 429", { rejected(429, true), { id = "m" } }, { "rejected", "accepted" } },
+    { "does not repeat another refusal", { rejected(400, false) }, { "rejected" } },
+    { "does not repeat an unknown outcome", { unknown() }, { "unknown" } },
+    { "replaces a stale connection besides the three attempts",
+      { stale(), not_sent(), not_sent(), { id = "m" } },
+      { "not_sent", "not_sent", "not_sent", "accepted" } },
+  }
+  for _, case in ipairs(cases) do
+    it(case[1], function()
+      local client, sender = client_of(case[2])
+      local message, info = client:send(MESSAGE)
+      assert.same(case[3], outcomes(info.attempts))
+      assert.equal(#case[3], #sender.messages)
+      assert.equal(case[3][#case[3]] == "accepted", message ~= nil)
+    end)
+  end
+
+  it("never repeats what was accepted but could not be read, whatever it is told", function()
+    local accepted = { err = { outcome = "accepted", kind = "protocol", retryable = true } }
+    local client, sender = client_of({ accepted }, {
+      retry = { unknown = true, should_retry = function() return true end },
+    })
+    local message, err = client:send(MESSAGE)
+    assert.is_nil(message)
+    assert.equal("accepted", err.outcome)
+    assert.equal(1, #sender.messages)
+  end)
+
+  it("repeats an unknown outcome only when told to", function()
+    local client, sender = client_of({ unknown(), { id = "m" } }, { retry = { unknown = true } })
+    assert.truthy(client:send(MESSAGE))
+    assert.equal(2, #sender.messages)
+  end)
+
+  it("asks for a fresh connection after a stale one, at once", function()
+    local client, sender = client_of({ stale(), { id = "m" } })
+    client:send(MESSAGE)
+    assert.is_falsy(sender.limits[1].fresh)
+    assert.is_true(sender.limits[2].fresh)
+    assert.same({}, sender.slept)
+  end)
+
+  it("waits as long as the service asks", function()
+    local answer = rejected(429, true)
+    answer.err.retry_after = 7
+    local client, sender = client_of({ answer, { id = "m" } })
+    local _, info = client:send(MESSAGE)
+    assert.is_true(sender.slept[1] >= 7 and sender.slept[1] <= 7.5)
+    assert.equal(sender.slept[1], info.attempts[1].wait)
+  end)
+
+  it("does not begin a wait that would pass the deadline", function()
+    local answer = rejected(429, true)
+    answer.err.retry_after = 7
+    local client, sender = client_of({ answer }, { deadline = 5 })
+    local _, err = client:send(MESSAGE)
+    assert.equal("rejected", err.outcome)
+    assert.equal(7, err.retry_after)
+    assert.same({}, sender.slept)
+  end)
+
+  it("cuts an attempt's time to what the deadline leaves", function()
+    local slow = not_sent()
+    slow.takes = 6
+    local client, sender = client_of({ slow, { id = "m" } }, {
+      deadline = 10, timeout = 8, retry = { base = 0.001 },
+    })
+    client:send(MESSAGE)
+    assert.equal(8, sender.limits[1].timeout)
+    assert.is_true(sender.limits[2].timeout <= 4)
+  end)
+
+  it("takes options for one call", function()
+    local client, sender = client_of({ not_sent() })
+    client:send(MESSAGE, { timeout = 2, connect_timeout = 1, retry = false })
+    assert.equal(1, #sender.messages)
+    assert.equal(2, sender.limits[1].timeout)
+    assert.equal(1, sender.limits[1].connect_timeout)
+  end)
+end)
+
+describe("what is sent", function()
+  it("has the defaults, the profile's fields and the message's own, in that order", function()
+    local client, sender = client_of({ { id = "a" }, { id = "b" } }, {
+      defaults = { from = "+18445550001", webhook_url = "https://a.b/1" },
+      profiles = { alerts = { webhook_url = "https://a.b/2", timeout = 3 } },
+    })
+    client:send({ to = "+18665550001", text = "x" })
+    client:profile("alerts"):send({ to = "+18665550001", text = "x", from = "12345" })
+    assert.equal("https://a.b/1", sender.messages[1].webhook_url)
+    assert.equal("+18445550001", sender.messages[1].from)
+    assert.equal("https://a.b/2", sender.messages[2].webhook_url)
+    assert.equal("12345", sender.messages[2].from)
+    assert.equal(3, sender.limits[2].timeout)
+  end)
+
+  it("leaves the caller's table alone", function()
+    local client = client_of({ { id = "a" } }, { defaults = { from = "12345" } })
+    local given = { to = "+18665550001", text = "x" }
+    client:send(given)
+    assert.same({ to = "+18665550001", text = "x" }, given)
+  end)
+
+  it("includes fields that a metatable supplies", function()
+    local client, sender = client_of({ { id = "a" } })
+    client:send(setmetatable({ text = "x" }, { __index = { to = "+18665550001", from = "12345" } }))
+    assert.equal("12345", sender.messages[1].from)
+    assert.is_nil(getmetatable(sender.messages[1]))
+  end)
+end)
+
+describe("a sender of the user's own", function()
+  it("that gives no reason leaves the outcome unknown", function()
+    local client = telnyx.new({ sender = { send = function() return nil end } })
+    local _, err = client:send(MESSAGE)
+    assert.equal("unknown", err.outcome)
+    assert.is_false(err.retryable)
+  end)
+
+  it("may return words", function()
+    local client = telnyx.new({ sender = { send = function() return nil, "out of paper" end } })
+    local _, err = client:send(MESSAGE)
+    assert.equal("unknown", err.outcome)
+    assert.truthy(tostring(err):find("out of paper", 1, true))
+  end)
+end)
+
+describe("the log", function()
+  it("gets an event for each attempt, without the key", function()
+    local events = {}
+    local client = client_of({ not_sent(), { id = "m" } }, {
+      api_key = KEY, log = function(event) events[#events + 1] = event end,
+    })
+    client:send(MESSAGE)
+    assert.equal(2, #events)
+    assert.equal("not_sent", events[1].outcome)
+    assert.equal("number", type(events[1].wait))
+    assert.equal("accepted", events[2].outcome)
+  end)
+
+  it("cannot lose an outcome by an error of its own", function()
+    local client = client_of({ { id = "m" } }, { log = function() error("disk full") end })
+    assert.equal("m", client:send(MESSAGE).id)
+  end)
+end)
+
+describe("misuse raises and names what was meant:", function()
+  local client = client_of({})
+  local cases = {
+    { "an unknown option", function() telnyx.new({ api_key = KEY, time_out = 1 }) end,
+      "unknown option \"time_out\"; did you mean 'timeout'?" },
+    { "an option of the wrong type", function() telnyx.new({ api_key = KEY, timeout = "5" }) end,
+      "option 'timeout' must be a number of seconds above 0, got \"5\"" },
+    { "an unknown field in defaults", function()
+      telnyx.new({ api_key = KEY, defaults = { form = "1" } })
+    end, "unknown message field \"form\"; did you mean 'from'?" },
+    { "an unknown profile", function() client:profile("x") end, "unknown profile 'x'" },
+    { "an unknown option of a call", function() client:send(MESSAGE, { retires = 1 }) end,
+      "unknown option \"retires\"; did you mean 'retry'?" },
+    { "a message that is no table", function() client:send(42) end,
+      "send expects a message, a table of fields; got a number" },
+    { "an unfit base_url", function() telnyx.new({ api_key = KEY, base_url = "ftp://x" }) end,
+      "option 'base_url' must start with http:// or https://" },
+    { "plain http to another machine", function()
+      telnyx.new({ api_key = KEY, base_url = "http://example.com" })
+    end, "must be https" },
+    { "a key with a line break", function() telnyx.new({ api_key = KEY .. "\r\nX: y" }) end,
+      "option 'api_key' must hold only visible ASCII characters" },
+    { "a key that is no string", function() telnyx.new({ api_key = 12345678 }) end,
+      "option 'api_key' must be a string, got a number" },
+    { "a retry option", function() telnyx.new({ api_key = KEY, retry = { atempts = 1 } }) end,
+      "did you mean" },
+    { "a sender without send", function() telnyx.new({ sender = {} }) end,
+      "option 'sender' must be an object with a method 'send', got a table" },
+    { "steps that go back", function() client:step(-1) end, "step expects seconds from 0 up" },
+  }
+  for _, case in ipairs(cases) do
+    it(case[1], function()
+      local ok, message = pcall(case[2])
+      assert.is_false(ok)
+      assert.truthy(tostring(message):find(case[3], 1, true), tostring(message))
+      assert.is_nil(tostring(message):find(KEY, 1, true))
+      assert.truthy(tostring(message):find("client_spec.lua", 1, true), tostring(message))
+    end)
+  end
+
+  it("no key at all", function()
+    if os.getenv("TELNYX_API_KEY") then return end
+    local ok, message = pcall(telnyx.new, {})
+    assert.is_false(ok)
+    assert.truthy(message:find("TELNYX_API_KEY", 1, true))
+  end)
+
+  it("a client that is closed", function()
+    local own = client_of({})
+    own:close()
+    own:close()
+    assert.has_error(function() own:send(MESSAGE) end)
+  end)
+end)
+
+describe("the key", function()
+  local function walk(value, seen, found)
+    if type(value) == "string" then found[#found + 1] = value end
+    if type(value) ~= "table" or seen[value] then return end
+    seen[value] = true
+    for key, item in pairs(value) do
+      walk(key, seen, found)
+      walk(item, seen, found)
+    end
+    walk(getmetatable(value), seen, found)
+  end
+
+  it("is in no table that a host might print, nor in tostring", function()
+    local client = telnyx.new({ api_key = KEY })
+    local found = {}
+    walk(client, {}, found)
+    for _, text in ipairs(found) do assert.is_nil(text:find(KEY, 1, true)) end
+    assert.is_nil(tostring(client):find(KEY, 1, true))
+  end)
+
+  it("is masked in an error that a server echoes it into", function()
+    local client = client_of({ { err = { outcome = "rejected", kind = "api", retryable = false,
+      errors = { { code = "10009", detail = "bad key " .. KEY } } } } }, { api_key = KEY })
+    local _, err = client:send(MESSAGE)
+    assert.is_nil(tostring(err):find(KEY, 1, true))
+    assert.is_nil(err.detail:find(KEY, 1, true))
+  end)
+end)
+
+describe("start and step", function()
+  local function with_time(answers, options)
+    local client, sender = client_of(answers, options)
+    sender.sleep, sender.monotonic = nil, nil
+    return client, sender
+  end
+
+  it("give the callback and the pending what send returns", function()
+    local client = with_time({ not_sent(), { id = "m" } }, { retry = { base = 0.01 } })
+    local got
+    local pending = client:start(MESSAGE, function(message, info) got = { message, info } end)
+    assert.is_false(pending.done)
+    assert.has_error(function() pending:result() end)
+    repeat until client:step(0.05) == 0
+    local message, info = pending:result()
+    assert.equal("m", message.id)
+    assert.equal(message, got[1])
+    assert.equal(info, got[2])
+    assert.same({ "not_sent", "accepted" }, outcomes(info.attempts))
+  end)
+
+  it("refuse nothing that send would not refuse", function()
+    local client = telnyx.new({ api_key = KEY, base_url = "http://127.0.0.1:9" })
+    local pending = client:start({ to = "nobody" })
+    assert.is_true(pending.done)
+    local _, err = pending:result()
+    assert.equal("invalid", err.kind)
+    assert.equal(0, client:step())
+  end)
+
+  it("drive many at once, and send beside them", function()
+    local client = telnyx.new({ api_key = KEY, base_url = "http://127.0.0.1:9",
+      retry = { base = 0.01 } })
+    local n_done = 0
+    for _ = 1, 20 do client:start(MESSAGE, function() n_done = n_done + 1 end) end
+    local _, err = client:send(MESSAGE)
+    assert.equal("not_sent", err.outcome)
+    while client:step(0.05) > 0 do end
+    assert.equal(20, n_done)
+  end)
+
+  it("pass on an error of a callback, and go on with the others", function()
+    local client = with_time({ { id = "a" }, { id = "b" } })
+    local ok, message = pcall(client.start, client, MESSAGE, function() error("mine") end)
+    assert.is_false(ok)
+    assert.truthy(message:find("mine", 1, true))
+    assert.is_true(client:start(MESSAGE).done)
+    assert.equal(0, client:step())
+  end)
+end)
