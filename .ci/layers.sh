@@ -50,9 +50,11 @@ requires() {
 allowed() {
   case $1 in
     lua/telnyx/init.lua) echo 'telnyx\.(client|core|errors|resty|sandbox|store)' ;;
-    lua/telnyx/client.lua) echo 'telnyx\.(core|errors|loop|options|profiles|retry|resty|campaign|store|budget)' ;;
+    lua/telnyx/client.lua) echo 'telnyx\.(core|cost|errors|keys|loop|options|profiles|retry|resty|send_all|store)' ;;
     lua/telnyx/errors.lua) echo 'telnyx\.errors_[a-z]+' ;;
     lua/telnyx/errors_*.lua) echo 'nothing' ;;
+    lua/telnyx/cost.lua) echo 'telnyx\.(core|errors)' ;;
+    lua/telnyx/send_all.lua) echo 'telnyx\.(errors|pace)' ;;
     lua/telnyx/retry.lua) echo 'telnyx\.core' ;;
     lua/telnyx/sandbox/*) echo 'telnyx\.(core|sandbox(\.[a-z0-9_]+)?)|cjson\.safe|socket' ;;
     *) echo 'telnyx\.(core|errors|options)|cjson\.safe' ;;

@@ -348,14 +348,20 @@ size_t tlx_http_step(tlx_http *http, long wait_ms) {
   return http->n_in_flight;
 }
 
+/* What is handed out knows its engine no more: it may outlive it. */
+static void hand_out(tlx_transfer *t) {
+  list_remove(&t->http->finished, t);
+  t->http = NULL;
+}
+
 tlx_transfer *tlx_http_finished(tlx_http *http) {
   tlx_transfer *t = http->finished.first;
-  if (t) list_remove(&http->finished, t);
+  if (t) hand_out(t);
   return t;
 }
 
 void tlx_transfer_claim(tlx_transfer *t) {
-  if (t->http && t->is_done && t->is_listed) list_remove(&t->http->finished, t);
+  if (t->http && t->is_done && t->is_listed) hand_out(t);
 }
 
 static void abandon(tlx_http *http, tlx_transfer *t) {

@@ -2,14 +2,17 @@
 --- message of it.
 
 local core = require("telnyx.core")
+local cost = require("telnyx.cost")
 local errors = require("telnyx.errors")
+local keys = require("telnyx.keys")
 local loop = require("telnyx.loop")
 local options = require("telnyx.options")
 local profiles = require("telnyx.profiles")
 local retry = require("telnyx.retry")
+local send_all = require("telnyx.send_all")
+local store = require("telnyx.store")
 
 local DEFAULT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT, DEFAULT_DEADLINE = 30, 10, 60
-local MAX_PARTS = 10
 
 ---@class telnyx.client
 ---@field private shared_ table what a client and its profiles have in common
@@ -49,6 +52,8 @@ local function call_options(own)
     connect_timeout = own.connect_timeout or DEFAULT_CONNECT_TIMEOUT,
     deadline = own.deadline or DEFAULT_DEADLINE,
     retry = own.retry,
+    max_parts = own.max_parts,
+    on_ucs2 = own.on_ucs2,
   }
 end
 
@@ -65,6 +70,7 @@ local function new(given)
     budget = policy:new_budget(),
     profiles = profiles.read(own.profiles, 2),
     log = own.log,
+    store = own.store or store.memory(),
     where = own.sender and "own sender" or own.base_url or "https://api.telnyx.com/v2",
     owns_sender = not own.sender,
   }
@@ -86,27 +92,11 @@ local function merged(defaults, message)
   return flat
 end
 
-local function is_sms(message)
-  if message.type ~= nil then return message.type == "SMS" end
-  return message.media_urls == nil
-end
-
--- The service may count otherwise where only the exact count is over its limit.
-local function part_warning(segments)
-  if segments.parts <= MAX_PARTS then return nil end
-  local detail = "the text makes %d parts when no character is split, %d by the service's own sum;"
-    .. " its limit is %d"
-  return { {
-    code = "40302",
-    title = errors.catalogue["40302"].title,
-    detail = detail:format(segments.parts, segments.formula_parts, MAX_PARTS),
-  } }
-end
-
-local function add_segments(info, message)
-  if type(message.text) ~= "string" or not is_sms(message) then return end
-  info.segments = core.segments(message.text, { encoding = message.encoding })
-  info.warnings = info.segments and part_warning(info.segments)
+local function add_segments(info, segments, message)
+  if not segments then return end
+  info.segments = segments
+  info.warnings = cost.warnings(segments)
+  info.drift = cost.drift(segments, message.parts)
 end
 
 -- What a sender of the user's own may have left out or got wrong: in doubt, unknown.
@@ -145,6 +135,7 @@ end
 ---@field state table the retry policy's memory of this send
 ---@field limits table
 ---@field attempts table[]
+---@field segments telnyx.segments|nil
 
 local function new_job(self, message, call)
   local shared = self.shared_
@@ -181,7 +172,7 @@ local function succeed(shared, job, message, info)
   if shared.budget then shared.budget:put(job.state.now) end
   info.outcome = "accepted"
   info.attempts = job.attempts
-  add_segments(info, job.message)
+  add_segments(info, job.segments, message)
   return message, info
 end
 
@@ -190,9 +181,8 @@ local function fail(shared, job, err)
   return nil, shared.new_error(err)
 end
 
--- The whole life of a send, written once for `send` and `start`.
-local function drive(self, job, task)
-  local shared = self.shared_
+-- Attempts, until one succeeds or no other is allowed.
+local function carry_out(shared, job, task)
   while true do
     local message, result, row = attempt(shared, job, task)
     local wait, reason
@@ -206,6 +196,35 @@ local function drive(self, job, task)
     job.limits.fresh = reason == "stale"
     shared.loop:sleep(task, wait)
   end
+end
+
+local function replayed(shared, job, claim)
+  local result = claim.info or claim.err
+  result.replayed = true
+  if claim.message then return claim.message, result end
+  return fail(shared, job, result)
+end
+
+-- The intent is recorded before the wire, but not for a message that is refused here:
+-- its key stays free for the message put right.
+local function carry_out_once(shared, job, task)
+  local valid, err = core.validate(job.message)
+  if not valid then return fail(shared, job, err) end
+  local claim = keys.claim(shared.store, job.call.key)
+  if not claim.name then return replayed(shared, job, claim) end
+  local message, result = carry_out(shared, job, task)
+  result.store_error = keys.settle(shared.store, claim.name, message, result)
+  return message, result
+end
+
+-- The whole life of a send, written once for `send` and `start`.
+local function drive(self, job, task)
+  local shared = self.shared_
+  local priced, segments = cost.apply(job.message, job.call)
+  if not priced then return fail(shared, job, segments) end
+  job.message, job.segments = priced, segments
+  local carry = job.call.key and carry_out_once or carry_out
+  return carry(shared, job, task)
 end
 
 local function check_message(message, what, level)
@@ -273,6 +292,38 @@ function Client:step(seconds)
   return self.shared_.loop:step(seconds or 0)
 end
 
+---Sends a list of messages, or what an iterator yields, some at a time. Stops early
+---where no further message could succeed: the key or the account is refused.
+---@param source table[]|fun(): table|nil
+---@param given telnyx.run_options|nil
+---@return telnyx.counts counts by outcome, and `stopped`, the error that ended it early
+function Client:send_all(source, given)
+  if type(source) ~= "table" and type(source) ~= "function" then
+    error("send_all expects a list of messages or an iterator, got a " .. type(source), 2)
+  end
+  local run_options = options.run(given, 2)
+  return send_all(self, source, run_options)
+end
+
+---Monotonic seconds, by the clock that retries and pauses go by.
+---@return number
+function Client:now()
+  return self.shared_.loop:now()
+end
+
+---What messages of this client hold unless they say otherwise.
+---@param field string
+---@return any
+function Client:default(field)
+  return self.defaults_[field]
+end
+
+---Waits at most `seconds`, or until something in flight is done.
+---@param seconds number
+function Client:wait(seconds)
+  self.shared_.loop:wait(seconds)
+end
+
 ---The same client with a profile's fields and options applied.
 ---@param name string
 ---@return telnyx.client
@@ -283,6 +334,16 @@ function Client:profile(name)
     defaults_ = profiles.merge(self.defaults_, profile.fields),
     call_ = profiles.merge(self.call_, profile.call),
   }, Client)
+end
+
+---Settles what became of a message sent under a key, for example by a webhook.
+---@param key string
+---@param message table|nil the message that was sent; nil: none was, and the key is free again
+---@return true|nil
+---@return string|nil why
+function Client:resolve(key, message)
+  if type(key) ~= "string" then error("resolve expects a key, a string", 2) end
+  return keys.resolve(self.shared_.store, key, message)
 end
 
 ---Closes every connection. What is in flight ends as unknown. May be called twice.

@@ -3,6 +3,7 @@
 local client = require("telnyx.client")
 local core = require("telnyx.core")
 local errors = require("telnyx.errors")
+local store = require("telnyx.store")
 
 local telnyx = {
   VERSION = core.version,
@@ -10,6 +11,7 @@ local telnyx = {
   errors = errors.catalogue,
   segments = core.segments,
   smart_encode = core.smart_encode,
+  store = store,
 }
 
 ---Checks a message without sending it.

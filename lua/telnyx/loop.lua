@@ -147,4 +147,14 @@ function Loop:step(seconds)
   return self.n_tasks
 end
 
+---Like `step`, but spends the time even when nothing is under way.
+---@param seconds number
+function Loop:wait(seconds)
+  if self.n_tasks > 0 then
+    self:step(seconds)
+  else
+    self:sleep(nil, seconds)
+  end
+end
+
 return { new = new }

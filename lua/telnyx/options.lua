@@ -43,6 +43,25 @@ local function sender(value)
   return ok, "an object with a method 'send'"
 end
 
+local function count(value)
+  return type(value) == "number" and value >= 1 and value % 1 == 0, "a whole number from 1 up"
+end
+
+local function on_ucs2(value)
+  return value == "allow" or value == "refuse" or value == "smart",
+    "\"allow\", \"refuse\" or \"smart\""
+end
+
+local function store(value)
+  local ok = (type(value) == "table" or type(value) == "userdata")
+    and is_callable(value.get) and is_callable(value.add) and is_callable(value.set)
+  return ok, "an object with methods 'get', 'add' and 'set'"
+end
+
+local function key_string(value)
+  return type(value) == "string" and value ~= "", "a string that is not empty"
+end
+
 local text, record, flag = type_rule("string"), type_rule("table"), type_rule("boolean")
 
 -- Of one call, and so of a profile and a client as well.
@@ -51,7 +70,44 @@ local CALL = {
   connect_timeout = seconds,
   deadline = seconds,
   retry = table_or_false,
+  max_parts = count,
+  on_ucs2 = on_ucs2,
 }
+
+-- Of one call alone.
+local SEND = { key = key_string }
+for name, rule in pairs(CALL) do SEND[name] = rule end
+
+local function positive(value)
+  return type(value) == "number" and value > 0 and value < math.huge, "a number above 0"
+end
+
+local SENDER_KINDS = { long_code = true, toll_free = true, short_code = true,
+  alphanumeric = true, number_pool = true }
+
+local function rates(value)
+  local expected = "a table of numbers above 0 by kind of sender: long_code, toll_free,"
+    .. " short_code, alphanumeric, number_pool"
+  if type(value) ~= "table" then return false, expected end
+  for kind, rate in pairs(value) do
+    if not SENDER_KINDS[kind] or not positive(rate) then return false, expected end
+  end
+  return true
+end
+
+-- Of `send_all` alone, besides those of a call.
+local RUN = {
+  concurrency = count,
+  rate = positive,
+  burst = positive,
+  rates = rates,
+  key = callable,
+  on_result = callable,
+}
+
+local RUN_OR_CALL = {}
+for name, rule in pairs(CALL) do RUN_OR_CALL[name] = rule end
+for name, rule in pairs(RUN) do RUN_OR_CALL[name] = rule end
 
 local CLIENT = {
   api_key = text,
@@ -64,6 +120,7 @@ local CLIENT = {
   defaults = record,
   profiles = record,
   sender = sender,
+  store = store,
   log = callable,
 }
 for name, rule in pairs(CALL) do CLIENT[name] = rule end
@@ -140,7 +197,22 @@ end
 function options.call(given, level)
   if given == nil then return {} end
   check_table(given, "options", level + 1)
-  local own = read(given, CALL, "option", level + 1) -- a tail call would hide a level
+  local own = read(given, SEND, "option", level + 1) -- a tail call would hide a level
+  return own
+end
+
+---The options of `send_all`: its own, and under `call` those of each send.
+---@param given table|nil
+---@param level integer
+---@return table
+function options.run(given, level)
+  check_table(given or {}, "options", level + 1)
+  local all = read(given or {}, RUN_OR_CALL, "option", level + 1)
+  local own = { call = {}, concurrency = all.concurrency or 16 }
+  for name, value in pairs(all) do
+    local target = RUN[name] and own or own.call
+    target[name] = value
+  end
   return own
 end
 

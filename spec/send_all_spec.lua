@@ -1,0 +1,162 @@
+-- Many messages: counts, order, pace, early end, memory.
+
+local pace = require("telnyx.pace")
+local sandbox = require("telnyx.sandbox")
+local sandbox_server = require("spec.support.sandbox")
+local telnyx = require("telnyx")
+
+local FROM = "+18445550001"
+
+local function messages(n, to)
+  local list = {}
+  for i = 1, n do
+    list[i] = { from = FROM, to = to or "+18665550001", text = "message " .. i }
+  end
+  return list
+end
+
+-- A clock of its own: pauses take no time.
+local function timed(sender)
+  sender.time, sender.left_at = 0, {}
+  local send = sender.send
+  function sender:monotonic() return self.time end
+  function sender:sleep(seconds) self.time = self.time + seconds end
+  function sender:send(message, limits)
+    self.left_at[#self.left_at + 1] = self.time
+    return send(self, message, limits)
+  end
+  return sender
+end
+
+describe("send_all in process", function()
+  it("sends a list and counts outcomes", function()
+    local sender = sandbox.sender()
+    local client = telnyx.new({ sender = sender, retry = false })
+    local list = messages(5)
+    list[2].to = "nobody"
+    list[4].to = "+15550040300"
+    local seen = {}
+    local counts = client:send_all(list, {
+      on_result = function(index, message, result)
+        seen[index] = message and "accepted" or result.outcome
+      end,
+    })
+    assert.same({ "accepted", "not_sent", "accepted", "rejected", "accepted" }, seen)
+    assert.same({ total = 5, accepted = 3, rejected = 1, not_sent = 1, unknown = 0 }, counts)
+  end)
+
+  it("stops where no further message could succeed, and says so", function()
+    local sender = sandbox.sender()
+    local client = telnyx.new({ sender = sender })
+    local list = messages(50)
+    list[3].to = "+15550020100"
+    local counts = client:send_all(list, { concurrency = 1 })
+    assert.equal("20100", counts.stopped.code)
+    assert.equal(3, counts.total)
+    assert.equal(2, sender:ledger().accepted)
+  end)
+
+  it("takes an iterator and looks no further ahead than it must", function()
+    local client = telnyx.new({ sender = sandbox.sender() })
+    local n = 0
+    local counts = client:send_all(function()
+      n = n + 1
+      if n <= 10 then return { from = FROM, to = "+18665550001", text = "x" .. n } end
+    end)
+    assert.equal(10, counts.accepted)
+    assert.equal(11, n)
+  end)
+
+  it("sends each key once, over two runs", function()
+    local sender = sandbox.sender()
+    local client = telnyx.new({ sender = sender })
+    local function key(_, message) return message.text end
+    client:send_all(messages(4), { key = key })
+    local counts = client:send_all(messages(6), { key = key })
+    assert.equal(6, counts.accepted)
+    assert.equal(6, sender:ledger().posts)
+  end)
+
+  it("runs in constant memory", function()
+    local client = telnyx.new({ sender = { send = function()
+      return { id = "m" }, { outcome = "accepted" }
+    end } })
+    local function run(n_messages)
+      local n = 0
+      client:send_all(function()
+        n = n + 1
+        if n <= n_messages then return { to = "+18665550001", text = "x" } end
+      end)
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage("count")
+    end
+    run(1000)
+    local before = run(1000)
+    assert.is_true(run(50000) - before < 64)
+  end)
+
+  it("refuses misuse", function()
+    local client = telnyx.new({ sender = sandbox.sender() })
+    assert.has_error(function() client:send_all(42) end)
+    assert.has_error(function() client:send_all({}, { concurency = 3 }) end)
+    assert.has_error(function() client:send_all({}, { rates = { longcode = 3 } }) end)
+    assert.has_error(function() client:send_all({ "hello" }) end)
+  end)
+end)
+
+describe("the pace", function()
+  it("holds messages to a rate after a burst", function()
+    local sender = timed(sandbox.sender())
+    local client = telnyx.new({ sender = sender })
+    client:send_all(messages(7), { rate = 2, burst = 3 })
+    local expected = { 0, 0, 0, 0.5, 1, 1.5, 2 }
+    for i, at in ipairs(sender.left_at) do
+      assert.is_true(math.abs(at - expected[i]) < 1e-6, i .. ": " .. at)
+    end
+  end)
+
+  it("is kept for each kind of sender", function()
+    local sender = timed(sandbox.sender())
+    local client = telnyx.new({ sender = sender, defaults = { from = "+13125550001" } })
+    local list = {}
+    for i = 1, 4 do list[i] = { to = "+18665550001", text = "x" .. i } end
+    client:send_all(list, { rates = { long_code = 0.1 } })
+    assert.equal(0, sender.left_at[1])
+    assert.is_true(math.abs(sender.left_at[4] - 30) < 1e-6)
+  end)
+
+  local kinds = {
+    ["+18445550001"] = "toll_free", ["+13125550001"] = "long_code", ["12345"] = "short_code",
+    ["Acme"] = "alphanumeric", ["+448001234567"] = "long_code",
+  }
+  for from, kind in pairs(kinds) do
+    it("knows " .. from .. " as " .. kind, function() assert.equal(kind, pace.kind_of(from)) end)
+  end
+end)
+
+describe("send_all over libcurl", function()
+  local server
+  setup(function() server = sandbox_server.start() end)
+  teardown(function() server:stop() end)
+
+  it("has many in flight, each accepted once", function()
+    local client = telnyx.new({ api_key = "KEY_TEST", base_url = server.url })
+    local in_flight, most = 0, 0
+    local list, n = messages(300), 0
+    local counts = client:send_all(function()
+      n = n + 1
+      in_flight = in_flight + 1
+      most = math.max(most, in_flight)
+      return list[n]
+    end, { concurrency = 32, on_result = function() in_flight = in_flight - 1 end })
+    assert.equal(300, counts.accepted)
+    assert.is_true(most >= 32)
+    local ledger = server:ledger()
+    assert.equal(300, ledger.accepted)
+    for reference, row in pairs(ledger.messages) do
+      assert.equal(1, row.accepted, reference)
+    end
+    client:close()
+  end)
+end)
