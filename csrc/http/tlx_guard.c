@@ -61,6 +61,12 @@ static int close_socket(void *user, curl_socket_t fd) {
   return close(fd);
 }
 
+#ifdef TLX_WITHOUT_GUARD /* only ever for showing what happens then */
+#define IS_GUARDING false
+#else
+#define IS_GUARDING true
+#endif
+
 #if TLX_HAS_PREREQ
 
 static int local_port(curl_socket_t fd) {
@@ -100,16 +106,14 @@ static bool is_stale(tlx_sockets *sockets, int port) {
 static int before_request(void *user, char *remote_ip, char *local_ip, int remote_port, int port) {
   tlx_guard *guard = user;
   (void)remote_ip, (void)local_ip, (void)remote_port;
-#ifndef TLX_WITHOUT_GUARD /* only ever for showing what happens then */
-  if (guard->has_begun) {
+  if (guard->has_begun && IS_GUARDING) {
     guard->stopped_resend = true;
     return CURL_PREREQFUNC_ABORT;
   }
-  if (is_stale(guard->sockets, port)) {
+  if (is_stale(guard->sockets, port) && IS_GUARDING) {
     guard->was_stale = true;
     return CURL_PREREQFUNC_ABORT;
   }
-#endif
   guard->has_begun = true;
   return CURL_PREREQFUNC_OK;
 }

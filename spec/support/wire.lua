@@ -210,14 +210,15 @@ local function connected(port)
   return control
 end
 
--- In a session of its own a signal to the terminal's group leaves it time to clean up.
-local COMMAND = "set -- lua5.4 spec/support/wire_server.lua; "
+-- In a session of its own a signal to the terminal's group leaves it time to clean up. What is
+-- preloaded to watch the module under test does not concern it.
+local COMMAND = "unset LD_PRELOAD; set -- lua5.4 spec/support/wire_server.lua; "
   .. 'if command -v setsid >/dev/null; then exec setsid "$@"; fi; exec "$@"'
 
 --- Starts a server process. Start it before opening sockets of your own: a child inherits them.
 ---@return table station
 function wire.start()
-  local pipe = assert(io.popen(COMMAND , "r"))
+  local pipe = assert(io.popen(COMMAND, "r"))
   local port = assert(pipe:read("*l"), "the wire server did not start")
   return setmetatable({ pipe = pipe, control = connected(tonumber(port)) }, Station)
 end

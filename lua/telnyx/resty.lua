@@ -1,0 +1,378 @@
+--- Sends over nginx's own sockets, so that a worker goes on serving others
+--- while a message is under way. Inside nginx `telnyx.new` takes this sender by
+--- itself; take it explicitly to set the size of its pool:
+---
+---   local resty = require("telnyx.resty")
+---   local client = telnyx.new { sender = resty.sender { api_key = key, pool_size = 100 } }
+---
+--- What it needs of nginx.conf (examples/hosts/nginx):
+---
+---   resolver                     finds the service; resolver_timeout bounds how
+---                                long that takes, no limit of ours does
+---   lua_ssl_trusted_certificate  whom to trust; without it no server is. There
+---   lua_ssl_verify_depth         is no way to turn verification off
+---   lua_ssl_protocols            nginx's own default ends with TLS 1.2
+---   lua_socket_log_errors        off: what goes wrong is returned
+---
+--- A certificate is matched by its DNS names, so an https base_url needs a name
+--- and not an address.
+---
+--- nginx allows sockets while it rewrites, checks access, makes content, and in
+--- timers. Anywhere else (init, init_worker, set, log, the filters) a send ends
+--- as not_sent and says so: send from ngx.timer.at(0, ...).
+---
+--- Idle connections are kept by nginx, for each worker, under a name of their
+--- own that tells host, port and the name that TLS has verified. nginx drops
+--- those that it sees closed; it is given a look at them right before one is
+--- used, which costs a millisecond. A close that is still on its way is beyond
+--- anybody's knowledge, so the idle limit is short.
+
+local core = require("telnyx.core")
+local reply = require("telnyx.resty_reply")
+
+-- A host may forbid to read a global that is not there.
+local has_ngx, ngx = pcall(function()
+  return ngx -- luacheck: ignore 113
+end)
+if not has_ngx then ngx = nil end
+
+local resty = {}
+
+-- As in the limits of a call, seconds.
+local DEFAULT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT = 30, 10
+local RECEIVE_BYTES = 16 * 1024
+-- The shortest pause without a complaint of nginx.
+local MOMENT = 0.001
+
+---Whether this Lua runs inside nginx, with sockets in at least some phases.
+---@return boolean
+function resty.is_available()
+  return type(ngx) == "table" and type(ngx.socket) == "table"
+    and ngx.socket.tcp ~= nil
+end
+
+-- Options --------------------------------------------------------------------
+
+---@class telnyx.resty.options
+---@field api_key string
+---@field base_url string|nil default "https://api.telnyx.com/v2"
+---@field allow_http boolean|nil
+---@field user_agent string|nil
+---@field max_response_bytes integer|nil default 1 MiB
+---@field pool_size integer|nil idle connections that a worker keeps; default 30
+---@field idle_timeout number|nil seconds that an idle connection is kept; default 10
+
+local function type_rule(kind)
+  return function(value)
+    if type(value) ~= kind then return "must be a " .. kind .. ", got a " .. type(value) end
+  end
+end
+
+local function number_rule(low, high, is_whole)
+  local expected = ("must be a %s from %g to %g, got "):format(
+    is_whole and "whole number" or "number", low, high)
+  return function(value)
+    local ok = type(value) == "number" and value >= low and value <= high
+      and not (is_whole and value % 1 ~= 0)
+    if not ok then return expected .. tostring(value) end
+  end
+end
+
+local function not_here(instead)
+  return function() return "cannot be used inside nginx: " .. instead end
+end
+
+local text = type_rule("string")
+local RULES = {
+  api_key = text,
+  base_url = text,
+  user_agent = text,
+  allow_http = type_rule("boolean"),
+  max_response_bytes = number_rule(1, 2 ^ 30, true),
+  pool_size = number_rule(1, 1e6, true),
+  idle_timeout = number_rule(0.001, 1e6),
+  ca_file = not_here("set lua_ssl_trusted_certificate in nginx.conf"),
+  proxy = not_here("its sockets know no proxy"),
+}
+
+local function known_names()
+  local names = {}
+  for name in pairs(RULES) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function unknown_option(name)
+  local names = known_names()
+  local near = type(name) == "string" and core.nearest(name, names)
+  return ("unknown option '%s'; %s"):format(tostring(name),
+    near and "did you mean '" .. near .. "'?" or "known: " .. table.concat(names, ", "))
+end
+
+local function check_options(given, level)
+  if type(given) ~= "table" then
+    error("options must be a table, got a " .. type(given), level + 1)
+  end
+  for name, value in pairs(given) do
+    local rule = RULES[name]
+    if not rule then error(unknown_option(name), level + 1) end
+    local fault = rule(value)
+    if fault then error("option '" .. name .. "' " .. fault, level + 1) end
+  end
+end
+
+-- Makes requests, and is the only place that holds the key.
+local function request_maker(given, level)
+  local settings = {
+    api_key = given.api_key,
+    base_url = given.base_url,
+    allow_http = given.allow_http,
+    user_agent = given.user_agent,
+  }
+  -- An empty message is refused, but not before bad settings are.
+  local ok, fault = pcall(core.request, {}, settings)
+  if not ok then error(fault, level + 1) end
+  return function(message) return core.request(message, settings) end
+end
+
+-- Sockets --------------------------------------------------------------------
+
+local function failed(failure, cause)
+  return { failure = failure, cause = cause }
+end
+
+local function went_wrong(what, err)
+  err = tostring(err)
+  return failed(err == "timeout" and "timeout" or "connection", what .. ": " .. err)
+end
+
+local function unavailable()
+  local cause = "nginx has no sockets in its %s phase: send from ngx.timer.at(0, ...)"
+  return {
+    outcome = "not_sent",
+    kind = "connection",
+    retryable = false,
+    cause = cause:format(ngx and ngx.get_phase() or "present"),
+  }
+end
+
+-- nginx itself knows best where its sockets work: elsewhere this raises.
+local function new_socket()
+  local ok, socket = pcall(ngx.socket.tcp)
+  return ok and socket or nil
+end
+
+-- Gives the socket's next operation what is left until the deadline.
+local function arm(socket, deadline)
+  local left = deadline - core.monotonic()
+  if left <= 0 then return false end
+  socket:settimeout(math.ceil(left * 1000))
+  return true
+end
+
+-- Whoever asks for this name gets a connection to this very server, and with TLS
+-- one that was verified for this very name.
+local function pool_name(request)
+  local verified = request.scheme == "https" and "verified as " .. request.host or "plain"
+  return ("telnyx %s:%d %s"):format(request.host, request.port, verified)
+end
+
+---@class telnyx.resty.attempt
+---@field request table
+---@field socket table
+---@field pool string
+---@field deadline number
+---@field connect_deadline number
+---@field fresh boolean
+
+local function dial(attempt)
+  local request = attempt.request
+  local place = ("no connection to %s:%d"):format(request.host, request.port)
+  if not arm(attempt.socket, attempt.connect_deadline) then
+    return nil, went_wrong(place, "timeout")
+  end
+  local ok, err = attempt.socket:connect(request.host, request.port, { pool = attempt.pool })
+  if not ok then return nil, went_wrong(place, err) end
+  return true
+end
+
+-- While this code runs, nginx does not look at its sockets: a connection of the
+-- pool may have been closed meanwhile. Back in the pool, nginx sees to that.
+local function dial_again(sender, attempt)
+  sender:keep(attempt.socket)
+  ngx.sleep(MOMENT)
+  return dial(attempt)
+end
+
+local function connect(sender, attempt)
+  local ok, fault = dial(attempt)
+  if not ok then return nil, fault end
+  if attempt.socket:getreusedtimes() == 0 then return true end
+  return dial_again(sender, attempt)
+end
+
+-- On a connection of the pool this is done already, and nginx knows.
+local function secure(attempt)
+  local request = attempt.request
+  if request.scheme ~= "https" then return true end
+  local what = "no TLS with " .. request.host
+  if not arm(attempt.socket, attempt.connect_deadline) then
+    return nil, went_wrong(what, "timeout")
+  end
+  local ok, err = attempt.socket:sslhandshake(false, request.host, true)
+  if ok then return true end
+  local fault = went_wrong(what, err)
+  if tostring(err):find("certificate", 1, true) then
+    fault.cause = fault.cause .. " (lua_ssl_trusted_certificate says whom nginx trusts)"
+  end
+  return nil, fault
+end
+
+-- Carriage -------------------------------------------------------------------
+
+local DEFAULT_PORTS = { http = 80, https = 443 }
+
+local function head_of(request)
+  local host = request.host
+  if request.port ~= DEFAULT_PORTS[request.scheme] then
+    host = ("%s:%d"):format(host, request.port)
+  end
+  local lines = {
+    request.method .. " " .. request.path .. " HTTP/1.1",
+    "Host: " .. host,
+    ("Content-Length: %d"):format(#request.body),
+  }
+  for _, header in ipairs(request.headers) do
+    lines[#lines + 1] = header[1] .. ": " .. header[2]
+  end
+  lines[#lines + 1] = "\r\n"
+  return table.concat(lines, "\r\n")
+end
+
+local function receiver(attempt)
+  local socket, deadline = attempt.socket, attempt.deadline
+  return function()
+    if not arm(socket, deadline) then return nil, failed("timeout", "no whole reply in time") end
+    local bytes, err, rest = socket:receiveany(RECEIVE_BYTES)
+    bytes = bytes or rest ~= "" and rest
+    if bytes then return bytes end
+    if err == "timeout" then return nil, failed("timeout", "no whole reply in time") end
+    if err ~= "closed" then return nil, went_wrong("no whole reply", err) end
+    local fault = failed("connection", "the connection was closed before the reply was whole")
+    fault.is_end = true
+    return nil, fault
+  end
+end
+
+-- What was carried, as core.reply takes it; and whether the connection is good
+-- for more.
+local function carry(sender, attempt)
+  if not arm(attempt.socket, attempt.deadline) then
+    local fault = went_wrong("the connection", "timeout")
+    fault.begun = false
+    return fault, true
+  end
+  local request = attempt.request
+  local sent, err = attempt.socket:send({ head_of(request), request.body })
+  if not sent then
+    local fault = went_wrong("the request was not taken whole", err)
+    fault.begun = true
+    return fault, false
+  end
+  local raw = reply.read(receiver(attempt), sender.max_response_bytes)
+  local is_reusable = raw.reusable
+  raw.begun, raw.reusable = true, nil
+  return raw, is_reusable
+end
+
+-- Sender ---------------------------------------------------------------------
+
+---@class telnyx.resty.sender
+---@field private new_request fun(message: table): table|nil, table
+---@field max_response_bytes integer
+---@field pool_size integer
+---@field idle_timeout number
+local Sender = {}
+Sender.__index = Sender
+Sender.__name = "telnyx.resty.sender"
+
+---@private
+function Sender:keep(socket)
+  return socket:setkeepalive(math.ceil(self.idle_timeout * 1000), self.pool_size)
+end
+
+local function new_attempt(request, socket, limits)
+  local now = core.monotonic()
+  local timeout = limits.timeout or DEFAULT_TIMEOUT
+  local connect_timeout = limits.connect_timeout or DEFAULT_CONNECT_TIMEOUT
+  local pool = pool_name(request)
+  return {
+    request = request,
+    socket = socket,
+    -- Nothing is ever kept under this other name.
+    pool = limits.fresh and pool .. " fresh" or pool,
+    fresh = limits.fresh,
+    deadline = now + timeout,
+    connect_deadline = now + math.min(timeout, connect_timeout),
+  }
+end
+
+local function establish(sender, attempt)
+  local ok, fault = connect(sender, attempt)
+  if ok then ok, fault = secure(attempt) end
+  if ok then return true end
+  fault.begun = false
+  return nil, fault
+end
+
+---Makes one attempt. Yields to nginx; the outcome is in what it returns.
+---@param message table
+---@param limits { timeout: number|nil, connect_timeout: number|nil, fresh: boolean|nil }|nil
+---@return table|nil message
+---@return table info_or_error
+function Sender:send(message, limits)
+  local request, invalid = self.new_request(message)
+  if not request then return nil, invalid end
+  local socket = new_socket()
+  if not socket then return nil, unavailable() end
+  local attempt = new_attempt(request, socket, limits or {})
+  local ok, fault = establish(self, attempt)
+  if not ok then
+    socket:close()
+    return core.reply(fault)
+  end
+  local raw, is_reusable = carry(self, attempt)
+  if is_reusable and not attempt.fresh then self:keep(socket) else socket:close() end
+  return core.reply(raw)
+end
+
+---Waits without holding up the worker.
+---@param seconds number
+function Sender:sleep(seconds)
+  ngx.sleep(math.max(seconds, MOMENT))
+end
+
+---Nothing to do: the connections are nginx's.
+function Sender:close() end
+
+function Sender:__tostring()
+  return Sender.__name
+end
+
+---Makes a sender. It holds no connection, so one made while nginx starts serves
+---every worker.
+---@param given telnyx.resty.options
+---@param level integer|nil whose fault misuse is: 1 the caller's, 2 its caller's
+---@return telnyx.resty.sender
+function resty.sender(given, level)
+  level = level or 1
+  check_options(given, level + 1)
+  return setmetatable({
+    new_request = request_maker(given, level + 1),
+    max_response_bytes = given.max_response_bytes or 1024 * 1024,
+    pool_size = given.pool_size or 30,
+    idle_timeout = given.idle_timeout or 10,
+  }, Sender)
+end
+
+return resty
