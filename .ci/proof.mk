@@ -46,3 +46,34 @@ chaos-fallback: build/fallback-5.4/telnyx/core.so
 chaos-unguarded: build/unguarded-5.4/telnyx/core.so
 	@CHAOS_EXPECT=duplicates CHAOS_SENDS=$(or $(CHAOS_SENDS),2000) \
 	  $(call paths,unguarded-5.4) lua5.4 $(CHAOS)
+
+# ---- memory runs out --------------------------------------------------------------------------
+
+# Its own allocations go through the program that starves it.
+OOM = $(SANITIZE) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+$(eval $(call variant,oom,5.4,$(OOM)))
+$(eval $(call variant,oom,5.1,$(OOM)))
+
+# A program of spec/c that embeds a Lua: name, Lua version, how to link it, flags.
+SPEC_CFLAGS = -std=c99 -Ispec/c -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
+  -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
+define program
+build/$(1): spec/c/$(2).c spec/c/canned.c spec/c/canned.h .ci/proof.mk
+	@mkdir -p $$(@D)
+	$$(say) "  CC  $$@"
+	$$(quietly)$$(CC) $$(SPEC_CFLAGS) $$(CFLAGS) $(5) $$(call lua_include,$(3)) -rdynamic -o $$@ \
+	  spec/c/$(2).c spec/c/canned.c $(4) $$(CURL_LIBS) -lm -lpthread
+endef
+
+LINK_54 = -llua5.4
+LINK_JIT = -l:libluajit-5.1.so.2
+LINK_51 = -llua5.1
+$(eval $(call program,oom-5.4/oom,oom,5.4,$(LINK_54),$(SANITIZE)))
+$(eval $(call program,oom-5.1/oom-jit,oom,5.1,$(LINK_JIT),$(SANITIZE)))
+$(eval $(call program,oom-5.1/oom-puc,oom,5.1,$(LINK_51),$(SANITIZE)))
+
+oom: build/oom-5.4/telnyx/core.so build/oom-5.1/telnyx/core.so \
+  build/oom-5.4/oom build/oom-5.1/oom-jit build/oom-5.1/oom-puc
+	@echo "== Lua 5.4" && $(call paths,oom-5.4) build/oom-5.4/oom
+	@echo "== LuaJIT" && $(call paths,oom-5.1) build/oom-5.1/oom-jit
+	@echo "== Lua 5.1" && $(call paths,oom-5.1) build/oom-5.1/oom-puc

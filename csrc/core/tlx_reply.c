@@ -45,7 +45,7 @@ void tlx_reply_header(tlx_reply *reply, tlx_str name, tlx_str value) {
 #undef XX
 }
 
-static bool is_final(int status) {
+bool tlx_is_final_status(int status) {
   return status >= 200 && status <= 599;
 }
 
@@ -68,7 +68,7 @@ void tlx_reply_line(tlx_reply *reply, tlx_str line) {
     tlx_reply_init(reply);
     reply->status = status_of(line);
   } else if (line.n == 0) {
-    reply->is_head_whole = is_final(reply->status);
+    reply->is_head_whole = tlx_is_final_status(reply->status);
   } else {
     const char *colon = memchr(line.p, ':', line.n);
     if (!colon) return;
@@ -134,7 +134,7 @@ tlx_verdict tlx_judge(const tlx_carriage *carriage, const tlx_reply *reply, doub
   if (!carriage->begun) {
     verdict.outcome = TLX_OUTCOME_NOT_SENT;
     verdict.is_retryable = true;
-  } else if (is_final(reply->status)) {
+  } else if (tlx_is_final_status(reply->status)) {
     verdict.outcome = outcome_of_status(reply->status);
     verdict.is_retryable = reply->status == 429;
     bool is_redirect = reply->status >= 300 && reply->status <= 399;

@@ -55,6 +55,9 @@ typedef struct tlx_reply {
 #undef XX
 } tlx_reply;
 
+/* Yes for 200 to 599: a 1xx is never a final status. */
+bool tlx_is_final_status(int status);
+
 void tlx_reply_init(tlx_reply *reply);
 
 /*

@@ -115,7 +115,7 @@ static void close_books(tlx_transfer *t) {
 }
 
 void tlx_transfer_finish(tlx_transfer *t, CURLcode code) {
-  bool is_final = t->reply.status >= 200;
+  bool is_final = tlx_is_final_status(t->reply.status);
   t->carriage.begun = has_begun(t);
   t->carriage.whole = code == CURLE_OK && (t->reply.is_head_whole || !is_final);
   t->carriage.failure = TLX_KIND_NONE;

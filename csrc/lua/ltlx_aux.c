@@ -26,22 +26,32 @@ void ltlx_set_functions(lua_State *L, const luaL_Reg *functions, int n_up) {
   lua_pop(L, n_up);
 }
 
+/* [-0, +1] */
+static void push_new_type(lua_State *L, const char *type, const luaL_Reg *methods,
+                          const luaL_Reg *metamethods, int up, int n_up) {
+  lua_newtable(L);
+  ltlx_set_functions(L, metamethods, 0);
+  lua_pushstring(L, type);
+  lua_setfield(L, -2, "__name");
+  /* Scripts must not reach __gc and call it on a live object. */
+  lua_pushliteral(L, "locked");
+  lua_setfield(L, -2, "__metatable");
+  lua_newtable(L);
+  for (int i = 0; i < n_up; i++) lua_pushvalue(L, up + i);
+  ltlx_set_functions(L, methods, n_up);
+  lua_setfield(L, -2, "__index");
+}
+
+/* Registered when it is whole: a `require` that ran out of memory may be tried again. */
 void ltlx_register_type(lua_State *L, const char *type, const luaL_Reg *methods,
                         const luaL_Reg *metamethods, int n_up) {
   int up = lua_gettop(L) - n_up + 1;
-  if (luaL_newmetatable(L, type)) {
-    ltlx_set_functions(L, metamethods, 0);
-    lua_pushstring(L, type);
-    lua_setfield(L, -2, "__name");
-    /* Scripts must not reach __gc and call it on a live object. */
-    lua_pushliteral(L, "locked");
-    lua_setfield(L, -2, "__metatable");
-    lua_newtable(L);
-    for (int i = 0; i < n_up; i++) lua_pushvalue(L, up + i);
-    ltlx_set_functions(L, methods, n_up);
-    lua_setfield(L, -2, "__index");
+  luaL_getmetatable(L, type);
+  if (lua_isnil(L, -1)) {
+    push_new_type(L, type, methods, metamethods, up, n_up);
+    lua_setfield(L, LUA_REGISTRYINDEX, type);
   }
-  lua_pop(L, n_up + 1);
+  lua_settop(L, up - 1);
 }
 
 void ltlx_describe(lua_State *L, int index, char *words, size_t size) {

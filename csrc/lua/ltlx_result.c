@@ -17,7 +17,9 @@ static void push_account(lua_State *L, const ltlx_answer *answer, const tlx_verd
   const tlx_reply *reply = answer->reply;
   lua_createtable(L, 0, 8);
   ltlx_set_words(L, "outcome", tlx_outcome_name(verdict->outcome));
-  if (answer->carriage.begun && reply->status) ltlx_set_count(L, "status", (size_t)reply->status);
+  if (answer->carriage.begun && tlx_is_final_status(reply->status)) {
+    ltlx_set_count(L, "status", (size_t)reply->status);
+  }
   if (reply->request_id[0]) ltlx_set_words(L, "request_id", reply->request_id);
   if (verdict->retry_after_s >= 0) ltlx_set_number(L, "retry_after", verdict->retry_after_s);
   set_rate_limit(L, verdict);
@@ -110,7 +112,9 @@ static void set_unreadable(lua_State *L, const ltlx_answer *answer) {
   int status = answer->reply->status;
   tlx_str start = { answer->body.p, answer->body.n < 60 ? answer->body.n : 60 };
   char cause[160];
-  if (status >= 300 && status <= 399) {
+  if (!tlx_is_final_status(status)) {
+    snprintf(cause, sizeof cause, "HTTP %d, which is no final answer", status);
+  } else if (status >= 300 && status <= 399) {
     snprintf(cause, sizeof cause, "HTTP %d, a redirect, and redirects are not followed", status);
   } else if (start.n == 0) {
     snprintf(cause, sizeof cause, "HTTP %d with an empty body", status);

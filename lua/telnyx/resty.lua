@@ -348,14 +348,14 @@ end
 
 ---Waits without holding up the worker.
 ---@param seconds number
-function Sender:sleep(seconds)
+function Sender.sleep(_, seconds)
   ngx.sleep(math.max(seconds, MOMENT))
 end
 
 ---Nothing to do: the connections are nginx's.
-function Sender:close() end
+function Sender.close() end
 
-function Sender:__tostring()
+function Sender.__tostring()
   return Sender.__name
 end
 

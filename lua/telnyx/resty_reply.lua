@@ -227,9 +227,9 @@ local function read_whole(reader, result)
   if not minor then return nil, fault end
   local kind, n = framing(result)
   if not kind then return nil, n end
-  local parts, ok = { n_bytes = 0 }, nil
-  ok, fault = bodies[kind](reader, parts, n)
-  if not ok then return nil, fault end
+  local parts = { n_bytes = 0 }
+  local ok, broken = bodies[kind](reader, parts, n)
+  if not ok then return nil, broken end
   result.body = table.concat(parts)
   result.reusable = is_reusable(reader, result, minor, kind)
   return true

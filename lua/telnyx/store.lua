@@ -5,8 +5,7 @@
 ---   set(self, key, value) -> true | nil, why
 ---
 --- of which `add` must be atomic among all who share it: of two who add one key,
---- one is told "exists". `ngx.shared.DICT` is one as it stands; so is a table in a
---- database.
+--- one is told "exists".
 
 local store = {}
 
@@ -87,6 +86,23 @@ function store.file(path)
   if not file then return nil, why end
   if text ~= "" and text:sub(-1) ~= "\n" then file:write("\n") end
   return setmetatable({ values = values, file = file }, File)
+end
+
+local Shared = {}
+Shared.__index = Shared
+
+function Shared:get(key) return self.dict:get(key) end
+
+-- The safe ones fail when memory is short, where the others would forget the oldest key.
+function Shared:add(key, value) return self.dict:safe_add(key, value) end
+
+function Shared:set(key, value) return self.dict:safe_set(key, value) end
+
+---A store in memory that all workers of an nginx share.
+---@param dict table an `ngx.shared.DICT`
+---@return telnyx.store
+function store.shared(dict)
+  return setmetatable({ dict = dict }, Shared)
 end
 
 return store

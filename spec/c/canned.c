@@ -1,0 +1,223 @@
+#define _GNU_SOURCE /* memmem */
+
+#include "canned.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_CLIENTS 256
+#define MAX_REQUEST 16384
+#define SETTLE_S 10
+
+static const char SETTLE[] = "SETTLE\r\n\r\n";
+static const char REPLY[] =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 68\r\n\r\n"
+    "{\"data\":{\"id\":\"40385f64-5717-4562-b3fc-2c963f66afa6\",\"parts\":1.000}}";
+
+typedef struct client {
+  int fd; /* -1 when free */
+  int port;
+  int is_settling;
+  double reply_at; /* 0 when there is nothing to answer */
+  size_t n;
+  char bytes[MAX_REQUEST];
+} client;
+
+static client clients[MAX_CLIENTS];
+static canned_log *book;
+
+static void die(const char *what) {
+  perror(what);
+  exit(1);
+}
+
+static double now_s(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void welcome(int door) {
+  struct sockaddr_in peer;
+  socklen_t size = sizeof peer;
+  int on = 1;
+  int fd = accept(door, (struct sockaddr *)&peer, &size);
+  if (fd < 0) return;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  for (int i = 0; i < MAX_CLIENTS; i++) {
+    if (clients[i].fd >= 0) continue;
+    clients[i].fd = fd;
+    clients[i].port = ntohs(peer.sin_port);
+    clients[i].is_settling = 0;
+    clients[i].reply_at = 0;
+    clients[i].n = 0;
+    return;
+  }
+  close(fd);
+}
+
+static void leave(client *c) {
+  close(c->fd);
+  c->fd = -1;
+}
+
+static void enter(const client *c, const char *body, size_t n) {
+  const char *reference = memmem(body, n, "ref:", 4);
+  struct canned_post *post = &book->posts[book->n_posts % CANNED_MAX_POSTS];
+  post->reference = reference ? atoi(reference + 4) : 0;
+  post->client_port = c->port;
+  __sync_synchronize();
+  book->n_posts++;
+}
+
+/* The length of the request's body, or 0. */
+static size_t length_of(const char *head, const char *end) {
+  static const char NAME[] = "Content-Length:";
+  for (const char *p = head; p < end; p++) {
+    if (strncasecmp(p, NAME, sizeof NAME - 1) == 0) {
+      return (size_t)strtoul(p + sizeof NAME - 1, NULL, 10);
+    }
+  }
+  return 0;
+}
+
+static void take_request(client *c) {
+  const char *head_end = memmem(c->bytes, c->n, "\r\n\r\n", 4);
+  if (!head_end) return;
+  c->is_settling = memcmp(c->bytes, SETTLE, sizeof SETTLE - 1) == 0;
+  if (c->is_settling) return;
+  const char *body = head_end + 4;
+  size_t n_body = length_of(c->bytes, head_end), n = (size_t)(body - c->bytes) + n_body;
+  if (c->n < n) return;
+  enter(c, body, n_body);
+  double delay_s = memmem(body, n_body, "slow", 4) ? CANNED_SLOW_MS / 1e3 : 0;
+  c->reply_at = now_s() + delay_s;
+  c->n -= n;
+  memmove(c->bytes, c->bytes + n, c->n);
+}
+
+static void hear(client *c) {
+  ssize_t n = recv(c->fd, c->bytes + c->n, MAX_REQUEST - 1 - c->n, 0);
+  if (n <= 0) {
+    leave(c);
+    return;
+  }
+  c->n += (size_t)n;
+  c->bytes[c->n] = '\0';
+  take_request(c);
+}
+
+static void answer_due(void) {
+  int n_others = 0;
+  for (int i = 0; i < MAX_CLIENTS; i++) {
+    client *c = &clients[i];
+    if (c->fd < 0) continue;
+    n_others += !c->is_settling;
+    if (c->reply_at == 0 || c->reply_at > now_s()) continue;
+    c->reply_at = 0;
+    if (send(c->fd, REPLY, sizeof REPLY - 1, MSG_NOSIGNAL) < 0) leave(c);
+  }
+  for (int i = 0; i < MAX_CLIENTS && n_others == 0; i++) {
+    if (clients[i].fd >= 0 && clients[i].is_settling) leave(&clients[i]);
+  }
+}
+
+static void turn(int door, int lifeline) {
+  struct pollfd polled[MAX_CLIENTS + 2] = { { door, POLLIN, 0 }, { lifeline, POLLIN, 0 } };
+  client *who[MAX_CLIENTS + 2];
+  nfds_t n = 2;
+  for (int i = 0; i < MAX_CLIENTS; i++) {
+    if (clients[i].fd < 0) continue;
+    who[n] = &clients[i];
+    polled[n++] = (struct pollfd){ clients[i].fd, POLLIN, 0 };
+  }
+  if (poll(polled, n, 10) < 0 && errno != EINTR) die("poll");
+  if (polled[1].revents) _exit(0);
+  for (nfds_t i = 2; i < n; i++) {
+    if (polled[i].revents) hear(who[i]);
+  }
+  if (polled[0].revents) {
+    welcome(door);
+    book->n_connections++;
+  } else {
+    answer_due(); /* nobody is at the door: who wants to know whether all is settled may be told */
+  }
+}
+
+static void serve(int door, int lifeline) {
+  signal(SIGINT, SIG_IGN);
+  for (int i = 0; i < MAX_CLIENTS; i++) clients[i].fd = -1;
+  for (;;) turn(door, lifeline);
+}
+
+static int listen_somewhere(int *port) {
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+  socklen_t size = sizeof address;
+  int door = socket(AF_INET, SOCK_STREAM, 0);
+  if (door < 0 || bind(door, (struct sockaddr *)&address, sizeof address) != 0 ||
+      listen(door, 128) != 0 || getsockname(door, (struct sockaddr *)&address, &size) != 0) {
+    die("listen");
+  }
+  *port = ntohs(address.sin_port);
+  return door;
+}
+
+canned canned_start(void) {
+  canned service;
+  int lifeline[2];
+  book = mmap(NULL, sizeof *book, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (book == MAP_FAILED || pipe(lifeline) != 0) die("canned service");
+  int door = listen_somewhere(&service.port);
+  service.pid = fork();
+  if (service.pid < 0) die("fork");
+  if (service.pid == 0) {
+    close(lifeline[1]);
+    serve(door, lifeline[0]);
+  }
+  close(door);
+  close(lifeline[0]);
+  service.lifeline = lifeline[1];
+  service.log = book;
+  return service;
+}
+
+int canned_settle(const canned *service) {
+  struct sockaddr_in address = { .sin_family = AF_INET,
+                                 .sin_port = htons((uint16_t)service->port),
+                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+  struct timeval patience = { SETTLE_S, 0 };
+  char nothing;
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  int is_settled = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+                   send(fd, SETTLE, sizeof SETTLE - 1, MSG_NOSIGNAL) > 0 &&
+                   recv(fd, &nothing, 1, 0) == 0;
+  close(fd);
+  return is_settled;
+}
+
+int canned_count(const canned *service, int reference) {
+  int count = 0;
+  for (int i = 0; i < service->log->n_posts && i < CANNED_MAX_POSTS; i++) {
+    count += service->log->posts[i].reference == reference;
+  }
+  return count;
+}
+
+void canned_stop(canned *service) {
+  close(service->lifeline);
+  waitpid(service->pid, NULL, 0);
+}

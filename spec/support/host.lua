@@ -1,0 +1,87 @@
+-- Somebody else's program, for specs: it runs in a folder of its own, and ends when it is stopped
+-- or the spec's process ends in any other way.
+
+local socket = require "socket"
+local sandbox = require "spec.support.sandbox"
+
+local host = {}
+
+local Program = {}
+Program.__index = Program
+
+---@return string path of a new, empty folder that the program will take away
+function host.folder()
+  local path = sandbox.capture("mktemp -d ${TMPDIR:-/tmp}/telnyx-host.XXXXXX"):gsub("%s+$", "")
+  assert(path ~= "", "mktemp made no folder")
+  return path
+end
+
+---@param path string
+---@param text string
+function host.write(path, text)
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+end
+
+---A port that was free a moment ago, below the range from which the kernel takes ports for
+---outgoing connections.
+---@return integer
+function host.free_port()
+  for _ = 1, 100 do
+    local bytes = sandbox.capture("od -An -N2 -tu2 /dev/urandom")
+    local port = 20000 + tonumber(bytes) % 12000
+    local probe = assert(socket.tcp4())
+    local ok = probe:bind("127.0.0.1", port)
+    probe:close()
+    if ok then return port end
+  end
+  error("found no free port")
+end
+
+---@param name string of a program
+---@return boolean whether this machine has it
+function host.has(name)
+  local found = sandbox.capture("PATH=$PATH:/usr/sbin:/usr/games command -v " .. name)
+  return found ~= ""
+end
+
+---The folder of this checkout: hosts run elsewhere.
+---@return string
+function host.checkout()
+  return (sandbox.capture("pwd -P"):gsub("%s+$", ""))
+end
+
+---Starts a program in the background.
+---@param folder string from `host.folder`
+---@param command string for a shell
+---@return table program
+function host.start(folder, command)
+  local launcher = "PATH=$PATH:/usr/sbin:/usr/games exec sh spec/support/until_eof.sh %s sh -c %s"
+  local pipe = assert(io.popen(launcher:format(folder, sandbox.quote("exec " .. command)), "w"))
+  return setmetatable({ pipe = pipe, folder = folder }, Program)
+end
+
+---What the program has written so far.
+---@return string
+function Program:output()
+  return sandbox.read_file(self.folder .. "/output") or ""
+end
+
+---Waits until `ready()` holds; a program that has ended meanwhile is an error.
+---@param ready fun(): any
+---@param what string
+---@return any what `ready` returned
+function Program:wait(ready, what)
+  local ok, result = pcall(sandbox.wait, ready, what)
+  if ok then return result end
+  error(("%s\nthe program said:\n%s"):format(tostring(result), self:output()), 2)
+end
+
+---Ends the program and waits until it is gone.
+function Program:stop()
+  if self.pipe then self.pipe:close() end
+  self.pipe = nil
+end
+
+return host
