@@ -77,3 +77,45 @@ oom: build/oom-5.4/telnyx/core.so build/oom-5.1/telnyx/core.so \
 	@echo "== Lua 5.4" && $(call paths,oom-5.4) build/oom-5.4/oom
 	@echo "== LuaJIT" && $(call paths,oom-5.1) build/oom-5.1/oom-jit
 	@echo "== Lua 5.1" && $(call paths,oom-5.1) build/oom-5.1/oom-puc
+
+# ---- hosts that fork or run threads -------------------------------------------------------------
+
+build/5.4/fork build/5.1/fork-jit: spec/c/host.h
+$(eval $(call program,5.4/fork,fork,5.4,$(LINK_54)))
+$(eval $(call program,5.1/fork-jit,fork,5.1,$(LINK_JIT)))
+
+fork: build build/5.4/fork build/5.1/fork-jit
+	@$(call paths,5.4) build/5.4/fork
+	@$(call paths,5.1) build/5.1/fork-jit
+
+build/5.4/threads build/tsan-5.4/threads build/5.1/threads-jit: spec/c/host.h
+$(eval $(call program,5.4/threads,threads,5.4,$(LINK_54)))
+$(eval $(call program,5.1/threads-jit,threads,5.1,$(LINK_JIT)))
+$(eval $(call program,tsan-5.4/threads,threads,5.4,$(LINK_54),-g -O1 -fsanitize=thread))
+
+THREAD_SECONDS ?= 3
+
+threads: build build/5.4/threads build/5.1/threads-jit build/tsan-5.4/telnyx/core.so \
+  build/tsan-5.4/threads
+	@$(call paths,5.4) build/5.4/threads $(THREAD_SECONDS)
+	@$(call paths,5.1) build/5.1/threads-jit $(THREAD_SECONDS)
+	@$(call paths,tsan-5.4) TSAN_OPTIONS=halt_on_error=1 build/tsan-5.4/threads $(THREAD_SECONDS)
+
+# ---- sanitizers and valgrind --------------------------------------------------------------------
+
+build/no_dlclose.so: spec/c/no_dlclose.c
+	@mkdir -p $(@D)
+	$(say) "  CC  $@"
+	$(quietly)$(CC) $(SPEC_CFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
+
+# For a recipe: runs a Lua with the sanitizers' libraries in front.
+sanitized = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so) \
+  $(CURDIR)/build/no_dlclose.so" UBSAN_OPTIONS=print_stacktrace=1 $(call paths,$(1))
+
+ASAN_SENDS ?= 1500
+
+asan: build build/asan-5.4/telnyx/core.so build/asan-5.1/telnyx/core.so build/no_dlclose.so
+	@echo "== Lua 5.4, specs" && $(call sanitized,asan-5.4) lua5.4 /usr/bin/busted $(SPECS)
+	@echo "== LuaJIT, specs" && $(call sanitized,asan-5.1) luajit /usr/bin/busted $(SPECS)
+	@CHAOS_SENDS=$(ASAN_SENDS) $(call sanitized,asan-5.4) lua5.4 $(CHAOS)
+	@CHAOS_SENDS=$(ASAN_SENDS) $(call sanitized,asan-5.1) luajit $(CHAOS)

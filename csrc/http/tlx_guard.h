@@ -10,25 +10,13 @@
 #include <curl/curl.h>
 
 #include "tlx.h"
+#include "tlx_sockets.h"
 
 #if LIBCURL_VERSION_NUM >= 0x075000 && !defined(TLX_WITHOUT_PREREQ)
 #define TLX_HAS_PREREQ 1
 #else
 #define TLX_HAS_PREREQ 0
 #endif
-
-/* The sockets that one multi handle has open: libcurl does not say which one it is about to use,
- * only its local port. Must outlive every connection of that handle. Not thread-safe. */
-typedef struct tlx_sockets {
-  struct tlx_socket *list;
-  size_t n, room;
-} tlx_sockets;
-
-/* Frees the list; closes nothing. */
-void tlx_sockets_reset(tlx_sockets *sockets);
-
-/* Closes every socket without a word to the peer: for the child of a fork. */
-void tlx_sockets_abandon(tlx_sockets *sockets);
 
 /* What the guard saw of one transfer. Zeroed before each. */
 typedef struct tlx_guard {

@@ -320,6 +320,7 @@ static void collect(tlx_http *http) {
 
 static void perform(tlx_http *http) {
   int n_running = 0;
+  tlx_sockets_heed(&http->sockets); /* before, so that what comes meanwhile is announced */
   tlx_sigpipe hold;
   tlx_sigpipe_hold(&hold);
   curl_multi_perform(http->multi, &n_running);
@@ -352,6 +353,22 @@ size_t tlx_http_step(tlx_http *http, long wait_ms) {
 static void hand_out(tlx_transfer *t) {
   list_remove(&t->http->finished, t);
   t->http = NULL;
+}
+
+int tlx_http_fd(tlx_http *http) {
+  heed_fork(http);
+  return tlx_sockets_watch(&http->sockets);
+}
+
+/* A name look-up has a thread and no socket: its end is looked for this often. */
+#define MAX_TIMEOUT_MS 250L
+
+long tlx_http_timeout_ms(tlx_http *http) {
+  long timeout_ms = -1;
+  heed_fork(http);
+  if (http->n_in_flight == 0) return -1;
+  curl_multi_timeout(http->multi, &timeout_ms);
+  return timeout_ms < 0 || timeout_ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : timeout_ms;
 }
 
 tlx_transfer *tlx_http_finished(tlx_http *http) {

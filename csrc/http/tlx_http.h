@@ -59,6 +59,16 @@ tlx_transfer *tlx_http_start(tlx_http *http, tlx_str body, const tlx_http_limits
  */
 size_t tlx_http_step(tlx_http *http, long wait_ms);
 
+/*
+ * A descriptor that becomes readable when a step has something to do, for a host's event loop; -1
+ * where there is none (no epoll). It is the engine's to close, and another one after a fork.
+ */
+int tlx_http_fd(tlx_http *http);
+
+/* Milliseconds after which a step is due even if the descriptor is not readable; -1 when nothing is
+ * in flight. Milliseconds, since that is what libcurl's own clock counts. */
+long tlx_http_timeout_ms(tlx_http *http);
+
 /* The next transfer that is done and has not been handed out, or NULL. */
 tlx_transfer *tlx_http_finished(tlx_http *http);
 

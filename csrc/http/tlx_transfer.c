@@ -100,7 +100,7 @@ static bool is_about_connecting(const tlx_transfer *t, CURLcode code) {
 }
 
 static const char *cause_of(tlx_transfer *t, CURLcode code) {
-  if (t->guard.was_stale) return "the kept-alive connection had been closed by the other side";
+  if (t->guard.was_stale) return "the other side closed the connection before the request began";
   if (t->guard.stopped_resend || is_about_connecting(t, code)) {
     return "the connection broke before an answer";
   }

@@ -192,6 +192,22 @@ static int l_client_finished(lua_State *L) {
   return 1;
 }
 
+/* client:fd() -> a descriptor to poll for reading | nil */
+static int l_client_fd(lua_State *L) {
+  int fd = tlx_http_fd(to_open_client(L)->http);
+  if (fd < 0) return 0;
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
+/* client:timeout() -> seconds until a step is due | nil when nothing is in flight */
+static int l_client_timeout(lua_State *L) {
+  long timeout_ms = tlx_http_timeout_ms(to_open_client(L)->http);
+  if (timeout_ms < 0) return 0;
+  lua_pushnumber(L, (lua_Number)timeout_ms / 1000);
+  return 1;
+}
+
 /* client:close(); also __gc and __close */
 static int l_client_close(lua_State *L) {
   client *c = to_client(L);
@@ -234,8 +250,10 @@ static int l_pending_gc(lua_State *L) {
 void ltlx_open_client(lua_State *L) {
   static const luaL_Reg functions[] = { { "client", l_client_new }, { NULL, NULL } };
   static const luaL_Reg methods[] = {
-    { "send", l_client_send },         { "start", l_client_start }, { "step", l_client_step },
-    { "finished", l_client_finished }, { "close", l_client_close }, { NULL, NULL },
+    { "send", l_client_send },   { "start", l_client_start },
+    { "step", l_client_step },   { "finished", l_client_finished },
+    { "fd", l_client_fd },       { "timeout", l_client_timeout },
+    { "close", l_client_close }, { NULL, NULL },
   };
   static const luaL_Reg metamethods[] = {
     { "__gc", l_client_close },

@@ -8,6 +8,7 @@ local keys = require("telnyx.keys")
 local loop = require("telnyx.loop")
 local options = require("telnyx.options")
 local profiles = require("telnyx.profiles")
+local resty = require("telnyx.resty")
 local retry = require("telnyx.retry")
 local send_all = require("telnyx.send_all")
 local store = require("telnyx.store")
@@ -22,17 +23,20 @@ local Client = {}
 Client.__index = Client
 Client.__name = "telnyx.client"
 
-local function user_agent(app)
-  local agent = "telnyx-lua/" .. core.version .. " libcurl/" .. core.libcurl
+local function user_agent(app, carrier)
+  local agent = "telnyx-lua/" .. core.version .. " " .. carrier
   return app and (agent .. " " .. app) or agent
 end
 
-local function core_client(own, level)
-  local ok, made = pcall(core.client, {
+-- What carries the bytes where the user does not say: inside nginx its own sockets.
+local function default_sender(own, level)
+  local make, carrier = core.client, "libcurl/" .. core.libcurl
+  if resty.is_available() then make, carrier = resty.sender, resty.NAME end
+  local ok, made = pcall(make, {
     api_key = own.api_key,
     base_url = own.base_url,
     allow_http = own.allow_http,
-    user_agent = user_agent(own.app),
+    user_agent = user_agent(own.app, carrier),
     ca_file = own.ca_file,
     proxy = own.proxy,
     max_response_bytes = own.max_response_bytes,
@@ -63,7 +67,7 @@ end
 local function new(given)
   local own = options.client(given, 2)
   local policy = retry.policy(own.retry, 2)
-  local sender = own.sender or core_client(own, 2)
+  local sender = own.sender or default_sender(own, 2)
   local shared = {
     loop = loop.new(sender),
     new_error = error_maker(own.api_key),
@@ -99,6 +103,12 @@ local function add_segments(info, segments, message)
   info.drift = cost.drift(segments, message.parts)
 end
 
+-- A spending limit, say, comes as a 429 too, but no wait of ours will lift it.
+local function needs_a_person(err)
+  local entry = err.code and errors.catalogue[err.code]
+  return entry ~= nil and (entry.class == "account" or entry.class == "credentials")
+end
+
 -- What a sender of the user's own may have left out or got wrong: in doubt, unknown.
 local function tidy_error(err)
   if type(err) ~= "table" then
@@ -106,7 +116,7 @@ local function tidy_error(err)
   end
   err.outcome = err.outcome or "unknown"
   err.kind = err.kind or "protocol"
-  if err.retryable == nil then err.retryable = false end
+  if err.retryable == nil or needs_a_person(err) then err.retryable = false end
   return err
 end
 
@@ -290,6 +300,19 @@ function Client:step(seconds)
   end
   if self.shared_.is_closed then error("the client is closed", 2) end
   return self.shared_.loop:step(seconds or 0)
+end
+
+---A descriptor that becomes readable when `step` has something to do; for poll, epoll and
+---event loops. Ask again after a fork.
+---@return integer|nil nil where the system or the sender has none
+function Client:fd()
+  return self.shared_.loop:fd()
+end
+
+---Seconds until `step` is due even if the descriptor is not readable.
+---@return number|nil nil when nothing is under way
+function Client:timeout()
+  return self.shared_.loop:timeout()
 end
 
 ---Sends a list of messages, or what an iterator yields, some at a time. Stops early

@@ -147,6 +147,20 @@ function Loop:step(seconds)
   return self.n_tasks
 end
 
+---One descriptor that a host's event loop can poll for reading.
+---@return integer|nil
+function Loop:fd()
+  return self.sender.fd and self.sender:fd() or nil
+end
+
+---Seconds after which a step is due, whatever the descriptor says.
+---@return number|nil none when nothing is under way
+function Loop:timeout()
+  local due = self.sender.timeout and self.sender:timeout() or math.huge
+  due = math.min(due, math.max(0, next_wake(self) - self:now()))
+  return due < math.huge and due or nil
+end
+
 ---Like `step`, but spends the time even when nothing is under way.
 ---@param seconds number
 function Loop:wait(seconds)

@@ -38,6 +38,9 @@ if not has_ngx then ngx = nil end
 
 local resty = {}
 
+-- For the User-Agent.
+resty.NAME = "ngx_lua/" .. (ngx and ngx.config and ngx.config.ngx_lua_version or "none")
+
 -- As in the limits of a call, seconds.
 local DEFAULT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT = 30, 10
 local RECEIVE_BYTES = 16 * 1024
@@ -131,7 +134,7 @@ local function request_maker(given, level)
   }
   -- An empty message is refused, but not before bad settings are.
   local ok, fault = pcall(core.request, {}, settings)
-  if not ok then error(fault, level + 1) end
+  if not ok then error(fault, level > 0 and level + 1 or 0) end
   return function(message) return core.request(message, settings) end
 end
 

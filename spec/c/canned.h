@@ -17,8 +17,8 @@ typedef struct canned_log {
   volatile int n_posts;
   volatile int n_connections;
   struct canned_post {
-    int reference;   /* 0 when the body names none */
-    int client_port; /* of the connection it came on */
+    int reference;           /* 0 when the body names none */
+    int client_port;         /* of the connection it came on */
   } posts[CANNED_MAX_POSTS]; /* the last ones: post i is at i % CANNED_MAX_POSTS */
 } canned_log;
 

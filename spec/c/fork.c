@@ -1,0 +1,131 @@
+/*
+ * A host that forks. Parent and child both go on with the client that the parent made: no request
+ * of one travels on a connection of the other, each message is posted once, and what was under way
+ * stays the parent's: unknown in the child, accepted in the parent.
+ */
+#include <stdbool.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "canned.h"
+#include "host.h"
+
+#define CEILING_STEPS 500
+
+static canned service;
+static int n_faults;
+
+static void check(bool is_so, const char *what) {
+  if (!is_so) fprintf(stderr, "fork: not so: %s\n", what);
+  n_faults += !is_so;
+}
+
+static void expect(lua_State *L, const char *text, const char *expected) {
+  const char *got = host_run(L, text);
+  if (!got || strcmp(got, expected) != 0) {
+    fprintf(stderr, "fork: %s gave %s, expected %s\n", text, got ? got : "an error", expected);
+    n_faults++;
+  }
+}
+
+static int port_of(int reference) {
+  for (int i = 0; i < service.log->n_posts; i++) {
+    if (service.log->posts[i].reference == reference) return service.log->posts[i].client_port;
+  }
+  return 0;
+}
+
+static bool is_port_of_any(int port, const int *references) {
+  for (; *references; references++) {
+    if (port_of(*references) == port) return true;
+  }
+  return false;
+}
+
+/* Two connections that are kept alive, then a slow request on one of them. */
+static void prepare(lua_State *L) {
+  host_run(L,
+           "a, b = client:start(message(1)), client:start(message(2)) "
+           "while client:step(1) > 0 do end");
+  expect(L, "return outcome(client:finished():result())", "accepted");
+  host_run(L, "slow = client:start(message(3, 'slow'))");
+  for (int i = 0; i < CEILING_STEPS && canned_count(&service, 3) == 0; i++) {
+    host_run(L, "client:step(0.01)");
+  }
+  check(canned_count(&service, 3) == 1, "the slow request is under way");
+}
+
+/* One message is under way, one is done and was not asked for yet. */
+static void live_as_child(lua_State *L) {
+  n_faults = 0;
+  expect(L, "return client:step(0)", "0");
+  expect(L, "return outcome(slow:result())", "unknown");
+  expect(L, "return outcome(client:finished():result())", "accepted");
+  expect(L, "return outcome(client:finished():result())", "unknown");
+  expect(L, "return send(11)", "accepted");
+  expect(L, "return send(12)", "accepted");
+  expect(L, "client:close() slow, a, b = nil collectgarbage() return 1", "1");
+  lua_close(L);
+}
+
+static void live_as_parent(lua_State *L) {
+  expect(L, "return send(4)", "accepted");
+  expect(L, "while not slow:done() do client:step(1) end return outcome(slow:result())",
+         "accepted");
+  expect(L, "return send(5)", "accepted");
+}
+
+static void finish_child(pid_t child) {
+  int status = 0;
+  waitpid(child, &status, 0);
+  check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child found all well");
+}
+
+/* A child that only ends, as its state is closed or as it is collected, disturbs nobody. */
+static void pass_by(lua_State *L, const char *last_words) {
+  pid_t child = fork();
+  if (child == 0) {
+    bool is_good = host_run(L, last_words) != NULL;
+    lua_close(L);
+    _exit(is_good ? 0 : 1);
+  }
+  finish_child(child);
+}
+
+static void compare_books(void) {
+  static const int PARENTS[] = { 1, 2, 3, 4, 5, 6, 7, 0 }, CHILDS[] = { 11, 12, 0 };
+  for (int i = 0; PARENTS[i]; i++) {
+    check(canned_count(&service, PARENTS[i]) == 1, "a message of the parent is posted once");
+  }
+  for (int i = 0; CHILDS[i]; i++) {
+    check(canned_count(&service, CHILDS[i]) == 1, "a message of the child is posted once");
+    check(!is_port_of_any(port_of(CHILDS[i]), PARENTS), "the child has connections of its own");
+  }
+  check(port_of(12) == port_of(11), "the child keeps its connection");
+  check(port_of(7) == port_of(6), "the parent's connection outlives the child");
+}
+
+int main(void) {
+  service = canned_start();
+  lua_State *L = host_open(&service);
+  prepare(L);
+  pid_t child = fork();
+  if (child == 0) {
+    live_as_child(L);
+    _exit(n_faults ? 1 : 0);
+  }
+  live_as_parent(L);
+  finish_child(child);
+  expect(L, "return send(6)", "accepted");
+  pass_by(L, "return 1");
+  pass_by(L, "client:close()");
+  pass_by(L, "client, slow, a, b = nil collectgarbage() collectgarbage()");
+  expect(L, "return send(7)", "accepted");
+  lua_close(L);
+  check(canned_settle(&service), "every connection is closed");
+  compare_books();
+  canned_stop(&service);
+  printf("fork: %s\n", n_faults ? "FAILED" : "parent and child share no connection and no message");
+  return n_faults != 0;
+}

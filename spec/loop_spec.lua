@@ -1,0 +1,101 @@
+-- A client inside somebody else's loop: one descriptor, one timer, steps that never wait.
+
+local sandbox_server = require("spec.support.sandbox")
+local socket = require("socket")
+local telnyx = require("telnyx")
+local wire = require("spec.support.wire")
+
+local MESSAGE = { from = "+18445550001", to = "+18665550001", text = "Hello" }
+
+-- What luasocket's select takes for a socket.
+local function selectable(client)
+  return { getfd = function() return client:fd() end, dirty = function() return false end }
+end
+
+-- Drives the client as a host would, and counts how often it had to.
+local function drive(client)
+  local object, n_steps = selectable(client), 0
+  local patience = socket.gettime() + 20
+  while client:step(0) > 0 do
+    n_steps = n_steps + 1
+    socket.select({ object }, nil, client:timeout())
+    assert(socket.gettime() < patience, "not done in 20 seconds")
+  end
+  return n_steps
+end
+
+describe("fd and timeout", function()
+  local station
+  setup(function() station = wire.start() end)
+  teardown(function() station:stop() end)
+
+  it("drive many messages in few steps", function()
+    local listener = station:listen({ wire.SERVICE })
+    local client = telnyx.new({ api_key = "KEY_TEST", base_url = listener.url })
+    if not client:fd() then return end
+    assert.is_nil(client:timeout())
+    local n_accepted = 0
+    for _ = 1, 50 do
+      client:start(MESSAGE, function(message) n_accepted = n_accepted + (message and 1 or 0) end)
+    end
+    local n_steps = drive(client)
+    assert.equal(50, n_accepted)
+    assert.is_true(n_steps < 2000, n_steps .. " steps")
+    assert.is_nil(client:timeout())
+    assert.equal(50, listener:seen().whole)
+    client:close()
+  end)
+
+  it("are quiet while a connection idles, also after the peer closed it", function()
+    local listener = station:listen({
+      { wire.request, wire.accept, wire.fin }, wire.SERVICE,
+    })
+    local client = telnyx.new({ api_key = "KEY_TEST", base_url = listener.url })
+    client:start(MESSAGE)
+    drive(client)
+    client:step(0)
+    local object = selectable(client)
+    socket.select({ object }, nil, 0.05)
+    client:start(MESSAGE)
+    drive(client)
+    assert.equal(2, listener:seen().whole)
+    client:close()
+  end)
+
+  it("wake for a pause between attempts", function()
+    local client = telnyx.new({
+      api_key = "KEY_TEST",
+      base_url = "http://127.0.0.1:" .. station:refusing_port() .. "/v2",
+      retry = { base = 0.05 },
+    })
+    local got
+    client:start(MESSAGE, function(_, err) got = err end)
+    drive(client)
+    assert.equal("not_sent", got.outcome)
+    assert.equal(3, #got.attempts)
+    client:close()
+  end)
+end)
+
+describe("examples for loops", function()
+  local server
+  setup(function() server = sandbox_server.start() end)
+  teardown(function() server:stop() end)
+
+  for _, library in ipairs({ "luv", "cqueues" }) do
+    it("run: " .. library, function()
+      if not pcall(require, library) then return pending(library .. " is not installed") end
+      local lua = arg and arg[-1] or "lua5.4"
+      local i = -1
+      while arg and arg[i] do lua, i = arg[i], i - 1 end
+      local command = ("TELNYX_API_KEY=KEY_TEST TELNYX_BASE_URL=%s %s examples/loops/%s.lua %s 2>&1")
+        :format(server.url, lua, library, "+18445550001 +15550070001 Hello")
+      local pipe = assert(io.popen(command))
+      local output = pipe:read("*a")
+      pipe:close()
+      local ticks = tonumber(output:match("went round (%d+) times"))
+      assert.truthy(ticks, output)
+      assert.is_true(ticks > 20, output)
+    end)
+  end
+end)

@@ -1,0 +1,825 @@
+-- Sends over nginx's sockets, from inside a real nginx. What each returned is compared with what the
+-- server saw. A row names the weather, the outcome and how many whole requests the server received.
+
+local cjson = require "cjson"
+local dns = require "spec.support.dns"
+local nginx = require "spec.support.nginx"
+local sandbox = require "spec.support.sandbox"
+local socket = require "socket"
+local verdict = require "spec.support.verdict"
+local wire = require "spec.support.wire"
+
+local KEY = verdict.KEY
+local MESSAGE = { from = "+18445550001", to = "+18665550001", text = "Hello, World!" }
+local SLOW = "+15550070001" -- accepted after a second
+
+local PACE = tonumber(os.getenv("WIRE_PACE") or 1)
+local SHORT = { timeout = 0.3 * PACE, connect_timeout = 20 }
+local SHORT_CONNECT = { timeout = 20, connect_timeout = 0.3 * PACE }
+local LONG = { timeout = 20, connect_timeout = 20 }
+local BOUND = 5 * PACE
+
+local request, accept, head, arrival = wire.request, wire.accept, wire.head, wire.arrival
+local fin, cut, rst, close = wire.fin, wire.cut, wire.rst, wire.close
+local stall, deaf, bytes, send, forever = wire.stall, wire.deaf, wire.bytes, wire.send, wire.forever
+
+local SCHEMES = { "http", "https" }
+local ENVELOPE = '{"errors":[{"code":"10011","title":"Too many requests"}]}'
+local DATA = '{"data":{"id":"40385f64-5717-4562-b3fc-2c963f66afa6","parts":1}}'
+local OK_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+local CHUNKED_HEAD = OK_HEAD .. "Transfer-Encoding: chunked\r\n\r\n"
+
+local function lengthy(length)
+  return OK_HEAD .. "Content-Length: " .. length .. "\r\n\r\n"
+end
+
+local function chunk(text)
+  return ("%x\r\n%s\r\n"):format(#text, text)
+end
+
+local CHUNKED = CHUNKED_HEAD .. chunk(DATA:sub(1, 9)) .. chunk(DATA:sub(10)) .. "0\r\n\r\n"
+
+local function copy(...)
+  local all = {}
+  for _, list in ipairs { ... } do
+    for _, each in ipairs(list) do
+      all[#all + 1] = each
+    end
+  end
+  return all
+end
+
+-- What happens while a request is under way, on a fresh connection and on a reused one.
+local UNDER_WAY = {
+  { "reset as the request arrives", { arrival, rst }, outcome = "unknown", whole = 0 },
+  { "closed as the request arrives", { arrival, close }, outcome = "unknown", whole = 0 },
+  { "reset after 20 bytes", { bytes(20), rst }, outcome = "unknown", whole = 0 },
+  { "reset after the headers", { head, rst }, outcome = "unknown" },
+  { "reset after the request", { request, rst }, outcome = "unknown", kind = "connection" },
+  { "closed after the request", { request, fin }, outcome = "unknown", kind = "connection" },
+  { "cut after the request", { request, cut }, outcome = "unknown", kind = "connection" },
+  { "read, never answered", { request, stall }, SHORT, outcome = "unknown", kind = "timeout" },
+  { "never read", { deaf }, SHORT, outcome = "unknown", kind = "timeout", whole = 0 },
+
+  { "status line truncated, closed", { request, send "HTTP/1.1 2", fin },
+    outcome = "unknown", status = false },
+  { "status line truncated, reset", { request, send "HTTP/1.1 2", rst },
+    outcome = "unknown", status = false },
+  { "status line truncated, stalled", { request, send "HTTP/1.1 2" }, SHORT,
+    outcome = "unknown", kind = "timeout", status = false },
+  { "status line without its end", { request, send "HTTP/1.1 200 OK", fin },
+    outcome = "unknown", status = false },
+
+  { "headers truncated, closed", { request, send(OK_HEAD), fin },
+    outcome = "accepted", status = 200, kind = "connection" },
+  { "headers truncated in a name, cut", { request, send(OK_HEAD .. "X-Req"), cut },
+    outcome = "accepted", status = 200 },
+  { "headers truncated, reset", { request, send(OK_HEAD), rst },
+    outcome = { "unknown", "accepted" } },
+  { "headers truncated, stalled", { request, send(OK_HEAD) }, SHORT,
+    outcome = "accepted", kind = "timeout" },
+  { "headers of a 500 truncated", { request, send "HTTP/1.1 500 Error\r\nA: b\r\n", fin },
+    outcome = "unknown", status = 500, retryable = false },
+  { "headers of a 429 truncated", { request, send "HTTP/1.1 429 Slow\r\nRetry-After: 3\r\n", fin },
+    outcome = "rejected", status = 429, retry_after = 3 },
+  { "headers of a 1xx truncated", { request, send "HTTP/1.1 100 Continue\r\nA", fin },
+    outcome = "unknown", status = false },
+
+  { "body cut by a close", { request, send(lengthy(#DATA) .. DATA:sub(1, 30)), fin },
+    outcome = "accepted", status = 200 },
+  { "body cut by a TCP cut", { request, send(lengthy(#DATA) .. DATA:sub(1, 30)), cut },
+    outcome = "accepted", status = 200 },
+  { "body cut by a reset", { request, send(lengthy(#DATA) .. DATA:sub(1, 30)), rst },
+    outcome = { "accepted", "unknown" } },
+  { "body stalled", { request, send(lengthy(#DATA) .. DATA:sub(1, 30)) }, SHORT,
+    outcome = "accepted", kind = "timeout" },
+  { "body missing, stalled", { request, send(lengthy(#DATA)) }, SHORT,
+    outcome = "accepted", kind = "timeout" },
+  { "body dripping beyond the time limit",
+    { request, send(lengthy(#DATA)), wire.drip(DATA, 0.1) }, SHORT,
+    outcome = "accepted", kind = "timeout" },
+  { "body without length, JSON cut", { request, send(OK_HEAD .. "\r\n" .. DATA:sub(1, 30)), fin },
+    outcome = "accepted", kind = "protocol" },
+  { "body without length, whole", { request, send(OK_HEAD .. "\r\n" .. DATA), fin },
+    outcome = "success" },
+  { "length too long, JSON whole", { request, send(lengthy(#DATA + 100) .. DATA), fin },
+    outcome = "accepted" },
+  { "length too short", { request, send(lengthy(#DATA - 10) .. DATA) }, outcome = "accepted" },
+  { "length not a number", { request, send(OK_HEAD .. "Content-Length: x\r\n\r\n" .. DATA), fin },
+    outcome = "accepted", kind = "protocol" },
+  { "length negative", { request, send(lengthy(-5) .. DATA), fin },
+    outcome = "accepted", kind = "protocol" },
+  { "two lengths", { request, send(("%sContent-Length: 3\r\nContent-Length: %d\r\n\r\n%s"):format(
+    OK_HEAD, #DATA, DATA)), fin }, outcome = "accepted", kind = "protocol" },
+  { "the same length twice",
+    { request, send(("%sContent-Length: %d\r\nContent-Length: %d\r\n\r\n%s"):format(
+      OK_HEAD, #DATA, #DATA, DATA)) }, outcome = "success" },
+  { "error body cut", { request, send "HTTP/1.1 422 No\r\nContent-Length: 99\r\n\r\n{", fin },
+    outcome = "rejected", status = 422, retryable = false },
+
+  { "in single bytes", { request, wire.drip(lengthy(#DATA) .. DATA, 0.0005) },
+    outcome = "success" },
+  { "lines ended by LF alone", { request, send((lengthy(#DATA):gsub("\r", "")) .. DATA) },
+    outcome = "success" },
+  { "chunked, whole", { request, send(CHUNKED) }, outcome = "success" },
+  { "chunked, in single bytes", { request, wire.drip(CHUNKED, 0.0005) }, outcome = "success" },
+  { "chunked, with extensions and trailers",
+    { request, send(("%s%x;a=b\r\n%s\r\n000;c\r\nX-T: 1\r\n\r\n"):format(
+      CHUNKED_HEAD, #DATA, DATA)) }, outcome = "success" },
+  { "chunked, and a length that lies", { request, send((CHUNKED:gsub("\r\n\r\n",
+    "\r\nContent-Length: 3\r\n\r\n", 1))) }, outcome = "success" },
+  { "chunked, cut by a close", { request, send(CHUNKED_HEAD .. "40\r\n" .. DATA:sub(1, 30)), fin },
+    outcome = "accepted" },
+  { "chunked, reset", { request, send(CHUNKED_HEAD .. "40\r\n" .. DATA:sub(1, 30)), rst },
+    outcome = { "accepted", "unknown" } },
+  { "chunked, the last chunk missing", { request, send(CHUNKED_HEAD .. chunk(DATA)), fin },
+    outcome = "accepted" },
+  { "chunked, garbage for a size", { request, send(CHUNKED_HEAD .. "zz\r\n" .. DATA), fin },
+    outcome = "accepted", kind = "protocol" },
+  { "chunked, a chunk longer than its size",
+    { request, send(CHUNKED_HEAD .. "5\r\n" .. DATA .. "\r\n0\r\n\r\n"), fin },
+    outcome = "accepted", kind = "protocol" },
+
+  { "garbage", { request, send "\0\1\2\255garbage\r\n\r\n", fin },
+    outcome = "unknown", kind = "protocol", status = false },
+  { "another protocol", { request, send "SSH-2.0-OpenSSH_9.2\r\n", fin },
+    outcome = "unknown", kind = "protocol", status = false },
+  { "HTTP/2", { request, send "HTTP/2 200\r\n\r\n", fin },
+    outcome = "unknown", kind = "protocol", status = false },
+  { "JSON without a status line", { request, send(DATA), fin }, outcome = "unknown", status = false },
+  { "empty lines", { request, send "\r\n\r\n\r\n", fin }, outcome = "unknown", status = false },
+  { "a status of four digits", { request, send "HTTP/1.1 2000 OK\r\n\r\n", fin },
+    outcome = "unknown", kind = "protocol", status = false },
+
+  { "100 Continue, closed", { request, send "HTTP/1.1 100 Continue\r\n\r\n", fin },
+    outcome = "unknown", status = false },
+  { "100 Continue, stalled", { request, send "HTTP/1.1 100 Continue\r\n\r\n" }, SHORT,
+    outcome = "unknown", kind = "timeout", status = false },
+  { "101 Switching Protocols, closed",
+    { request, send("HTTP/1.1 101 Switching Protocols\r\n\r\n" .. DATA), fin },
+    outcome = "unknown", status = false },
+  { "two 1xx before the reply",
+    { request, send "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nA: b\r\n\r\n", accept },
+    outcome = "success", status = 200 },
+  { "100 Continue for ever", { request, forever "HTTP/1.1 100 Continue\r\n\r\n" }, LONG,
+    outcome = "unknown", kind = "protocol", status = false },
+
+  { "a header of a megabyte", { request, send(OK_HEAD .. "X: " .. ("x"):rep(2 ^ 20)), fin },
+    outcome = "accepted", kind = "protocol" },
+  { "headers for ever", { request, send(OK_HEAD), forever(("X-A: " .. ("x"):rep(99) .. "\r\n")) },
+    LONG, outcome = "accepted", kind = "protocol" },
+  { "a status line for ever", { request, send "HTTP/1.1 200 ", forever(("x"):rep(999)) },
+    LONG, outcome = "unknown", kind = "protocol", status = false },
+  { "a body for ever", { request, send(OK_HEAD .. "\r\n"), forever((" "):rep(4096)) }, LONG,
+    outcome = "accepted", kind = "protocol" },
+  { "a chunked body for ever",
+    { request, send(CHUNKED_HEAD), forever("1000\r\n" .. (" "):rep(4096) .. "\r\n") }, LONG,
+    outcome = "accepted", kind = "protocol" },
+  { "a chunk size for ever", { request, send(CHUNKED_HEAD), forever(("0"):rep(999)) }, LONG,
+    outcome = "accepted", kind = "protocol" },
+  { "trailers for ever", { request, send(CHUNKED_HEAD .. "0\r\n"), forever "X-T: trailer\r\n" },
+    LONG, outcome = "accepted", kind = "protocol" },
+  { "a declared body of gigabytes", { request, send(lengthy(4e9)), forever((" "):rep(4096)) },
+    LONG, outcome = "accepted", kind = "protocol" },
+  { "an error body for ever",
+    { request, send "HTTP/1.1 400 Bad Request\r\n\r\n", forever((" "):rep(4096)) }, LONG,
+    outcome = "rejected", status = 400 },
+
+  { "502 and HTML", { request, wire.reply(502, "<html></html>") },
+    outcome = "unknown", kind = "protocol" },
+  { "408", { request, wire.reply(408, ENVELOPE) }, outcome = "unknown", retryable = false },
+  { "429", { request, wire.reply(429, ENVELOPE, { { "Retry-After", "3" } }) },
+    outcome = "rejected", kind = "api", retryable = true, retry_after = 3 },
+  { "401", { request, wire.reply(401, ENVELOPE) }, outcome = "rejected", retryable = false },
+  { "204", { request, wire.reply(204) }, outcome = "accepted" },
+  { "302", { request, wire.reply(302, "", { { "Location", "http://127.0.0.1:1/" } }) },
+    outcome = "rejected", kind = "protocol", status = 302, retryable = false },
+  { "202", { request, wire.accept_with(202) }, outcome = "success", status = 202 },
+}
+
+-- What happens to a kept connection while nothing is under way and the worker is too busy to look.
+local WHILE_IDLE = {
+  { "closed", { fin } },
+  { "cut", { cut } },
+  { "reset", { rst } },
+  { "408 queued, closed", { wire.reply(408, ""), fin } },
+  { "408 queued, still open", { wire.reply(408, "") } },
+  { "garbage queued, closed", { send "garbage\r\n", cut } },
+}
+
+local HTTP = [[
+  resolver 127.0.0.1:%d ipv6=off;
+  resolver_timeout 1s;
+  lua_ssl_trusted_certificate "%s";
+  lua_ssl_verify_depth 3;
+  lua_ssl_protocols TLSv1.2 TLSv1.3;
+  lua_socket_log_errors off;
+]]
+
+local SERVER = [[
+    location = /send { content_by_lua_block { require("spec.support.nginx_send").serve() } }
+    location = /ping { content_by_lua_block { ngx.print("pong") } }
+]]
+
+describe("a send over nginx's sockets", function()
+  local station, names, certificates, server, opened
+
+  setup(function()
+    station = wire.start()
+    certificates = station:certificates()
+    names = dns.start()
+    server = nginx.start {
+      http = HTTP:format(names.port, certificates.ca_file),
+      server = SERVER,
+    }
+  end)
+
+  teardown(function()
+    if server then server:stop() end
+    if names then names:stop() end
+    if station then station:stop() end
+  end)
+
+  before_each(function()
+    opened = {}
+  end)
+
+  after_each(function()
+    for _, listener in ipairs(opened) do
+      listener:close()
+    end
+  end)
+
+  local function tls_of(scheme)
+    return scheme == "https" and "good" or nil
+  end
+
+  -- nginx verifies names and not addresses.
+  local function address(scheme, port, name)
+    return ("%s://%s:%d/v2"):format(scheme, name or "localhost", port)
+  end
+
+  local function listen(scheme, scripts, tls)
+    scripts.tls = tls or tls_of(scheme)
+    local listener = station:listen(scripts)
+    opened[#opened + 1] = listener
+    listener.url = address(scheme, listener.port)
+    return listener
+  end
+
+  local function attempt(url, limits, options)
+    local all = { api_key = KEY, base_url = url }
+    for name, value in pairs(options or {}) do
+      all[name] = value
+    end
+    return { op = "attempt", options = all, message = MESSAGE, limits = limits or LONG }
+  end
+
+  -- Does the steps in one request, so in one worker, and returns their results.
+  local function inside(...)
+    return cjson.decode(server:ask("/send", cjson.encode { ... }))
+  end
+
+  local function judge(listener, row, result, before)
+    local seen = listener:seen()
+    verdict.assert_promise(result, seen.whole - before)
+    verdict.assert_result(result, row)
+    if row.whole then
+      assert.equal(row.whole, seen.whole - before)
+    end
+    if row.retry_after then
+      assert.equal(row.retry_after, result.err.retry_after)
+    end
+    return seen
+  end
+
+  local function run(row, listener, before)
+    local started = socket.gettime()
+    local result = inside(attempt(listener.url, row[3]))[1]
+    if row[3] == SHORT then
+      assert.is_true(socket.gettime() - started < BOUND)
+    end
+    return judge(listener, row, result, before)
+  end
+
+  for _, scheme in ipairs(SCHEMES) do
+    for _, row in ipairs(UNDER_WAY) do
+      it(("over fresh %s: %s"):format(scheme, row[1]), function()
+        run(row, listen(scheme, { row[2], wire.SERVICE }), 0)
+      end)
+
+      it(("over reused %s: %s"):format(scheme, row[1]), function()
+        local listener = listen(scheme, { copy({ request, accept }, row[2]), wire.SERVICE })
+        verdict.assert_result(inside(attempt(listener.url))[1], { outcome = "success" })
+        local seen = run(row, listener, 1)
+        assert.equal(1, #seen.connections)
+      end)
+    end
+
+    for _, row in ipairs(WHILE_IDLE) do
+      it(("over idle %s, the worker blocked: %s"):format(scheme, row[1]), function()
+        local script = copy({ request, accept, wire.gate "idle" }, row[2])
+        local listener = listen(scheme, { script, wire.SERVICE })
+        local go = server.program.folder .. "/go"
+        local answer = server:begin("/send", cjson.encode {
+          attempt(listener.url), { op = "block", path = go }, attempt(listener.url),
+        })
+        listener:wait_done("accept")
+        listener:open("idle")
+        listener:wait_done(script[#script].op)
+        assert(io.open(go, "w")):close()
+        local results = cjson.decode(answer())
+        os.remove(go)
+        verdict.assert_result(results[1], { outcome = "success" })
+        local seen = judge(listener, { outcome = "success" }, results[3], 1)
+        assert.equal(2, #seen.connections)
+        assert.equal(1, seen.connections[1].whole)
+      end)
+    end
+
+    it(("over %s: one connection serves many"):format(scheme), function()
+      local listener = listen(scheme, { wire.SERVICE })
+      for i = 1, 5 do
+        local result = inside(attempt(listener.url))[1]
+        verdict.assert_result(result, { outcome = "success" })
+        assert.equal(listener:seen().connections[1].accepted[i], result.message.id)
+      end
+      assert.equal(1, #listener:seen().connections)
+    end)
+
+    it(("over %s: a connection serves on after a reply in chunks or a refusal"):format(scheme),
+      function()
+        local listener = listen(scheme, { {
+          request, send(CHUNKED), request, wire.reply(422, ENVELOPE), request, wire.reply(204),
+          request, accept,
+        } })
+        local each = attempt(listener.url)
+        local results = inside(each, each, each, each)
+        verdict.assert_result(results[1], { outcome = "success" })
+        verdict.assert_result(results[2], { outcome = "rejected", status = 422 })
+        verdict.assert_result(results[3], { outcome = "accepted", status = 204 })
+        verdict.assert_result(results[4], { outcome = "success" })
+        assert.equal(1, #listener:seen().connections)
+      end)
+
+    local ENDINGS = {
+      { "says close", (lengthy(#DATA):gsub("\r\n\r\n", "\r\nConnection: x, Close\r\n\r\n")) .. DATA },
+      { "speaks HTTP/1.0", (lengthy(#DATA):gsub("1.1", "1.0")) .. DATA },
+      { "sends more than it said", lengthy(#DATA) .. DATA .. " " },
+      { "says its length twice over", (CHUNKED:gsub("\r\n\r\n", "\r\nContent-Length: 9\r\n\r\n", 1)) },
+    }
+    for _, ending in ipairs(ENDINGS) do
+      it(("over %s: no second request to a server that %s"):format(scheme, ending[1]), function()
+        local listener = listen(scheme, { { request, send(ending[2]), wire.loop { request, accept } } })
+        local each = attempt(listener.url)
+        for _, result in ipairs(inside(each, { op = "sleep", seconds = 0.05 }, each)) do
+          if next(result) then verdict.assert_result(result, { outcome = "success" }) end
+        end
+        assert.equal(2, #listener:seen().connections)
+      end)
+    end
+
+    it(("over %s: a fresh connection when asked for, and it is not kept"):format(scheme), function()
+      local listener = listen(scheme, { wire.SERVICE })
+      local fresh = attempt(listener.url, { timeout = 20, fresh = true })
+      for _, result in ipairs(inside(attempt(listener.url), fresh, fresh, attempt(listener.url))) do
+        verdict.assert_result(result, { outcome = "success" })
+      end
+      local seen = listener:seen()
+      assert.equal(3, #seen.connections)
+      assert.equal(2, seen.connections[1].whole)
+    end)
+
+    it(("over %s: an idle connection is closed when its time is up"):format(scheme), function()
+      local listener = listen(scheme, { wire.SERVICE })
+      local options = { idle_timeout = 0.05 }
+      verdict.assert_result(inside(attempt(listener.url, nil, options))[1], { outcome = "success" })
+      assert.equal("peer", (listener:wait_ended().connections[1].ended_by or "peer") == "script"
+        and "script" or "peer")
+      verdict.assert_result(inside(attempt(listener.url))[1], { outcome = "success" })
+      assert.equal(2, #listener:seen().connections)
+    end)
+
+    it(("over %s: no more idle connections are kept than the pool holds"):format(scheme), function()
+      local script = { request, wire.gate "all", accept }
+      local listener = listen(scheme, { script })
+      -- The first to come makes the pool, with its size.
+      local one = cjson.encode { attempt(listener.url, nil, { pool_size = 2 }) }
+      local answers = {}
+      for i = 1, 4 do
+        answers[i] = server:begin("/send", one)
+      end
+      listener:wait(function(seen) return seen.whole == 4 end, "four requests")
+      listener:open("all")
+      for i = 1, 4 do
+        verdict.assert_result(cjson.decode(answers[i]())[1], { outcome = "success" })
+      end
+      listener:wait(function(seen)
+        local ended = 0
+        for _, connection in ipairs(seen.connections) do
+          if connection.ended then ended = ended + 1 end
+        end
+        return ended == 2
+      end, "two connections closed")
+    end)
+  end
+
+  describe("that never begins", function()
+    local function as_https(...)
+      local script = { ... }
+      return function()
+        local listener = listen("http", { script })
+        return address("https", listener.port), listener
+      end
+    end
+
+    local function certified(tls, name)
+      return function()
+        local listener = listen("https", { wire.SERVICE }, tls)
+        return address("https", listener.port, name), listener
+      end
+    end
+
+    local function at(scheme, port)
+      return function() return address(scheme, station[port](station)) end
+    end
+
+    local ROWS = {
+      { "unknown host", function() return address("https", 443, "host.invalid") end },
+      { "no answer from the name server", function() return address("https", 443, "a.silent") end,
+        kind = { "connection", "timeout" } },
+      { "refused", at("http", "refusing_port") },
+      { "refused, https", at("https", "refusing_port") },
+      { "full backlog", at("http", "full_port"), SHORT, kind = "timeout" },
+      { "full backlog, connect limit", at("http", "full_port"), SHORT_CONNECT, kind = "timeout" },
+      { "full backlog, https", at("https", "full_port"), SHORT, kind = "timeout" },
+      { "reset before the handshake", as_https(rst) },
+      { "reset in the handshake", as_https(bytes(5), rst) },
+      { "closed in the handshake", as_https(bytes(5), fin) },
+      { "closed before the handshake", as_https(fin) },
+      { "handshake stalled", as_https(stall), SHORT, kind = "timeout" },
+      { "handshake stalled, connect limit", as_https(stall), SHORT_CONNECT, kind = "timeout" },
+      { "handshake half-way", as_https(bytes(5), send "\22\3\3\0\122\2\0\0\118\3\3", fin) },
+      { "plain HTTP on the port", as_https(bytes(5), send "HTTP/1.1 400 Bad Request\r\n\r\n") },
+      { "garbage on the port", as_https(bytes(5), forever "garbage") },
+      { "untrusted authority", certified("untrusted") },
+      { "expired certificate", certified("expired") },
+      { "certificate for another name", certified("wrong_name") },
+      { "the server known by another name", certified("good", "other.example") },
+      { "an address, which no certificate is matched by", certified("good", "127.0.0.1") },
+    }
+
+    for _, row in ipairs(ROWS) do
+      it("is not sent: " .. row[1], function()
+        local url, listener = row[2]()
+        local started = socket.gettime()
+        local result = inside(attempt(url, row[3]))[1]
+        if row[3] then
+          assert.is_true(socket.gettime() - started < BOUND)
+        end
+        verdict.assert_result(result, {
+          outcome = "not_sent", kind = row.kind or "connection", status = false, retryable = true,
+        })
+        if listener then
+          verdict.assert_promise(result, listener:seen().whole)
+        end
+      end)
+    end
+
+    it("is sent when the certificate is right", function()
+      local url = certified("good")()
+      verdict.assert_result(inside(attempt(url))[1], { outcome = "success" })
+      url = certified("wrong_name", "wrong.example")()
+      verdict.assert_result(inside(attempt(url))[1], { outcome = "success" })
+    end)
+
+    it("is not sent under a wrong name while a connection of the right name is idle", function()
+      local listener = listen("https", { wire.SERVICE })
+      local wrong = attempt(address("https", listener.port, "other.example"))
+      local results = inside(attempt(listener.url), wrong, attempt(listener.url), wrong)
+      verdict.assert_result(results[1], { outcome = "success" })
+      verdict.assert_result(results[3], { outcome = "success" })
+      for _, i in ipairs { 2, 4 } do
+        verdict.assert_result(results[i], { outcome = "not_sent", kind = "connection" })
+        assert.matches("certificate host mismatch", results[i].err.cause)
+      end
+      local seen = listener:seen()
+      assert.equal(2, seen.whole)
+      assert.equal(2, seen.connections[1].whole)
+    end)
+
+    it("is not sent in the clear on a connection of TLS, nor the other way round", function()
+      local secure = listen("https", { wire.SERVICE })
+      local results = inside(attempt(secure.url), attempt(address("http", secure.port)))
+      verdict.assert_result(results[1], { outcome = "success" })
+      verdict.assert_result(results[2], { outcome = "unknown" })
+      assert.equal(2, #secure:seen().connections)
+      local plain = listen("http", { wire.SERVICE })
+      results = inside(attempt(plain.url), attempt(address("https", plain.port), SHORT))
+      verdict.assert_result(results[1], { outcome = "success" })
+      verdict.assert_result(results[2], { outcome = "not_sent" })
+      assert.equal(2, #plain:seen().connections)
+    end)
+
+    it("is not sent when the message is wrong", function()
+      local listener = listen("http", { wire.SERVICE })
+      local wrong = attempt(listener.url)
+      wrong.message = { from = "+18445550001", to = "nobody", text = "x" }
+      verdict.assert_result(inside(wrong)[1], { outcome = "not_sent", kind = "invalid" })
+      assert.equal(0, #listener:seen().connections)
+    end)
+  end)
+
+  describe("and its limits", function()
+    it("a body as large as allowed is read, one byte more is not", function()
+      for _, length in ipairs { #DATA, #DATA + 1 } do
+        local script = { request, send(lengthy(length) .. DATA .. " ") }
+        local listener = listen("http", { script })
+        local result = inside(attempt(listener.url, nil, { max_response_bytes = #DATA }))[1]
+        verdict.assert_result(result, { outcome = length == #DATA and "success" or "accepted" })
+      end
+    end)
+
+    it("the deadline bounds a reply that keeps coming", function()
+      local listener = listen("http", { { request, send(OK_HEAD), wire.drip(("X: y\r\n"):rep(999), 0.05) } })
+      local started = socket.gettime()
+      local result = inside(attempt(listener.url, { timeout = 0.5 }))[1]
+      verdict.assert_result(result, { outcome = "accepted", kind = "timeout" })
+      assert.is_true(socket.gettime() - started < BOUND)
+    end)
+
+    it("nothing is sent when the time was used up before", function()
+      local listener = listen("http", { wire.SERVICE })
+      local result = inside(attempt(listener.url, { timeout = 1e-9 }))[1]
+      verdict.assert_result(result, { outcome = "not_sent", kind = "timeout" })
+      assert.equal(0, listener:seen().whole)
+    end)
+  end)
+
+  describe("and its request", function()
+    local function sent(options)
+      local listener = listen("http", { wire.SERVICE })
+      local one = attempt(listener.url, nil, options)
+      verdict.assert_result(inside(one)[1], { outcome = "success" })
+      return listener:seen().connections[1].requests[1], listener
+    end
+
+    it("is one request with each header once", function()
+      local seen, listener = sent()
+      assert.equal("POST", seen.method)
+      assert.equal("/v2/messages", seen.path)
+      assert.equal("HTTP/1.1", seen.version)
+      assert.equal("Bearer " .. KEY, seen.headers.authorization)
+      assert.equal("application/json", seen.headers["content-type"])
+      assert.equal(("localhost:%d"):format(listener.port), seen.headers.host)
+      assert.equal(#seen.body, tonumber(seen.headers["content-length"]))
+      assert.matches("^telnyx%-lua/", seen.headers["user-agent"])
+      assert.same(MESSAGE, cjson.decode(seen.body))
+    end)
+
+    it("carries megabytes", function()
+      local listener = listen("https", { wire.SERVICE })
+      local one = attempt(listener.url)
+      one.message = { from = MESSAGE.from, to = MESSAGE.to, text = "x",
+        extra = { ballast = ("b"):rep(600 * 1024) } }
+      verdict.assert_result(inside(one)[1], { outcome = "success" })
+      assert.is_true(listener:seen().connections[1].requests[1].body_bytes > 600 * 1024)
+    end)
+  end)
+
+  describe("by a client that was told of no sender", function()
+    local function client_send(url, options, message)
+      local all = { api_key = KEY, base_url = url }
+      for name, value in pairs(options or {}) do
+        all[name] = value
+      end
+      return { op = "send", options = all, message = message or MESSAGE }
+    end
+
+    it("goes over nginx's sockets", function()
+      local listener = listen("https", { wire.SERVICE })
+      local result = inside(client_send(listener.url))[1]
+      verdict.assert_result(result, { outcome = "success" })
+      local agent = listener:seen().connections[1].requests[1].headers["user-agent"]
+      assert.matches("^telnyx%-lua/%S+ ngx_lua/", agent)
+    end)
+
+    it("follows no redirect", function()
+      local elsewhere = listen("http", { wire.SERVICE })
+      local listener = listen("http", { { request,
+        wire.reply(307, "", { { "Location", elsewhere.url .. "/messages" } }) } })
+      local result = inside(client_send(listener.url))[1]
+      verdict.assert_result(result, { outcome = "rejected", kind = "protocol", status = 307 })
+      assert.equal(0, #elsewhere:seen().connections)
+    end)
+
+    it("is repeated after a 429, as late as the service asks, and nothing is held up", function()
+      local limit = wire.reply(429, ENVELOPE, { { "Retry-After", "0.3" } })
+      local listener = listen("http", { { request, limit, request, accept } })
+      local started = socket.gettime()
+      local result = inside(client_send(listener.url))[1]
+      verdict.assert_result(result, { outcome = "success" })
+      assert.is_true(socket.gettime() - started >= 0.3)
+      assert.equal(2, #result.info.attempts)
+      assert.equal(2, listener:seen().whole)
+    end)
+
+    it("is not repeated when the outcome is unknown", function()
+      local listener = listen("http", { { request, rst }, wire.SERVICE })
+      local result = inside(client_send(listener.url))[1]
+      verdict.assert_result(result, { outcome = "unknown" })
+      assert.equal(1, listener:seen().whole)
+    end)
+
+    it("is repeated when nothing was sent", function()
+      local url = address("http", station:refusing_port())
+      local result = inside(client_send(url, { retry = { attempts = 2, base = 0.01 } }))[1]
+      verdict.assert_result(result, { outcome = "not_sent" })
+      assert.equal(2, #result.err.attempts)
+    end)
+
+    it("keeps the key out of what it says", function()
+      local listener = listen("http", { { request, send("HTTP/1.1 " .. KEY .. "\r\n\r\n"), fin } })
+      local result = inside(client_send(listener.url))[1]
+      verdict.assert_result(result, { outcome = "unknown", kind = "protocol" })
+    end)
+  end)
+
+  describe("and misuse", function()
+    local ROWS = {
+      { "sender", { api_key = KEY, ca_file = "x" }, "ca_file.*lua_ssl_trusted_certificate" },
+      { "new", { api_key = KEY, ca_file = "x" }, "ca_file.*lua_ssl_trusted_certificate" },
+      { "new", { api_key = KEY, proxy = "http://127.0.0.1:1" }, "proxy.*inside nginx" },
+      { "sender", { api_key = KEY, pool_sise = 3 }, "pool_sise.*pool_size" },
+      { "sender", { api_key = KEY, pool_size = 0 }, "pool_size.*from 1" },
+      { "sender", { api_key = KEY, idle_timeout = "1" }, "idle_timeout.*number" },
+      { "sender", { api_key = KEY, ssl_verify = false }, "ssl_verify" },
+      { "sender", { base_url = "https://localhost/v2" }, "api_key" },
+      { "sender", { api_key = KEY, base_url = "ftp://localhost" }, "base_url" },
+      { "sender", { api_key = "a\nb" }, "api_key" },
+    }
+    for _, row in ipairs(ROWS) do
+      it(("raises in %s: %s"):format(row[1], row[3]), function()
+        local result = inside { op = "misuse", call = row[1], options = row[2] }
+        assert.matches(row[3], result[1].complaint)
+        assert.is_nil(result[1].complaint:find(KEY, 1, true))
+      end)
+    end
+  end)
+
+  describe("many at once in one worker", function()
+    local service
+
+    setup(function()
+      service = sandbox.start()
+    end)
+
+    teardown(function()
+      service:stop()
+    end)
+
+    it("holds up nobody: a hundred slow answers, and another page all the while", function()
+      local pings, worst = 0, 0
+      local started = socket.gettime()
+      local answer = server:begin("/send", cjson.encode { {
+        op = "sends", count = 100, limits = { retry = false, timeout = 20 },
+        options = { api_key = KEY, base_url = service.url },
+        message = { from = MESSAGE.from, to = SLOW, text = "slowly" },
+      } })
+      local done
+      repeat
+        local asked = socket.gettime()
+        assert.equal("pong", server:ask("/ping"))
+        worst = math.max(worst, socket.gettime() - asked)
+        pings = pings + 1
+        done = service:ledger().accepted == 100 and socket.gettime() - started > 0.9
+      until done or socket.gettime() - started > 20
+      local results = cjson.decode(answer())[1]
+      local wall = socket.gettime() - started
+      for _, result in ipairs(results) do
+        verdict.assert_result(result, { outcome = "success" })
+      end
+      assert.equal(100, #results)
+      assert.equal(100, service:ledger().posts)
+      assert.is_true(wall >= 1 and wall < 10, "took " .. wall)
+      assert.is_true(pings >= 20, "answered only " .. pings)
+      if os.getenv("SAY") then
+        print(("100 sends of 1 s: %.3f s; %d other answers meanwhile, slowest %.1f ms"):format(
+          wall, pings, worst * 1000))
+      end
+    end)
+  end)
+end)
+
+-- A client made before nginx has workers, and a send from each of its phases.
+describe("a send in each phase of nginx", function()
+  local service, server
+
+  local HTTP_PHASES = [[
+  lua_shared_dict results 1m;
+  init_by_lua_block {
+    client = require("telnyx").new { retry = false }
+    require("spec.support.nginx_send").note(client, "init")
+  }
+  init_worker_by_lua_block {
+    local note = require("spec.support.nginx_send").note
+    if ngx.worker.id() == 0 then note(client, "init_worker") end
+    assert(ngx.timer.at(0, function() note(client, "timer" .. ngx.worker.id()) end))
+  }
+  ]]
+
+  local function page(phase, text)
+    return ([[location = /%s { %s %s_by_lua_block {
+      require("spec.support.nginx_send").note(client, "%s") } }
+    ]]):format(phase, text, phase, phase)
+  end
+
+  local function set_page()
+    return [[location = /set {
+      set_by_lua_block $nothing {
+        require("spec.support.nginx_send").note(client, "set") return "" }
+      return 200 "set"; }
+    ]]
+  end
+
+  local function log_timer_page()
+    return [[location = /from_log { return 200 ""; log_by_lua_block {
+      assert(ngx.timer.at(0, function()
+        require("spec.support.nginx_send").note(client, "from_log") end)) } }
+    ]]
+  end
+
+  setup(function()
+    service = sandbox.start()
+    server = nginx.start {
+      workers = 2,
+      main = "env TELNYX_API_KEY; env TELNYX_BASE_URL;",
+      environment = ("TELNYX_API_KEY=%s TELNYX_BASE_URL=%s"):format(KEY, service.url),
+      http = HTTP_PHASES,
+      server = table.concat {
+        page("rewrite", ""), page("access", ""), page("content", ""),
+        page("header_filter", 'return 200 "x";'), page("body_filter", 'return 200 "x";'),
+        page("log", 'return 200 "x";'), set_page(), log_timer_page(),
+        [[location = /result { content_by_lua_block {
+          ngx.print(ngx.shared.results:get(ngx.var.arg_key) or "") } } ]],
+      },
+    }
+  end)
+
+  teardown(function()
+    server:stop()
+    service:stop()
+  end)
+
+  local function visit(path)
+    local connection = assert(socket.connect("127.0.0.1", server.port))
+    connection:send("GET " .. path .. " HTTP/1.0\r\n\r\n")
+    connection:settimeout(20)
+    connection:receive("*a")
+    connection:close()
+  end
+
+  local function result_of(key)
+    return cjson.decode(sandbox.wait(function()
+      local text = server:ask("/result?key=" .. key)
+      return text ~= "" and text
+    end, "the result of " .. key))
+  end
+
+  for _, phase in ipairs { "init", "init_worker", "set", "header_filter", "body_filter", "log" } do
+    it("is not sent and says what to do: " .. phase, function()
+      if not phase:find("^init") then visit("/" .. phase) end
+      local result = result_of(phase)
+      assert.is_nil(result.raised)
+      verdict.assert_result(result, { outcome = "not_sent", kind = "connection", retryable = false })
+      assert.matches("ngx%.timer%.at%(0", result.err.cause)
+      assert.matches(phase, result.err.cause)
+      assert.is_nil(result.err.code)
+      assert.equal(1, #result.err.attempts)
+    end)
+  end
+
+  for _, phase in ipairs { "rewrite", "access", "content" } do
+    it("is sent: " .. phase, function()
+      visit("/" .. phase)
+      verdict.assert_result(result_of(phase), { outcome = "success" })
+    end)
+  end
+
+  it("is sent from a timer that the log phase started", function()
+    visit("/from_log")
+    verdict.assert_result(result_of("from_log"), { outcome = "success" })
+  end)
+
+  it("is sent by every worker through the one client of init_by_lua", function()
+    local first, second = result_of("timer0"), result_of("timer1")
+    verdict.assert_result(first, { outcome = "success" })
+    verdict.assert_result(second, { outcome = "success" })
+    assert.are_not.equal(first.pid, second.pid)
+    assert.are_not.equal(first.message.id, second.message.id)
+  end)
+
+  it("reached the service as often as it was reported", function()
+    assert.equal(service:ledger().accepted, service:ledger().posts)
+  end)
+end)

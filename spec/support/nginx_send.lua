@@ -1,0 +1,87 @@
+-- Runs inside nginx: does what the request's body, a JSON list of steps, says, and answers with the
+-- results of the sends.
+
+local cjson = require "cjson"
+local core = require "telnyx.core"
+local resty = require "telnyx.resty"
+local telnyx = require "telnyx"
+local ngx = ngx -- luacheck: ignore 113
+
+local nginx_send = {}
+
+-- What `send` returned, as spec.support.verdict packs it.
+local function pack(message, second)
+  if message then return { message = message, info = second } end
+  return { err = second }
+end
+
+local function exists(path)
+  local file = io.open(path)
+  if file then file:close() end
+  return file ~= nil
+end
+
+local steps = {}
+
+-- One attempt, below the seam.
+function steps.attempt(step)
+  return pack(resty.sender(step.options):send(step.message, step.limits))
+end
+
+-- A whole send; nothing says which sender to use.
+function steps.send(step)
+  return pack(telnyx.new(step.options):send(step.message, step.limits))
+end
+
+function steps.sends(step)
+  local client, threads, results = telnyx.new(step.options), {}, {}
+  for i = 1, step.count do
+    threads[i] = ngx.thread.spawn(client.send, client, step.message, step.limits)
+  end
+  for i, thread in ipairs(threads) do
+    local _, message, second = ngx.thread.wait(thread)
+    results[i] = pack(message, second)
+  end
+  return results
+end
+
+-- Holds up the whole worker, as nobody should.
+function steps.block(step)
+  local give_up = core.monotonic() + 10
+  while not exists(step.path) and core.monotonic() < give_up do core.sleep(0.002) end
+  return {}
+end
+
+function steps.sleep(step)
+  ngx.sleep(step.seconds)
+  return {}
+end
+
+-- What a program would be told that calls it wrong.
+function steps.misuse(step)
+  local _, complaint = pcall(resty[step.call] or telnyx[step.call], step.options)
+  return { complaint = tostring(complaint) }
+end
+
+---Answers the current request.
+function nginx_send.serve()
+  ngx.req.read_body()
+  local results = {}
+  for i, step in ipairs(cjson.decode(ngx.req.get_body_data())) do
+    results[i] = steps[step.op](step)
+  end
+  ngx.print(cjson.encode(results))
+end
+
+---One send for the specs of phases: from where cosockets do not work, or do.
+---@param client table
+---@param key string where in the shared dictionary the result goes
+function nginx_send.note(client, key)
+  local message = { from = "+18445550001", to = "+18665550001", text = "from " .. key }
+  local ok, first, second = pcall(client.send, client, message)
+  local result = ok and pack(first, second) or { raised = tostring(first) }
+  result.pid = ngx.worker.pid()
+  ngx.shared.results:set(key, cjson.encode(result))
+end
+
+return nginx_send
