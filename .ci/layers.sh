@@ -56,7 +56,6 @@ allowed() {
     lua/telnyx/resty*.lua) echo 'telnyx\.(core|errors|options|resty_[a-z]+)' ;;
     lua/telnyx/cost.lua) echo 'telnyx\.(core|errors)' ;;
     lua/telnyx/send_all.lua) echo 'telnyx\.(errors|pace)' ;;
-    lua/telnyx/resty.lua) echo 'telnyx\.(core|resty_reply)' ;;
     lua/telnyx/retry.lua) echo 'telnyx\.core' ;;
     lua/telnyx/sandbox/*) echo 'telnyx\.(core|sandbox(\.[a-z0-9_]+)?)|cjson\.safe|socket' ;;
     *) echo 'telnyx\.(core|errors|options)|cjson\.safe' ;;

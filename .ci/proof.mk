@@ -114,8 +114,30 @@ sanitized = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-fi
 
 ASAN_SENDS ?= 1500
 
+# All but those in which the module works inside nginx, another process.
+SANITIZED_SPECS = $(or $(SPECS),$(shell grep -LE 'support\.(sandbox|nginx)' spec/*_spec.lua))
+
 asan: build build/asan-5.4/telnyx/core.so build/asan-5.1/telnyx/core.so build/no_dlclose.so
-	@echo "== Lua 5.4, specs" && $(call sanitized,asan-5.4) lua5.4 /usr/bin/busted $(SPECS)
-	@echo "== LuaJIT, specs" && $(call sanitized,asan-5.1) luajit /usr/bin/busted $(SPECS)
+	@echo "== Lua 5.4, specs" && $(call sanitized,asan-5.4) lua5.4 /usr/bin/busted $(SANITIZED_SPECS)
+	@echo "== LuaJIT, specs" && $(call sanitized,asan-5.1) luajit /usr/bin/busted $(SANITIZED_SPECS)
 	@CHAOS_SENDS=$(ASAN_SENDS) $(call sanitized,asan-5.4) lua5.4 $(CHAOS)
 	@CHAOS_SENDS=$(ASAN_SENDS) $(call sanitized,asan-5.1) luajit $(CHAOS)
+
+# A part, at a tenth of the speed: with patience.
+valgrind: build build/no_dlclose.so
+	LD_PRELOAD=$(CURDIR)/build/no_dlclose.so $(LUA54_VALGRIND) /usr/bin/busted \
+	  spec/client_spec.lua spec/validate_spec.lua spec/bodies_spec.lua
+	LD_PRELOAD=$(CURDIR)/build/no_dlclose.so CHAOS_SENDS=300 CHAOS_TIMEOUT=3 $(LUA54_VALGRIND) $(CHAOS)
+
+VALGRIND = valgrind --quiet --keep-debuginfo=yes --error-exitcode=9 --leak-check=full \
+  --errors-for-leak-kinds=definite --child-silent-after-fork=yes
+LUA54_VALGRIND = $(call paths,5.4) $(VALGRIND) lua5.4
+
+# ---- what the guard costs -----------------------------------------------------------------------
+
+build/5.4/sends: spec/c/host.h
+$(eval $(call program,5.4/sends,sends,5.4,$(LINK_54)))
+
+bench-guard: build build/unguarded-5.4/telnyx/core.so build/5.4/sends
+	@$(call paths,5.4) sh spec/bench/guard.sh build/5.4/sends $(CURDIR)/build/5.4 \
+	  $(CURDIR)/build/unguarded-5.4

@@ -407,7 +407,7 @@ describe("misuse of segments", function()
     ["a table for a text"] = { {} },
     ["a boolean for a text"] = { true },
     ["a number for options"] = { "a", 42 },
-    ["an unknown character set"] = { "a", { charset = "ascii" } },
+    ["an unknown character set"] = { "a", { charset = "utf8" } },
     ["an unknown encoding"] = { "a", { encoding = "GSM-7" } },
     ["a smart that is not a boolean"] = { "a", { smart = "yes" } },
     ["a detail that is not a boolean"] = { "a", { detail = 1 } },

@@ -155,7 +155,9 @@ static void gmt_date(reader *r, int date[3], int time[3]) {
   require(r, ' ');
   time_of_day(r, time);
   require(r, ' ');
-  skip_letters(r);
+  require(r, 'G');
+  require(r, 'M');
+  require(r, 'T');
 }
 
 bool tlx_parse_http_date(const char *text, double *seconds) {

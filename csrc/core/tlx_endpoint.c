@@ -37,6 +37,30 @@ static unsigned read_port(tlx_str digits, unsigned otherwise) {
   return port <= 65535 ? port : 0;
 }
 
+static bool is_host_byte(char c, bool is_ip6) {
+  bool is_letter = (c | 0x20) >= 'a' && (c | 0x20) <= (is_ip6 ? 'f' : 'z');
+  return is_letter || (c >= '0' && c <= '9') || c == '.' || c == (is_ip6 ? ':' : '-') ||
+         (c == '_' && !is_ip6);
+}
+
+/* A name, an IPv4 address, or an IPv6 address in brackets. */
+static bool is_host(tlx_str host) {
+  bool is_ip6 = host.n > 2 && host.p[0] == '[';
+  tlx_str inner = is_ip6 ? (tlx_str){ host.p + 1, host.n - 2 } : host;
+  for (size_t i = 0; i < inner.n; i++) {
+    if (!is_host_byte(inner.p[i], is_ip6)) return false;
+  }
+  return inner.n > 0;
+}
+
+static bool is_visible_ascii(tlx_str s) {
+  for (size_t i = 0; i < s.n; i++) {
+    unsigned char byte = (unsigned char)s.p[i];
+    if (byte <= 0x20 || byte >= 0x7F) return false;
+  }
+  return true;
+}
+
 static bool read_authority(tlx_str authority, tlx_endpoint *endpoint) {
   size_t n_host = span_until(authority, ":");
   if (authority.n && authority.p[0] == '[') {
@@ -47,6 +71,7 @@ static bool read_authority(tlx_str authority, tlx_endpoint *endpoint) {
   tlx_str rest = after(authority, n_host);
   if (n_host == 0 || (rest.n && rest.p[0] != ':') || rest.n == 1) return false;
   endpoint->host = (tlx_str){ authority.p, n_host };
+  if (!is_host(endpoint->host)) return false;
   endpoint->port = read_port(rest.n ? after(rest, 1) : rest, endpoint->is_https ? 443 : 80);
   return endpoint->port != 0;
 }
@@ -54,6 +79,7 @@ static bool read_authority(tlx_str authority, tlx_endpoint *endpoint) {
 const char *tlx_endpoint_parse(tlx_str base_url, bool allow_http, tlx_endpoint *endpoint) {
   const char *fault = tlx_url_fault(base_url);
   if (fault) return fault;
+  if (!is_visible_ascii(base_url)) return "hold only visible ASCII characters";
   tlx_endpoint parsed = { .is_https = base_url.p[4] != ':' };
   tlx_str rest = after(base_url, parsed.is_https ? 8 : 7);
   if (span_until(rest, "?#") < rest.n) return "hold no query and no fragment";
@@ -61,7 +87,8 @@ const char *tlx_endpoint_parse(tlx_str base_url, bool allow_http, tlx_endpoint *
   tlx_str authority = { rest.p, n_authority };
   if (span_until(authority, "@") < authority.n) return "hold no user name and no password";
   if (!read_authority(authority, &parsed)) return "name a host and a port from 1 to 65535";
-  if (!parsed.is_https && !allow_http && !is_loopback(parsed.host)) {
+  parsed.is_loopback = is_loopback(parsed.host);
+  if (!parsed.is_https && !allow_http && !parsed.is_loopback) {
     return "be https, unless its host is loopback or allow_http is set: the key would travel "
            "readable";
   }
@@ -74,11 +101,6 @@ const char *tlx_endpoint_parse(tlx_str base_url, bool allow_http, tlx_endpoint *
 
 const char *tlx_api_key_fault(tlx_str key) {
   if (key.n == 0) return "not be empty";
-  for (size_t i = 0; i < key.n; i++) {
-    unsigned char byte = (unsigned char)key.p[i];
-    if (byte <= 0x20 || byte >= 0x7F) {
-      return "hold only visible ASCII characters: no spaces, no line breaks, no NUL";
-    }
-  }
-  return NULL;
+  if (is_visible_ascii(key)) return NULL;
+  return "hold only visible ASCII characters: no spaces, no line breaks, no NUL";
 }

@@ -9,7 +9,8 @@
 /* A base URL taken apart; views into it. */
 typedef struct tlx_endpoint {
   bool is_https;
-  tlx_str host; /* an IPv6 address keeps its brackets */
+  bool is_loopback; /* never through a proxy that only the environment names */
+  tlx_str host;     /* an IPv6 address keeps its brackets */
   unsigned port;
   tlx_str path; /* before "/messages", without a slash at its end; "/v2" when none was given */
 } tlx_endpoint;

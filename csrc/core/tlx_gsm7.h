@@ -5,13 +5,22 @@
 #include "tlx.h"
 #include "tlx_gsm7_table.h"
 
-/* Which characters count as GSM-7. TLX_CHARSET_TELNYX, the set the service documents, lacks 13 that
- * the standard has (U+00C7, U+00A4, ten Greek capitals, form feed): it never under-counts. */
-typedef enum tlx_charset { TLX_CHARSET_TELNYX, TLX_CHARSET_3GPP } tlx_charset;
+/*
+ * Which characters fit in seven bits.
+ *
+ * TLX_CHARSET_TELNYX  GSM-7 as the service documents it: it lacks 13 characters of the standard
+ *                     (U+00C7, U+00A4, ten Greek capitals, form feed), so it never under-counts.
+ * TLX_CHARSET_3GPP    GSM-7 as the standard has it.
+ * TLX_CHARSET_ASCII   U+0000 to U+007F, one septet each. The service says that short codes start
+ *                     from "ASCII 7-bit" and not which characters that holds: taken at its word, and
+ *                     uncertain.
+ */
+typedef enum tlx_charset { TLX_CHARSET_TELNYX, TLX_CHARSET_3GPP, TLX_CHARSET_ASCII } tlx_charset;
 
-/* Septets that `codepoint` takes: 1, 2 (an escape and one more), or 0 when it is not GSM-7. */
+/* Septets that `codepoint` takes: 1, 2 (an escape and one more), or 0 when it does not fit. */
 static inline unsigned tlx_gsm7_septets(uint32_t codepoint, tlx_charset charset) {
   enum { SEPTETS = 3, STANDARD_ONLY = 4 };
+  if (charset == TLX_CHARSET_ASCII) return codepoint < 0x80;
   if (codepoint >= TLX_GSM7_END) return 0;
   unsigned page = tlx_gsm7_page_of[codepoint / TLX_GSM7_PAGE];
   unsigned cell = tlx_gsm7_pages[page][codepoint % TLX_GSM7_PAGE];

@@ -63,6 +63,8 @@ static int status_of(tlx_str line) {
 
 void tlx_reply_line(tlx_reply *reply, tlx_str line) {
   if (reply->is_head_whole) return;
+  bool is_continuation = line.n && (line.p[0] == ' ' || line.p[0] == '\t');
+  if (is_continuation) return; /* of a header that RFC 9112 §5.2 forbids to fold */
   line = trim(line);
   if (line.n >= 5 && memcmp(line.p, "HTTP/", 5) == 0) {
     tlx_reply_init(reply);
@@ -131,7 +133,8 @@ static void read_waits(tlx_verdict *verdict, const tlx_reply *reply, double now_
 tlx_verdict tlx_judge(const tlx_carriage *carriage, const tlx_reply *reply, double now_s) {
   tlx_verdict verdict = { .kind = carriage->failure };
   read_waits(&verdict, reply, now_s);
-  if (!carriage->begun) {
+  bool has_begun = carriage->begun || reply->status > 0; /* whatever a transport says */
+  if (!has_begun) {
     verdict.outcome = TLX_OUTCOME_NOT_SENT;
     verdict.is_retryable = true;
   } else if (tlx_is_final_status(reply->status)) {

@@ -32,10 +32,10 @@ typedef struct tlx_culprit {
 } tlx_culprit;
 
 typedef struct tlx_segments {
-  tlx_encoding encoding; /* TLX_ENCODING_GSM7 or TLX_ENCODING_UCS2 */
+  tlx_encoding encoding; /* TLX_ENCODING_GSM7 (the charset's seven bits) or TLX_ENCODING_UCS2 */
   size_t parts;          /* 0 for an empty text */
   size_t formula_parts;  /* units divided by what a part holds, rounded up: the price page's sum */
-  size_t units;          /* septets (GSM-7) or UTF-16 code units (UCS-2), UDH not counted */
+  size_t units;          /* septets, or UTF-16 code units (UCS-2), UDH not counted */
   size_t characters;     /* code points, after substitution when that was asked for */
   size_t limit;          /* units a part holds at this length: 160 or 153, 70 or 67 */
   size_t remaining;      /* units free in the last part */
@@ -60,6 +60,32 @@ typedef enum tlx_segments_status {
  */
 tlx_segments_status tlx_segments_count(tlx_str text, const tlx_segments_options *options,
                                        tlx_segments *out);
+
+/* The same analysis of a text that comes in pieces. Callers only pass it along. */
+typedef struct tlx_counter {
+  tlx_segments *out;
+  tlx_segments_options options;
+  bool is_smart;
+  size_t capacity, n_closed, used; /* parts of several: units each holds, full ones, the open one */
+  size_t n_fed, index;             /* bytes of earlier pieces; code points read */
+  const char *start, *p, *end;     /* the piece being read; dead between calls */
+} tlx_counter;
+
+/* Readies `counter` to fill in `out`, which must outlive it. None may be NULL. The counter owns
+ * nothing and need not be ended. */
+void tlx_counter_start(tlx_counter *counter, const tlx_segments_options *options,
+                       tlx_segments *out);
+
+/*
+ * Counts one more piece, made of whole characters; not retained.
+ *
+ * Returns as tlx_segments_count does, culprits standing where they do in all that was fed. After
+ * anything but TLX_SEGMENTS_OK the counter is spent. Thread-safe, never allocates.
+ */
+tlx_segments_status tlx_counter_feed(tlx_counter *counter, tlx_str piece);
+
+/* Completes `out`. May be called once. */
+void tlx_counter_finish(tlx_counter *counter);
 
 /*
  * The fewest parts that the service could make of `text`, whatever it has not told us: the whole

@@ -44,6 +44,7 @@ static bool equals(const tlx_message *message, tlx_field field, tlx_str expected
 bool tlx_message_is_sms(const tlx_message *message) {
   if (equals(message, TLX_FIELD_type, TLX_STR("SMS"))) return true;
   return message->fields[TLX_FIELD_type].type == TLX_TYPE_ABSENT &&
+         message->fields[TLX_FIELD_subject].type == TLX_TYPE_ABSENT &&
          message->fields[TLX_FIELD_media_urls].type == TLX_TYPE_ABSENT;
 }
 

@@ -18,7 +18,8 @@
  */
 void tlx_validate(const tlx_message *message, double now_s, tlx_violations *violations);
 
-/* Yes when the service would take the message for an SMS: `type`, or else no media. */
+/* Yes when the service would take the message for an SMS: `type`, or else no media
+ * and no subject. */
 bool tlx_message_is_sms(const tlx_message *message);
 
 #endif

@@ -8,8 +8,16 @@
 
 void tlx_violations_add(tlx_violations *violations, const char *code, const char *pointer,
                         const char *detail, ...) {
-  if (violations->n++ >= TLX_MAX_VIOLATIONS) return;
-  tlx_violation *v = &violations->list[violations->n - 1];
+  size_t i = violations->n++;
+  if (i >= TLX_MAX_VIOLATIONS) {
+    tlx_violation *last = &violations->list[TLX_MAX_VIOLATIONS - 1];
+    last->code = "10015";
+    last->pointer[0] = '\0';
+    snprintf(last->detail, sizeof last->detail, "%lu more faults",
+             (unsigned long)(violations->n - TLX_MAX_VIOLATIONS + 1));
+    return;
+  }
+  tlx_violation *v = &violations->list[i];
   v->code = code;
   snprintf(v->pointer, sizeof v->pointer, "%s", pointer);
   va_list arguments;

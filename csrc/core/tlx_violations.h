@@ -15,7 +15,7 @@ typedef struct tlx_violation {
   char detail[240]; /* a sentence: the field, what was given, what is allowed; cut to fit */
 } tlx_violation;
 
-/* Caller-owned, no freeing. Those beyond the room are counted, not kept. */
+/* Caller-owned, no freeing. Of those beyond the room only the number is kept, in the last one. */
 typedef struct tlx_violations {
   size_t n;
   tlx_violation list[TLX_MAX_VIOLATIONS];

@@ -28,7 +28,8 @@ typedef struct tlx_guard {
 
 /*
  * Puts the guard on `easy`, for which `guard` must live as long as the transfer.
- * Returns false where libcurl is too old for it: then every transfer needs a fresh connection.
+ * Returns false where libcurl, as it runs, is too old for it: then every transfer needs a
+ * connection of its own.
  */
 bool tlx_guard_attach(tlx_guard *guard, CURL *easy);
 

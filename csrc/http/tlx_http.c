@@ -147,7 +147,8 @@ static void set_tls(const tlx_http *http, CURL *easy) {
   /* With a folder of certificates set, libcurl parses the whole bundle for each connection. */
   const char *bundle = http->ca_file;
 #if LIBCURL_VERSION_NUM >= 0x074600
-  if (!bundle) bundle = curl_version_info(CURLVERSION_NOW)->cainfo;
+  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  if (!bundle && info->age >= CURLVERSION_SEVENTH) bundle = info->cainfo;
 #endif
   if (!bundle) return;
   curl_easy_setopt(easy, CURLOPT_CAINFO, bundle);
@@ -318,13 +319,26 @@ static void collect(tlx_http *http) {
   }
 }
 
+/* libcurl is out of memory or broken: what is in flight would never end by itself. */
+static void give_up(tlx_http *http, CURLMcode code) {
+  while (http->in_flight.first) {
+    tlx_transfer *t = http->in_flight.first;
+    CURL *easy = t->easy;
+    tlx_transfer_end(t, curl_multi_strerror(code));
+    curl_multi_remove_handle(http->multi, easy);
+    curl_easy_cleanup(easy);
+    settle(http, t);
+  }
+}
+
 static void perform(tlx_http *http) {
   int n_running = 0;
   tlx_sockets_heed(&http->sockets); /* before, so that what comes meanwhile is announced */
   tlx_sigpipe hold;
   tlx_sigpipe_hold(&hold);
-  curl_multi_perform(http->multi, &n_running);
+  CURLMcode code = curl_multi_perform(http->multi, &n_running);
   collect(http);
+  if (code != CURLM_OK) give_up(http, code);
   tlx_sigpipe_release(&hold);
 }
 
@@ -343,7 +357,8 @@ size_t tlx_http_step(tlx_http *http, long wait_ms) {
   while (wait_ms > 0 && http->n_in_flight == n_before) {
     double left_ms = end_ms - monotonic_ms();
     if (left_ms <= 0) break;
-    if (curl_multi_poll(http->multi, NULL, 0, (int)(left_ms + 1), NULL) != CURLM_OK) break;
+    CURLMcode code = curl_multi_poll(http->multi, NULL, 0, (int)(left_ms + 1), NULL);
+    if (code != CURLM_OK) give_up(http, code);
     perform(http);
   }
   return http->n_in_flight;

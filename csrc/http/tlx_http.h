@@ -35,8 +35,8 @@ typedef struct tlx_http_limits {
   bool fresh;              /* do not use a connection that is kept alive */
 } tlx_http_limits;
 
-/* Returns an engine, or NULL when memory is short. Opens nothing yet. The header values are wiped
- * from memory when it is freed. */
+/* Returns an engine, or NULL when memory is short. Opens nothing yet. Its own copies of
+ * the header values are wiped when it is freed; libcurl's buffers are not. */
 tlx_http *tlx_http_new(const tlx_http_settings *settings);
 
 /* Closes every connection. Transfers still in flight end, as they stand; they stay their owners'

@@ -2,10 +2,12 @@
 
 #include "tlx_sockets.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -19,6 +21,8 @@
 struct tlx_socket {
   curl_socket_t fd;
   int local_port; /* 0 until it is asked for */
+  dev_t device;   /* what tells this socket from another file that gets its number later */
+  ino_t inode;
 };
 
 /* Edges only: an idle connection that the peer has closed would be readable for ever, and nobody
@@ -59,8 +63,17 @@ void tlx_sockets_reset(tlx_sockets *sockets) {
   *sockets = (tlx_sockets){ .list = NULL };
 }
 
+static bool is_same_file(const struct tlx_socket *s) {
+  struct stat now;
+  return fstat(s->fd, &now) == 0 && now.st_dev == s->device && now.st_ino == s->inode;
+}
+
+/* A child that became a daemon has closed everything, and may have files of its own by now. */
 void tlx_sockets_abandon(tlx_sockets *sockets) {
-  for (size_t i = 0; i < sockets->n; i++) close(sockets->list[i].fd);
+  for (size_t i = 0; i < sockets->n; i++) {
+    if (is_same_file(&sockets->list[i])) close(sockets->list[i].fd);
+  }
+  sockets->is_watched = false; /* an epoll has no identity to go by: better one number lost */
   tlx_sockets_reset(sockets);
 }
 
@@ -72,7 +85,9 @@ static bool add_socket(tlx_sockets *sockets, curl_socket_t fd) {
     sockets->list = list;
     sockets->room = room;
   }
-  sockets->list[sockets->n++] = (struct tlx_socket){ fd, 0 };
+  struct stat identity = { 0 };
+  fstat(fd, &identity);
+  sockets->list[sockets->n++] = (struct tlx_socket){ fd, 0, identity.st_dev, identity.st_ino };
   watch_one(sockets, fd);
   return true;
 }
@@ -82,6 +97,7 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
   (void)purpose;
   curl_socket_t fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   if (fd == CURL_SOCKET_BAD) return fd;
+  if (SOCK_CLOEXEC == 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
   if (!add_socket(user, fd)) {
     close(fd);
     return CURL_SOCKET_BAD;
@@ -132,6 +148,7 @@ static bool has_peer_closed(curl_socket_t fd) {
 }
 
 bool tlx_sockets_is_dead(tlx_sockets *sockets, int local_port) {
+  if (local_port <= 0) return false;
   for (size_t i = 0; i < sockets->n; i++) {
     struct tlx_socket *s = &sockets->list[i];
     if (s->local_port == 0) s->local_port = local_port_of(s->fd);

@@ -35,7 +35,8 @@ void tlx_sockets_heed(tlx_sockets *sockets);
 /* Frees the list and the descriptor; closes no socket. */
 void tlx_sockets_reset(tlx_sockets *sockets);
 
-/* Closes every socket without a word to the peer: for the child of a fork. */
+/* Closes every socket without a word to the peer: for the child of a fork. Descriptors of libcurl's
+ * own stay open there. */
 void tlx_sockets_abandon(tlx_sockets *sockets);
 
 #endif

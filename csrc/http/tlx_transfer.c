@@ -21,10 +21,11 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *user) {
   tlx_transfer *t = user;
   (void)size; /* always 1 */
   if (n > t->body.max - t->body.n) {
-    t->is_too_big = true;
+    t->is_body_too_big = true;
     return 0;
   }
-  return body_append(&t->body, bytes, n) ? n : 0;
+  t->is_memory_short = !body_append(&t->body, bytes, n);
+  return t->is_memory_short ? 0 : n;
 }
 
 /* libcurl hands over whole lines, but for one that the end of the connection cut. */
@@ -33,7 +34,7 @@ static size_t on_head(char *bytes, size_t size, size_t n, void *user) {
   (void)size;
   t->n_head_bytes += n;
   if (t->n_head_bytes > TLX_MAX_HEAD_BYTES) {
-    t->is_too_big = true;
+    t->is_head_too_big = true;
     return 0;
   }
   if (n > 0 && bytes[n - 1] == '\n') tlx_reply_line(&t->reply, (tlx_str){ bytes, n });
@@ -42,7 +43,7 @@ static size_t on_head(char *bytes, size_t size, size_t n, void *user) {
 
 bool tlx_transfer_prepare(tlx_transfer *t, tlx_str body, const tlx_http_limits *limits) {
   CURL *easy = t->easy;
-  bool is_guarded = tlx_guard_attach(&t->guard, easy);
+  t->is_guarded = tlx_guard_attach(&t->guard, easy);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
@@ -51,20 +52,17 @@ bool tlx_transfer_prepare(tlx_transfer *t, tlx_str body, const tlx_http_limits *
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, limits->timeout_ms);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, limits->connect_timeout_ms);
-  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, limits->fresh || !is_guarded ? 1L : 0L);
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, limits->fresh || !t->is_guarded ? 1L : 0L);
+  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, t->is_guarded ? 0L : 1L);
   curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.p);
   return curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n) == CURLE_OK;
 }
 
 /* Without the guard, libcurl's count of request bytes is the next best sign of a beginning. */
 static bool has_begun(const tlx_transfer *t) {
-#if TLX_HAS_PREREQ
-  return t->guard.has_begun;
-#else
-  long n_request_bytes = 0;
-  curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &n_request_bytes);
-  return n_request_bytes > 0;
-#endif
+  if (t->is_guarded) return t->guard.has_begun;
+  long n_bytes = 0;
+  return curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &n_bytes) != CURLE_OK || n_bytes > 0;
 }
 
 static tlx_kind kind_of(CURLcode code) {
@@ -81,11 +79,25 @@ static tlx_kind kind_of(CURLcode code) {
   }
 }
 
+/* libcurl may quote a proxy's URL: its user name and password are nobody's business. */
+static void mask_credentials(char *words) {
+  for (char *p = strstr(words, "://"); p; p = strstr(p, "://")) {
+    p += 3;
+    size_t n = strcspn(p, " '\"/");
+    const char *at = NULL;
+    for (size_t i = 0; i < n; i++) {
+      if (p[i] == '@') at = p + i;
+    }
+    for (char *c = p; at && c < at; c++) *c = '*';
+  }
+}
+
 /* libcurl's sentences begin with a capital; ours go on after a colon. */
 static const char *curl_words(tlx_transfer *t, CURLcode code) {
   if (t->error[0] == '\0') {
     strncat(t->error, curl_easy_strerror(code), sizeof t->error - 1);
   }
+  mask_credentials(t->error);
   char first = t->error[0], second = t->error[1];
   bool is_word = second == ' ' || (second >= 'a' && second <= 'z');
   if (is_word && first >= 'A' && first <= 'Z') t->error[0] = (char)(first - 'A' + 'a');
@@ -104,7 +116,9 @@ static const char *cause_of(tlx_transfer *t, CURLcode code) {
   if (t->guard.stopped_resend || is_about_connecting(t, code)) {
     return "the connection broke before an answer";
   }
-  if (t->is_too_big) return "the answer is larger than max_response_bytes allows";
+  if (t->is_body_too_big) return "the answer is larger than max_response_bytes allows";
+  if (t->is_head_too_big) return "the answer has more than 64 KiB of headers";
+  if (t->is_memory_short) return "memory ran out while the answer arrived";
   if (code == CURLE_OK) return "the answer was cut off";
   return curl_words(t, code);
 }

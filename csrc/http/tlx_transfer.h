@@ -21,7 +21,8 @@ struct tlx_transfer {
   tlx_transfer *before, *after; /* neighbours in the engine's list */
   CURL *easy;                   /* NULL when done */
   bool is_done, is_listed;
-  bool is_too_big;
+  bool is_guarded; /* false where libcurl, as it runs, is too old for the guard */
+  bool is_body_too_big, is_head_too_big, is_memory_short;
   tlx_guard guard;
   tlx_carriage carriage;
   tlx_reply reply;

@@ -83,11 +83,14 @@ void ltlx_describe(lua_State *L, int index, char *words, size_t size);
  * [-0, +1] */
 void ltlx_json_open(lua_State *L);
 
+/* Where else something may be kept in that table. */
+enum { LTLX_KEPT_PUSH_RESULT = 3, LTLX_KEPT_LOST_WORDS = 4 };
+
 /* Encodes the value at `index`. [-0, +1]: a string */
 void ltlx_json_encode(lua_State *L, int index);
 
-/* Decodes `text`: null becomes absence, whole numbers become integers. [-0, +1]: the value, or nil
- * when it is not JSON, is null, or nests deeper than any reply of the service does */
+/* Decodes `text`: in tables null becomes absence and whole numbers become integers. [-0, +1]: the
+ * value, or nil when it is not JSON or nests deeper than any reply of the service does */
 void ltlx_json_decode(lua_State *L, tlx_str text);
 
 /* ltlx_message.c */
@@ -112,6 +115,7 @@ void ltlx_check_extra(lua_State *L, int index, tlx_violations *violations);
 #define LTLX_N_HEADERS 4
 
 typedef struct ltlx_settings {
+  bool is_loopback;
   tlx_str url;
   struct ltlx_header {
     tlx_str name, value;
@@ -150,6 +154,9 @@ double ltlx_now(void);
 int ltlx_clock_now(lua_State *L);
 int ltlx_clock_monotonic(lua_State *L);
 int ltlx_clock_sleep(lua_State *L);
+
+/* Of the process: it changes with a fork. */
+int ltlx_clock_pid(lua_State *L);
 
 /* The openers: each adds its functions to the table below the JSON instance on top. [-0, +0] */
 void ltlx_open_client(lua_State *L);

@@ -78,9 +78,8 @@ static void get_raw(lua_State *L, int table, const char *key) {
 }
 
 static void raise_type(lua_State *L, const char *key, const char *expected) {
-  char given[40];
-  ltlx_describe(L, -1, given, sizeof given);
-  luaL_error(L, "option '%s' must be %s, got %s", key, expected, given);
+  /* Not the value: it may be a key in the wrong place. */
+  luaL_error(L, "option '%s' must be %s, got a %s", key, expected, luaL_typename(L, -1));
 }
 
 tlx_str ltlx_field_string(lua_State *L, int table, const char *key) {

@@ -1,10 +1,12 @@
 #include <math.h>
+#include <string.h>
 
 #include "ltlx.h"
 #include "tlx_http.h"
 
-#define CLIENT "telnyx.core.client"
-#define PENDING "telnyx.core.pending"
+/* With the version: two builds in one state must not share a metatable. */
+#define CLIENT "telnyx.core.client " TLX_VERSION
+#define PENDING "telnyx.core.pending " TLX_VERSION
 
 #define DEFAULT_TIMEOUT_S 30
 #define DEFAULT_CONNECT_TIMEOUT_S 10
@@ -35,6 +37,29 @@ static client *to_open_client(lua_State *L) {
   return c;
 }
 
+/* A string that C code can take as it is: without NUL. NULL when absent. */
+static const char *read_c_string(lua_State *L, int options, const char *key) {
+  tlx_str s = ltlx_field_string(L, options, key);
+  if (s.n && memchr(s.p, '\0', s.n)) luaL_error(L, "option '%s' must hold no NUL", key);
+  return s.p;
+}
+
+/* Never shown: it may hold a password. */
+static const char *read_proxy(lua_State *L, int options) {
+  static const char *const SCHEMES[] = {
+    "http", "https", "socks4", "socks4a", "socks5", "socks5h"
+  };
+  const char *proxy = read_c_string(L, options, "proxy");
+  const char *colon = proxy ? strstr(proxy, "://") : NULL;
+  if (!colon) return proxy;
+  const tlx_str scheme = { proxy, (size_t)(colon - proxy) };
+  for (size_t i = 0; i < sizeof SCHEMES / sizeof SCHEMES[0]; i++) {
+    if (tlx_str_eq_nocase(scheme, (tlx_str){ SCHEMES[i], strlen(SCHEMES[i]) })) return proxy;
+  }
+  luaL_error(L, "option 'proxy' must start with http://, https://, socks4:// or socks5://");
+  return NULL;
+}
+
 static tlx_http *new_http(lua_State *L, int options) {
   ltlx_settings settings;
   ltlx_read_settings(L, options, &settings);
@@ -42,12 +67,14 @@ static tlx_http *new_http(lua_State *L, int options) {
   for (int i = 0; i < LTLX_N_HEADERS; i++) {
     headers[i] = (tlx_http_header){ settings.headers[i].name, settings.headers[i].value };
   }
+  const char *proxy = read_proxy(L, options);
+  if (!proxy && settings.is_loopback) proxy = ""; /* the environment's is for other machines */
   tlx_http_settings http = {
     .url = settings.url,
     .headers = headers,
     .n_headers = LTLX_N_HEADERS,
-    .ca_file = ltlx_field_string(L, options, "ca_file").p,
-    .proxy = ltlx_field_string(L, options, "proxy").p,
+    .ca_file = read_c_string(L, options, "ca_file"),
+    .proxy = proxy,
     .max_response_bytes = (size_t)ltlx_field_number(L, options, "max_response_bytes", 1, 1 << 30,
                                                     DEFAULT_MAX_RESPONSE_BYTES),
   };
@@ -61,6 +88,7 @@ static int l_client_new(lua_State *L) {
                                        "ca_file",    "proxy",    "max_response_bytes",
                                        NULL };
   luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
   ltlx_check_names(L, 1, "client's options", NAMES);
   client *c = ltlx_new_object(L, sizeof *c, CLIENT);
   lua_newtable(L);
@@ -134,6 +162,11 @@ static bool begin(lua_State *L, client *c) {
   body.p = lua_tolstring(L, BODY, &body.n);
   pending *p = ltlx_new_object(L, sizeof *p, PENDING);
   hold(L, p, PENDING_INDEX, BODY);
+  if (!c->http) { /* closed by a finalizer that ran while we allocated */
+    let_go(L, p, PENDING_INDEX);
+    luaL_error(L, "the client is closed; nothing was sent");
+  }
+  luaL_checkstack(L, 16, "no room for the answer");
   p->transfer = tlx_http_start(c->http, body, &limits, p);
   if (p->transfer) return true;
   let_go(L, p, PENDING_INDEX);
@@ -141,11 +174,32 @@ static bool begin(lua_State *L, client *c) {
   return false;
 }
 
-static int push_result(lua_State *L, const pending *p) {
+static int push_result(lua_State *L) {
+  pending *p = lua_touserdata(L, 1);
   tlx_transfer_result result = tlx_transfer_result_of(p->transfer);
   const ltlx_answer answer = { result.carriage, result.was_stale, result.reply,
                                result.body,     result.cause,     ltlx_now() };
-  return ltlx_push_answer(L, &answer);
+  int n = ltlx_push_answer(L, &answer);
+  tlx_transfer_free(p->transfer);
+  p->transfer = NULL;
+  return n;
+}
+
+/*
+ * Pushes the result of the pending at `index`, which is done. Where memory runs out, the error says
+ * that the request went out: with words made beforehand, since none can be made then.
+ */
+static int take_result(lua_State *L, int index) {
+  int top = lua_gettop(L);
+  lua_rawgeti(L, lua_upvalueindex(1), LTLX_KEPT_PUSH_RESULT);
+  lua_pushvalue(L, index);
+  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  if (status == LUA_ERRMEM) {
+    lua_settop(L, top);
+    lua_rawgeti(L, lua_upvalueindex(1), LTLX_KEPT_LOST_WORDS);
+  }
+  if (status != 0) return lua_error(L);
+  return lua_gettop(L) - top;
 }
 
 /* client:send(message [, limits]) -> message, info | nil, err */
@@ -157,10 +211,7 @@ static int l_client_send(lua_State *L) {
   while (!tlx_transfer_is_done(p->transfer)) tlx_http_step(c->http, 1000);
   tlx_transfer_claim(p->transfer);
   let_go(L, p, index);
-  int n = push_result(L, p);
-  tlx_transfer_free(p->transfer);
-  p->transfer = NULL;
-  return n;
+  return take_result(L, index);
 }
 
 /* client:start(message [, limits]) -> pending | nil, err */
@@ -182,8 +233,8 @@ static int l_client_step(lua_State *L) {
 
 /* client:finished() -> the next pending that is done | nil */
 static int l_client_finished(lua_State *L) {
-  client *c = to_open_client(L);
-  tlx_transfer *transfer = tlx_http_finished(c->http);
+  client *c = to_client(L);
+  tlx_transfer *transfer = c->http ? tlx_http_finished(c->http) : NULL;
   if (!transfer) return 0;
   ltlx_getuservalue(L, 1);
   lua_pushlightuserdata(L, tlx_transfer_owner(transfer));
@@ -208,11 +259,24 @@ static int l_client_timeout(lua_State *L) {
   return 1;
 }
 
-/* client:close(); also __gc and __close */
+static void forget_in_flight(lua_State *L) {
+  ltlx_getuservalue(L, 1);
+  lua_pushnil(L);
+  while (lua_istable(L, -2) && lua_next(L, -2)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
+  }
+}
+
+/* client:close(); also __gc and __close. What is in flight is done then, as it stands. */
 static int l_client_close(lua_State *L) {
   client *c = to_client(L);
+  if (!c->http) return 0;
   tlx_http_free(c->http);
   c->http = NULL;
+  forget_in_flight(L);
   return 0;
 }
 
@@ -229,15 +293,16 @@ static pending *to_pending(lua_State *L) {
 /* pending:done() */
 static int l_pending_done(lua_State *L) {
   const pending *p = to_pending(L);
-  lua_pushboolean(L, p->transfer && tlx_transfer_is_done(p->transfer));
+  lua_pushboolean(L, !p->transfer || tlx_transfer_is_done(p->transfer));
   return 1;
 }
 
-/* pending:result() -> what send returns; raises while in flight */
+/* pending:result() -> what send returns, once; raises while in flight */
 static int l_pending_result(lua_State *L) {
   const pending *p = to_pending(L);
-  luaL_argcheck(L, p->transfer && tlx_transfer_is_done(p->transfer), 1, "not done yet");
-  return push_result(L, p);
+  if (!p->transfer) luaL_error(L, "the result was taken already");
+  if (!tlx_transfer_is_done(p->transfer)) luaL_error(L, "not done yet");
+  return take_result(L, 1);
 }
 
 static int l_pending_gc(lua_State *L) {
@@ -245,6 +310,16 @@ static int l_pending_gc(lua_State *L) {
   tlx_transfer_free(p->transfer);
   p->transfer = NULL;
   return 0;
+}
+
+/* What take_result needs when memory is short, made while it is not. */
+static void keep_for_results(lua_State *L) {
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, push_result, 1);
+  lua_rawseti(L, -2, LTLX_KEPT_PUSH_RESULT);
+  lua_pushliteral(L,
+                  "out of memory after the request went out: do not send again without checking");
+  lua_rawseti(L, -2, LTLX_KEPT_LOST_WORDS);
 }
 
 void ltlx_open_client(lua_State *L) {
@@ -267,6 +342,7 @@ void ltlx_open_client(lua_State *L) {
     { NULL, NULL },
   };
   static const luaL_Reg pending_metamethods[] = { { "__gc", l_pending_gc }, { NULL, NULL } };
+  keep_for_results(L);
   lua_pushvalue(L, -1);
   ltlx_register_type(L, CLIENT, methods, metamethods, 1);
   lua_pushvalue(L, -1);

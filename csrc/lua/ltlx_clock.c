@@ -1,6 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include <time.h>
+#include <unistd.h>
 
 #include "ltlx.h"
 
@@ -21,6 +22,11 @@ int ltlx_clock_now(lua_State *L) {
 
 int ltlx_clock_monotonic(lua_State *L) {
   lua_pushnumber(L, (lua_Number)read_clock(CLOCK_MONOTONIC));
+  return 1;
+}
+
+int ltlx_clock_pid(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)getpid());
   return 1;
 }
 

@@ -38,11 +38,8 @@ TLX_EXPORT int luaopen_telnyx_core(lua_State *L);
 
 TLX_EXPORT int luaopen_telnyx_core(lua_State *L) {
   static const luaL_Reg functions[] = {
-    { "nearest", l_nearest },
-    { "now", ltlx_clock_now },
-    { "monotonic", ltlx_clock_monotonic },
-    { "sleep", ltlx_clock_sleep },
-    { NULL, NULL },
+    { "nearest", l_nearest },      { "now", ltlx_clock_now }, { "monotonic", ltlx_clock_monotonic },
+    { "sleep", ltlx_clock_sleep }, { "pid", ltlx_clock_pid }, { NULL, NULL },
   };
   lua_newtable(L);
   ltlx_set_functions(L, functions, 0);

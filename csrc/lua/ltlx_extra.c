@@ -34,9 +34,17 @@ static void check_string(walk *w, int index) {
   if (tlx_utf8_valid_prefix(s) < s.n) complain(w, "it holds a string that is not UTF-8");
 }
 
-static void check_key(walk *w, int index, bool is_list) {
-  if (is_list && lua_type(w->L, index) != LUA_TNUMBER) {
-    complain(w, "a table is either a list or an object, not both");
+static bool is_position(lua_State *L, int index, size_t n) {
+  if (lua_type(L, index) != LUA_TNUMBER) return false;
+  double key = (double)lua_tonumber(L, index);
+  return key >= 1 && key <= (double)n && key == floor(key);
+}
+
+/* n  The length of a list; 0 for an object. */
+static void check_key(walk *w, int index, size_t n) {
+  bool is_list = n > 0;
+  if (is_list && !is_position(w->L, index, n)) {
+    complain(w, "a table is either a list without holes or an object, not both");
   } else if (!is_list && lua_type(w->L, index) != LUA_TSTRING) {
     complain(w, "an object's keys are strings, and a list has no holes");
   } else if (!is_list) {
@@ -55,7 +63,7 @@ static void check_table(walk *w, int table) {
   size_t n = ltlx_rawlen(L, table), n_found = 0, n_before = w->violations->n;
   lua_pushnil(L);
   while (w->violations->n == n_before && lua_next(L, table)) {
-    check_key(w, -2, n > 0);
+    check_key(w, -2, n);
     check_value(w, lua_gettop(L));
     lua_pop(L, 1);
     n_found++;

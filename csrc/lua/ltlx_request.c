@@ -53,11 +53,13 @@ static int l_request(lua_State *L) {
 }
 
 static void read_headers(lua_State *L, int table, tlx_reply *reply) {
-  lua_getfield(L, table, "headers");
-  if (!lua_istable(L, -1)) {
+  lua_pushliteral(L, "headers");
+  lua_rawget(L, table);
+  if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     return;
   }
+  if (!lua_istable(L, -1)) luaL_error(L, "option 'headers' must be a table of strings by name");
   lua_pushnil(L);
   while (lua_next(L, -2)) {
     if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING) {
@@ -78,18 +80,27 @@ static tlx_kind read_failure(lua_State *L) {
                                  "\"connection\", \"timeout\" or \"protocol\"")];
 }
 
+/* Absence must not count as "nothing was sent". */
+static void require_begun(lua_State *L) {
+  lua_pushliteral(L, "begun");
+  lua_rawget(L, 1);
+  if (!lua_isboolean(L, -1)) luaL_error(L, "option 'begun' must be true or false");
+  lua_pop(L, 1);
+}
+
 /* core.reply(raw) -> message, info | nil, err */
 static int l_reply(lua_State *L) {
   static const char *const NAMES[] = { "begun",   "whole", "status", "headers", "body",
                                        "failure", "cause", "stale",  "now",     NULL };
   luaL_checktype(L, 1, LUA_TTABLE);
   ltlx_check_names(L, 1, "reply's fields", NAMES);
+  require_begun(L);
   tlx_reply reply;
   tlx_reply_init(&reply);
   reply.status = (int)ltlx_field_number(L, 1, "status", 0, 999, 0);
   read_headers(L, 1, &reply);
   ltlx_answer answer = { .reply = &reply };
-  answer.carriage.begun = ltlx_field_boolean(L, 1, "begun");
+  answer.carriage.begun = ltlx_field_boolean(L, 1, "begun") || reply.status > 0;
   answer.carriage.whole = answer.carriage.begun && ltlx_field_boolean(L, 1, "whole");
   if (!answer.carriage.whole) answer.carriage.failure = read_failure(L);
   answer.was_stale = ltlx_field_boolean(L, 1, "stale");

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,14 @@ static void set_rate_limit(lua_State *L, const tlx_verdict *verdict) {
   lua_setfield(L, -2, "ratelimit");
 }
 
+/* It ends up in logs: what is not printable is no id. */
+static bool is_visible(const char *id) {
+  for (const char *p = id; *p; p++) {
+    if (*p <= ' ' || *p > '~') return false;
+  }
+  return *id != '\0';
+}
+
 /* What `info` and `err` have in common. [-0, +1] */
 static void push_account(lua_State *L, const ltlx_answer *answer, const tlx_verdict *verdict) {
   const tlx_reply *reply = answer->reply;
@@ -20,7 +29,7 @@ static void push_account(lua_State *L, const ltlx_answer *answer, const tlx_verd
   if (answer->carriage.begun && tlx_is_final_status(reply->status)) {
     ltlx_set_count(L, "status", (size_t)reply->status);
   }
-  if (reply->request_id[0]) ltlx_set_words(L, "request_id", reply->request_id);
+  if (is_visible(reply->request_id)) ltlx_set_words(L, "request_id", reply->request_id);
   if (verdict->retry_after_s >= 0) ltlx_set_number(L, "retry_after", verdict->retry_after_s);
   set_rate_limit(L, verdict);
 }
@@ -42,11 +51,21 @@ static bool take_message(lua_State *L) {
   return has_id;
 }
 
+/* The entry of the list is at -2. */
+static void set_number_as_code(lua_State *L, double code) {
+  bool is_code = code >= 0 && code < 1e6 && code == floor(code);
+  if (is_code) {
+    lua_pushfstring(L, "%d", (int)code);
+  } else {
+    lua_pushnil(L);
+  }
+  lua_setfield(L, -3, "code");
+}
+
 static void set_code_as_string(lua_State *L) {
   lua_getfield(L, -1, "code");
   if (lua_type(L, -1) == LUA_TNUMBER) {
-    lua_pushfstring(L, "%d", (int)lua_tonumber(L, -1));
-    lua_setfield(L, -3, "code");
+    set_number_as_code(L, (double)lua_tonumber(L, -1));
   } else if (lua_type(L, -1) != LUA_TSTRING) {
     lua_pushnil(L);
     lua_setfield(L, -3, "code");

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "ltlx.h"
 #include "tlx_endpoint.h"
 
@@ -21,6 +23,8 @@ static tlx_endpoint read_endpoint(lua_State *L, int index) {
   if (!base_url.p) base_url = TLX_STR(TLX_DEFAULT_BASE_URL);
   bool allow_http = ltlx_field_boolean(L, index, "allow_http");
   const char *fault = tlx_endpoint_parse(base_url, allow_http, &endpoint);
+  if (fault && memchr(base_url.p, '@', base_url.n))
+    luaL_error(L, "option 'base_url' must %s", fault);
   if (fault) luaL_error(L, "option 'base_url' must %s, got %s", fault, tlx_quote(base_url).text);
   return endpoint;
 }
@@ -62,6 +66,7 @@ void ltlx_read_settings(lua_State *L, int index, ltlx_settings *settings) {
   index = ltlx_absindex(L, index);
   tlx_endpoint endpoint = read_endpoint(L, index);
   settings->is_https = endpoint.is_https;
+  settings->is_loopback = endpoint.is_loopback;
   settings->host = endpoint.host;
   settings->port = endpoint.port;
   push_path(L, &endpoint);

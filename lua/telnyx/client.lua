@@ -202,9 +202,11 @@ local function carry_out(shared, job, task)
     end
     report(shared.log, row, #job.attempts)
     if message then return succeed(shared, job, message, result) end
-    if not wait then return fail(shared, job, result) end
+    if not wait or shared.is_closed then return fail(shared, job, result) end
     job.limits.fresh = reason == "stale"
-    shared.loop:sleep(task, wait)
+    local interruption = shared.loop:sleep(task, wait)
+    if interruption == "forked" then result = shared.loop.forked() end
+    if interruption then return fail(shared, job, result) end
   end
 end
 
@@ -369,13 +371,15 @@ function Client:resolve(key, message)
   return keys.resolve(self.shared_.store, key, message)
 end
 
----Closes every connection. What is in flight ends as unknown. May be called twice.
+---Closes every connection. What is in flight ends as it stands. May be
+---called twice.
 function Client:close()
   local shared = self.shared_
   if shared.is_closed then return end
   shared.is_closed = true
   local sender = shared.loop.sender
   if shared.owns_sender then sender:close() end
+  shared.loop:close()
 end
 
 Client.__close = Client.close

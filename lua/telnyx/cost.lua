@@ -12,7 +12,7 @@ local MAX_PARTS = 10
 ---@return boolean
 local function is_sms(message)
   if message.type ~= nil then return message.type == "SMS" end
-  return message.media_urls == nil
+  return message.media_urls == nil and message.subject == nil
 end
 
 ---The analysis of an SMS; nil for an MMS, and for what validation will refuse.

@@ -13,13 +13,16 @@ local SLICE = 0.1
 ---@field waiting table<userdata, thread|true> who waits for a request
 ---@field sleeping { wake: number, task: thread }[]
 ---@field n_tasks integer started and not yet done
+---@field faults { value: any }[] what tasks raised, and no step has yet
 local Loop = {}
 Loop.__index = Loop
 
 ---@param sender table
 ---@return telnyx.loop
 local function new(sender)
-  return setmetatable({ sender = sender, waiting = {}, sleeping = {}, n_tasks = 0 }, Loop)
+  return setmetatable({
+    sender = sender, pid = core.pid(), waiting = {}, sleeping = {}, n_tasks = 0, faults = {},
+  }, Loop)
 end
 
 ---Monotonic seconds, by the sender's clock if it has one of its own.
@@ -28,10 +31,22 @@ function Loop:now()
   return core.monotonic()
 end
 
-function Loop:resume(task)
-  local ok, err = coroutine.resume(task)
+local function resume(self, task, interruption)
+  local ok, err = coroutine.resume(task, interruption)
   if coroutine.status(task) == "dead" then self.n_tasks = self.n_tasks - 1 end
-  if not ok then error(err, 0) end
+  return ok, err
+end
+
+-- What a task raises, which is a callback's error, waits until the others are seen to:
+-- it must cost neither them nor a `send` that happens to wait here its outcome.
+local function go_on(self, task, interruption)
+  local ok, err = resume(self, task, interruption)
+  if not ok then self.faults[#self.faults + 1] = { value = err } end
+end
+
+local function raise_fault(self)
+  local fault = table.remove(self.faults, 1)
+  if fault then error(fault.value, 0) end
 end
 
 -- Hands finished requests to who waits for them.
@@ -40,7 +55,7 @@ function Loop:dispatch()
   while pending do
     local task = self.waiting[pending]
     self.waiting[pending] = nil
-    if type(task) == "thread" then self:resume(task) end
+    if type(task) == "thread" then go_on(self, task) end
     pending = self.sender:finished()
   end
 end
@@ -52,10 +67,46 @@ function Loop:pump(seconds)
   self:dispatch()
 end
 
+local function lost(cause)
+  return { outcome = "unknown", kind = "connection", retryable = false, cause = cause }
+end
+
+---What a task is told whose process forked: both sides have it now, and only one may go on.
+---@return table err
+function Loop.forked()
+  return lost("the process forked meanwhile, and the parent carries the message on")
+end
+
 local function carry_as_task(self, task, pending)
   self.waiting[pending] = task
-  coroutine.yield()
+  local interruption = coroutine.yield()
+  if interruption == "forked" then return nil, Loop.forked() end
+  if not pending:done() then return nil, lost("the client was closed meanwhile") end
   return pending:result()
+end
+
+-- Ends the wait of every task, for a reason.
+local function interrupt(self, reason)
+  local tasks = {}
+  for _, task in pairs(self.waiting) do tasks[#tasks + 1] = task end
+  for _, sleeper in ipairs(self.sleeping) do tasks[#tasks + 1] = sleeper.task end
+  self.waiting, self.sleeping = {}, {}
+  for _, task in ipairs(tasks) do
+    if type(task) == "thread" then go_on(self, task, reason) end
+  end
+end
+
+local function heed_fork(self)
+  local pid = core.pid()
+  if pid == self.pid then return end
+  self.pid = pid
+  interrupt(self, "forked")
+end
+
+---Ends every task as it stands, after its sender was closed.
+function Loop:close()
+  interrupt(self, "closed")
+  raise_fault(self)
 end
 
 local function carry_blocking(self, pending)
@@ -68,6 +119,7 @@ end
 ---yields to a scheduler of its own.
 ---@param task thread|nil the task that waits; nil when the caller does
 function Loop:carry(task, message, limits)
+  heed_fork(self)
   if not self.sender.start then return self.sender:send(message, limits) end
   local pending, err = self.sender:start(message, limits)
   if not pending then return nil, err end
@@ -90,12 +142,18 @@ local function sleep_blocking(self, seconds)
 end
 
 ---Waits between attempts.
+---@return "forked"|"closed"|nil interruption why there must be no other attempt
 function Loop:sleep(task, seconds)
-  if seconds <= 0 then return end
-  if type(self.sender.sleep) == "function" then return self.sender:sleep(seconds) end
-  if not task then return sleep_blocking(self, seconds) end
-  self.sleeping[#self.sleeping + 1] = { wake = self:now() + seconds, task = task }
-  coroutine.yield()
+  if seconds <= 0 then return nil end
+  if type(self.sender.sleep) == "function" then
+    self.sender:sleep(seconds)
+  elseif not task then
+    sleep_blocking(self, seconds)
+  else
+    self.sleeping[#self.sleeping + 1] = { wake = self:now() + seconds, task = task }
+    return coroutine.yield()
+  end
+  return nil
 end
 
 -- Resumes the tasks whose pause is over.
@@ -107,7 +165,7 @@ local function wake_due(self, now)
   end
   if #due == 0 then return end
   self.sleeping = still
-  for _, sleeper in ipairs(due) do self:resume(sleeper.task) end
+  for _, sleeper in ipairs(due) do go_on(self, sleeper.task) end
 end
 
 local function next_wake(self)
@@ -122,7 +180,8 @@ function Loop:spawn(body)
   local task
   task = coroutine.create(function() body(task) end)
   self.n_tasks = self.n_tasks + 1
-  self:resume(task)
+  local ok, err = resume(self, task)
+  if not ok then error(err, 0) end
 end
 
 -- Waits for what comes first: a request, a pause that ends, the caller's patience.
@@ -135,15 +194,18 @@ local function wait_once(self, seconds)
   wake_due(self, self:now())
 end
 
----Drives every task until one is done or `seconds` have passed.
+---Drives every task until one is done or `seconds` have passed. Raises what a callback
+---raised, one error a call.
 ---@param seconds number 0 never waits
 ---@return integer n_tasks still under way
 function Loop:step(seconds)
+  heed_fork(self)
   local n_before, deadline = self.n_tasks, self:now() + seconds
   repeat
     if self.n_tasks == 0 then break end
     wait_once(self, math.max(0, deadline - self:now()))
   until self.n_tasks < n_before or self:now() >= deadline
+  raise_fault(self)
   return self.n_tasks
 end
 

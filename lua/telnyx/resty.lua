@@ -1,9 +1,8 @@
 --- Sends over nginx's own sockets, so that a worker goes on serving others
 --- while a message is under way. Inside nginx `telnyx.new` takes this sender by
---- itself; take it explicitly to set the size of its pool:
+--- itself; make it explicitly to set the size of its pool:
 ---
----   local resty = require("telnyx.resty")
----   local client = telnyx.new { sender = resty.sender { api_key = key, pool_size = 100 } }
+---   telnyx.new { sender = resty.sender { api_key = key, pool_size = 100 } }
 ---
 --- What it needs of nginx.conf (examples/hosts/nginx):
 ---
@@ -180,6 +179,12 @@ local function pool_name(request)
   return ("telnyx %s:%d %s"):format(request.host, request.port, verified)
 end
 
+-- A handshake that is over at once may succeed by its own account although the
+-- certificate was refused. Then nginx has closed the socket, and this tells.
+local function is_open(socket)
+  return socket:getreusedtimes() ~= nil
+end
+
 ---@class telnyx.resty.attempt
 ---@field request table
 ---@field socket table
@@ -223,8 +228,8 @@ local function secure(attempt)
     return nil, went_wrong(what, "timeout")
   end
   local ok, err = attempt.socket:sslhandshake(false, request.host, true)
-  if ok then return true end
-  local fault = went_wrong(what, err)
+  if ok and is_open(attempt.socket) then return true end
+  local fault = went_wrong(what, err or "the certificate was not accepted")
   if tostring(err):find("certificate", 1, true) then
     fault.cause = fault.cause .. " (lua_ssl_trusted_certificate says whom nginx trusts)"
   end

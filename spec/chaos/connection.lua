@@ -22,7 +22,7 @@ local function wait(what, sock, seconds)
   return coroutine.yield(what, sock, seconds and socket.gettime() + seconds)
 end
 
-function Connection:pause(seconds)
+function Connection.pause(_, seconds)
   wait("time", nil, seconds)
 end
 

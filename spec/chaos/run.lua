@@ -126,7 +126,8 @@ local function verdict(crimes, share)
 end
 
 local function runtime()
-  return rawget(_G, "jit") and rawget(_G, "jit").version or _VERSION
+  local jit = rawget(_G, "jit")
+  return jit and jit.version or _VERSION
 end
 
 local function main()
@@ -140,11 +141,13 @@ local function main()
   for i, lane in ipairs(done) do all[i] = lane.judge:count(ledger) end
   local crimes, share = tell(done, all), fair_share(done, all)
   tell_weather(fates)
-  print(("  idle connections closed by the server: %.1f %% of the sends that followed were accepted")
-    :format(100 * share))
+  local idle = "  idle connections closed by the server: %.1f %% of the sends after it accepted"
+  print(idle:format(100 * share))
   local code, words = verdict(crimes, share)
   print(("chaos: %s (seed %d, %.0f s)"):format(words, SEED, core.monotonic() - started))
   return code
 end
 
-os.exit(main())
+local code = main()
+-- With the state closed, so that leaks can be told.
+if code ~= 0 then os.exit(code, true) end

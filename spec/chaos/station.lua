@@ -13,7 +13,7 @@ local function connected(port)
 end
 
 -- In a session of its own, a signal to the terminal's group leaves it time to clean up.
-local COMMAND = "set -- lua5.4 spec/chaos/server.lua %d; unset LD_PRELOAD; "
+local COMMAND = "set -- lua5.4 spec/chaos/server.lua %d; "
   .. 'if command -v setsid >/dev/null; then exec setsid "$@"; fi; exec "$@"'
 
 --- Starts a server. Do it before opening sockets: a child inherits them.
@@ -23,7 +23,8 @@ local function start(seed)
   local pipe = assert(io.popen(COMMAND:format(seed), "r"))
   local station = setmetatable({ pipe = pipe }, Station)
   repeat
-    local name, value = assert(pipe:read("*l"), "the chaos server did not start"):match("(%S+) (.*)")
+    local line = assert(pipe:read("*l"), "the chaos server did not start")
+    local name, value = line:match("(%S+) (.*)")
     station[name] = value
   until name == "control"
   station.control = connected(tonumber(station.control))

@@ -52,6 +52,38 @@ function host.checkout()
   return (sandbox.capture("pwd -P"):gsub("%s+$", ""))
 end
 
+---The start of a command line for a host that is to find the checkout's modules.
+---@param version string of the Lua that the host runs
+---@param url string of the service
+---@return string
+function host.environment(version, url)
+  local root = host.checkout()
+  return ("env LUA_PATH='%s/lua/?.lua;%s/lua/?/init.lua;;' LUA_CPATH='%s/build/%s/?.so;;'"
+    .. " TELNYX_API_KEY=KEY_SPEC TELNYX_BASE_URL=%s FROM=+18445550001"):format(
+    root, root, root, version, url)
+end
+
+---A file with some of its text replaced.
+---@param path string
+---@param changes string[][] what is in there exactly once, and what it becomes
+---@return string
+function host.edited(path, changes)
+  local text = assert(sandbox.read_file(path), path)
+  for _, change in ipairs(changes) do
+    local from, to = change[1], change[2]
+    local first, last = text:find(from, 1, true)
+    assert(first, ("%s does not say %q"):format(path, from))
+    text = text:sub(1, first - 1) .. to .. text:sub(last + 1)
+    assert(not text:find(from, first + #to, true), ("%s says %q twice"):format(path, from))
+  end
+  return text
+end
+
+---Prints figures for whoever asked for them with SAY=1.
+function host.say(...)
+  if os.getenv("SAY") then print("\n" .. string.format(...)) end
+end
+
 ---Starts a program in the background.
 ---@param folder string from `host.folder`
 ---@param command string for a shell

@@ -11,6 +11,8 @@ local nginx = {}
 
 local TEMPLATE = [[
 daemon off;
+# Whoever runs the spec: the folder is theirs alone.
+$user
 pid nginx.pid;
 error_log error.log info;
 worker_processes $workers;
@@ -44,12 +46,28 @@ local function load_modules()
     MODULES, MODULES)
 end
 
+-- Only root can choose, and nginx complains to anybody else.
+local function own_user()
+  return sandbox.capture("id -u"):match("^0%s") and "user root;" or ""
+end
+
 local Server = {}
 Server.__index = Server
 
 local function is_ready(server)
   local body = http.request(server.url .. "/ready")
   return body == server.program.folder
+end
+
+local function launch(folder, port, environment, is_up)
+  local command = ("env %s nginx -p %s -e error.log -c nginx.conf"):format(environment, folder)
+  local server = setmetatable({
+    program = host.start(folder, command),
+    port = port,
+    url = ("http://127.0.0.1:%d"):format(port),
+  }, Server)
+  server.program:wait(function() return is_up(server) end, "nginx to answer")
+  return server
 end
 
 local function paths()
@@ -72,6 +90,7 @@ function nginx.start(options)
   local folder, port = host.folder(), host.free_port()
   local path, cpath = paths()
   local values = {
+    user = own_user(),
     workers = options.workers or 1,
     modules = load_modules(),
     main = options.main or "",
@@ -84,20 +103,38 @@ function nginx.start(options)
   }
   host.write(folder .. "/nginx.conf", (TEMPLATE:gsub("%$(%l+)", values)))
   assert(os.execute("mkdir " .. folder .. "/temp"))
-  local command = ("env %s nginx -p %s -e error.log -c nginx.conf"):format(
-    options.environment or "", folder)
-  local server = setmetatable({
-    program = host.start(folder, command),
-    port = port,
-    url = ("http://127.0.0.1:%d"):format(port),
-  }, Server)
-  server.program:wait(function() return is_ready(server) end, "nginx to answer")
-  return server
+  return launch(folder, port, options.environment or "", is_ready)
+end
+
+---Starts a server with somebody else's configuration.
+---@param path string
+---@param changes string[][] what is in there exactly once, and what it becomes ("$port": ours)
+---@param environment string
+---@return table server
+function nginx.start_file(path, changes, environment)
+  local folder, port = host.folder(), host.free_port()
+  local text = host.edited(path, changes):gsub("%$port", port)
+  host.write(folder .. "/nginx.conf", own_user() .. "\n" .. text)
+  assert(os.execute("mkdir " .. folder .. "/logs"))
+  local lua_path, lua_cpath = paths()
+  local all = ("LUA_PATH='%s;;' LUA_CPATH='%s;;' %s"):format(lua_path, lua_cpath, environment)
+  return launch(folder, port, all, function(server)
+    return server:listens() and not server:log():find("bind() to", 1, true)
+  end)
+end
+
+---@return boolean whether something accepts connections on its port
+function Server:listens()
+  local connection = socket.connect("127.0.0.1", self.port)
+  if connection then connection:close() end
+  return connection ~= nil
 end
 
 ---@return string what nginx has logged
 function Server:log()
-  return sandbox.read_file(self.program.folder .. "/error.log") or ""
+  local folder = self.program.folder
+  return (sandbox.read_file(folder .. "/error.log") or "")
+    .. (sandbox.read_file(folder .. "/logs/error.log") or "")
 end
 
 ---@param path string
@@ -118,8 +155,11 @@ function Server:ask(path, body)
 end
 
 ---Asks without waiting for the answer.
+---@param path string
+---@param body string
+---@param status integer|nil that the answer must have; default 200
 ---@return fun(): string waits for it
-function Server:begin(path, body)
+function Server:begin(path, body, status)
   local connection = assert(socket.connect("127.0.0.1", self.port))
   assert(connection:send(("POST %s HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s"):format(
     path, #body, body)))
@@ -127,7 +167,7 @@ function Server:begin(path, body)
     connection:settimeout(30)
     local text = assert(connection:receive("*a"))
     connection:close()
-    assert(text:find("^HTTP/1%.1 200 "), text .. "\n" .. self:log())
+    assert(text:find("^HTTP/1%.1 " .. (status or 200) .. " "), text .. "\n" .. self:log())
     return text:match("\r\n\r\n(.*)$")
   end
 end

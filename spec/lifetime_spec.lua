@@ -1,0 +1,188 @@
+-- Ends that come early, secrets that must not come out, and doors that must not open the wrong way.
+
+local core = require("telnyx.core")
+local telnyx = require("telnyx")
+local wire = require("spec.support.wire")
+
+local MESSAGE = { from = "+18445550001", to = "+18665550001", text = "Hello" }
+
+describe("closing a client", function()
+  local station
+  setup(function() station = wire.start() end)
+  teardown(function() station:stop() end)
+
+  it("ends what is in flight as unknown, and tells the callback", function()
+    local listener = station:listen({ { wire.request, wire.stall } })
+    local client = telnyx.new({ api_key = "KEY_TEST", base_url = listener.url })
+    local got
+    local pending = client:start(MESSAGE, function(_, err) got = err end)
+    while listener:seen().whole == 0 do client:step(0.05) end
+    client:close()
+    assert.is_true(pending.done)
+    assert.equal("unknown", got.outcome)
+    assert.truthy(got.cause:find("closed", 1, true))
+    assert.equal(1, listener:seen().whole)
+  end)
+
+  it("ends a pause between attempts with what is known", function()
+    local client = telnyx.new({
+      api_key = "KEY_TEST",
+      base_url = "http://127.0.0.1:" .. station:refusing_port() .. "/v2",
+      retry = { base = 30, cap = 30 }, deadline = 600,
+    })
+    local pending = client:start(MESSAGE)
+    local patience = os.time() + 10
+    repeat
+      client:step(0.01)
+      assert(os.time() < patience)
+    until not core or client:timeout() == nil or client:timeout() > 0.3 or pending.done
+    client:close()
+    assert.is_true(pending.done)
+    local _, err = pending:result()
+    assert.equal("not_sent", err.outcome)
+    assert.equal(1, #err.attempts)
+  end)
+
+  it("from a callback leaves nobody behind", function()
+    local listener = station:listen({ { wire.request, wire.accept }, { wire.request, wire.stall } })
+    local client = telnyx.new({ api_key = "KEY_TEST", base_url = listener.url })
+    local n_told = 0
+    client:start(MESSAGE, function() n_told = n_told + 1 client:close() end)
+    client:start(MESSAGE, function() n_told = n_told + 1 end)
+    local patience = os.time() + 10
+    while n_told < 2 and os.time() < patience do
+      if not pcall(client.step, client, 0.05) then break end
+    end
+    assert.equal(2, n_told)
+  end)
+
+  it("by a finalizer while a send is made ready raises, and crashes nothing", function()
+    if _VERSION ~= "Lua 5.4" then return end
+    local n_raised = 0
+    for _ = 1, 40 do
+      local client = core.client({ api_key = "KEY_TEST", base_url = "http://127.0.0.1:1" })
+      setmetatable({}, { __gc = function() client:close() end })
+      local ok, why = pcall(function()
+        for _ = 1, 400 do client:start(MESSAGE) end
+      end)
+      if not ok then
+        n_raised = n_raised + 1
+        assert.truthy(tostring(why):find("closed", 1, true), tostring(why))
+      end
+      client:close()
+    end
+    assert.is_true(n_raised > 0)
+  end)
+end)
+
+describe("secrets:", function()
+  local cases = {
+    { "a password in base_url", { base_url = "https://me:s3cret@host/" } },
+    { "a password in a proxy of a strange kind", { proxy = "foo://me:s3cret@host" } },
+    { "a key that is no string", { api_key = { "s3cret" } } },
+  }
+  for _, case in ipairs(cases) do
+    it(case[1] .. " is not shown", function()
+      local given = { api_key = "KEY" }
+      for name, value in pairs(case[2]) do given[name] = value end
+      local ok, message = pcall(core.client, given)
+      assert.is_false(ok)
+      assert.is_nil(message:find("s3cret", 1, true), message)
+    end)
+  end
+
+  it("a proxy's password is masked in what went wrong", function()
+    local client = core.client({ api_key = "KEY", base_url = "https://localhost:1/v2",
+      proxy = "http://me:s3cret@127.0.0.1:1", connect_timeout = 2 })
+    local _, err = client:send(MESSAGE)
+    assert.equal("not_sent", err.outcome)
+    assert.is_nil(err.cause:find("s3cret", 1, true), err.cause)
+  end)
+
+  it("NUL in a path or a proxy is refused", function()
+    assert.has_error(function() core.client({ api_key = "KEY", ca_file = "/a\0b" }) end)
+    assert.has_error(function() core.client({ api_key = "KEY", proxy = "http://a\0b" }) end)
+  end)
+end)
+
+describe("the environment's proxy", function()
+  it("does not get the key of a client for this machine", function()
+    local station = wire.start()
+    local service, proxy = station:listen({ wire.SERVICE }), station:listen({ wire.SERVICE })
+    local lua, i = "lua5.4", -1
+    while arg and arg[i] do lua, i = arg[i], i - 1 end
+    local script = "local c = require('telnyx').new({api_key='KEY_TEST',base_url='" .. service.url
+      .. "'}) print((assert(c:send({from='12345',to='+18665550001',text='x'}))).id)"
+    local pipe = io.popen(("http_proxy=%s all_proxy=%s %s -e \"%s\" 2>&1"):format(
+      proxy.url, proxy.url, lua, script))
+    local output = pipe:read("*a")
+    pipe:close()
+    assert.equal(1, service:seen().whole, output)
+    assert.equal(0, proxy:seen().whole)
+    station:stop()
+  end)
+end)
+
+describe("core.reply", function()
+  local BODY = '{"data":{"id":"m"}}'
+
+  it("must be told whether the request was begun", function()
+    assert.has_error(function() core.reply({ status = 201, whole = true, body = BODY }) end)
+  end)
+
+  it("takes a status as proof that it was", function()
+    local message = core.reply({ begun = false, status = 200, whole = true, body = BODY })
+    assert.equal("m", message.id)
+    local _, err = core.reply({ begun = false, status = 500, whole = false })
+    assert.equal("unknown", err.outcome)
+  end)
+
+  it("shows no code that is none, and no request id that is not printable", function()
+    local _, err = core.reply({ begun = true, whole = true, status = 400,
+      headers = { ["x-request-id"] = "a\27[31mb" }, body = '{"errors":[{"code":1e300}]}' })
+    assert.is_nil(err.code)
+    assert.is_nil(err.request_id)
+  end)
+end)
+
+it("core.client looks at its first argument alone", function()
+  assert.equal("userdata", type((core.client({ api_key = "KEY" }, 42))))
+end)
+
+it("a result is taken once, and not too early", function()
+  local client = core.client({ api_key = "KEY", base_url = "http://127.0.0.1:1" })
+  local pending = assert(client:start(MESSAGE))
+  local patience = os.time() + 10
+  while client:step(0.1) > 0 and os.time() < patience do end
+  assert.equal(pending, client:finished())
+  assert.is_nil((pending:result()))
+  assert.has_error(function() pending:result() end)
+end)
+
+it("every fault beyond the room is at least counted", function()
+  local extra = {}
+  for i = 1, 40 do extra["bad" .. i] = print end
+  local _, err = core.validate({ to = "+18665550001", from = "12345", text = "x", extra = extra })
+  assert.equal(32, #err.errors)
+  assert.truthy(err.errors[32].detail:find("9 more faults", 1, true), err.errors[32].detail)
+end)
+
+it("a list in extra has no strange keys", function()
+  local list = { [1] = 1, [2] = 2, [4] = 4, [2.5] = 0 }
+  local extra = { a = list }
+  local ok = core.validate({ to = "+18665550001", from = "12345", text = "x", extra = extra })
+  assert.is_nil(ok)
+end)
+
+local REFUSED = { "https://h\\x", "https://[]", "https://h\195\188", "https://a b", "https://" }
+local TAKEN = { "https://[::1]:8443/v2", "https://my-host_1.example.com", "https://10.0.0.1/" }
+for _, host in ipairs(REFUSED) do
+  it("base_url " .. host .. " is refused", function()
+    assert.has_error(function() core.client({ api_key = "KEY", base_url = host }) end)
+  end)
+end
+for _, host in ipairs(TAKEN) do
+  it("base_url " .. host .. " is taken", function()
+    assert.truthy(core.client({ api_key = "KEY", base_url = host }))
+  end)
+end
