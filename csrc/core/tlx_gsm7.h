@@ -12,8 +12,8 @@
  *                     (U+00C7, U+00A4, ten Greek capitals, form feed), so it never under-counts.
  * TLX_CHARSET_3GPP    GSM-7 as the standard has it.
  * TLX_CHARSET_ASCII   U+0000 to U+007F, one septet each. The service says that short codes start
- *                     from "ASCII 7-bit" and not which characters that holds: taken at its word, and
- *                     uncertain.
+ *                     from "ASCII 7-bit" and not which characters that holds: taken at its word,
+ * and uncertain.
  */
 typedef enum tlx_charset { TLX_CHARSET_TELNYX, TLX_CHARSET_3GPP, TLX_CHARSET_ASCII } tlx_charset;
 

@@ -25,7 +25,8 @@ const char *tlx_bare_letter(uint32_t codepoint) {
   if (codepoint < 0xC0 || codepoint > 0x17F) return NULL;
   char letter = LETTERS[codepoint - 0xC0];
   if (letter == ' ') return NULL;
-  return ALPHABET + 2 * (letter >= 'a' ? letter - 'a' + 26 : letter - 'A');
+  size_t index = letter >= 'a' ? 26 + (size_t)(letter - 'a') : (size_t)(letter - 'A');
+  return &ALPHABET[2 * index];
 }
 
 static const char *stand_in(uint32_t codepoint) {
