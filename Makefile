@@ -124,3 +124,4 @@ install: module
 # ---- checking ---------------------------------------------------------------------------------
 
 include .ci/check.mk
+include .ci/segments.mk

@@ -25,7 +25,7 @@ forbid csrc/lua 'tlx_transfer|tlx_guard|tlx_sockets|tlx_sigpipe' 'csrc/lua may s
 
 # Every unit of the core may include only what stands below it, in this order.
 order="tlx.h tlx_utf8.h tlx_gsm7_table.h tlx_gsm7.h tlx_smart_table.h tlx_smart.h tlx_plain_run.h
-tlx_segments.h tlx_date_time.h tlx_shapes.h tlx_message.def tlx_message.h tlx_violations.h
+tlx_segments.h tlx_outsiders.h tlx_savings.h tlx_date_time.h tlx_shapes.h tlx_message.def tlx_message.h tlx_violations.h
 tlx_validate.h tlx_endpoint.h tlx_reply.h"
 rank() {
   n=0

@@ -201,6 +201,45 @@ describe("an interrupted program", function()
     end)
   end)
 
+  describe("that closes its client with sends under way", function()
+    it("is told of each, whether it waits for an answer or to be sent again", function()
+      local refusal = wire.reply(429, "{}", { { "Retry-After", "15" } })
+      local listener = listen(STALL, { wire.request, refusal })
+      local client, told = new_client(listener), {}
+      local pendings = {}
+      local function start()
+        local number = #pendings + 1
+        pendings[number] = client:start(MESSAGE, function(_, info) told[number] = info.outcome end)
+        step_until(client, function() return listener:seen().whole == number end)
+      end
+      start()
+      start()
+      for _ = 1, 20 do client:step(0.01) end -- the refusal arrives
+      client:close()
+      assert.same({ "unknown", "rejected" }, told)
+      for _, pending in ipairs(pendings) do assert.is_true(pending.done) end
+      assert.equal(2, listener:wait(all_ended).whole)
+      listener:close()
+    end)
+
+    it("may do so in a callback", function()
+      local listener = listen(wire.SERVICE, STALL)
+      local client, outcomes = new_client(listener), {}
+      client:start(MESSAGE, function(_, info)
+        outcomes[#outcomes + 1] = info.outcome
+        client:close()
+      end)
+      client:start(MESSAGE, function(_, info) outcomes[#outcomes + 1] = info.outcome end)
+      local go_on = bound(CEILING)
+      while #outcomes < 2 do
+        client:step(0.05)
+        go_on()
+      end
+      assert.equal("accepted", outcomes[1])
+      listener:close()
+    end)
+  end)
+
   describe("that forgets what it started", function()
     it("lets go of a client with requests under way", function()
       local listener = listen(STALL)

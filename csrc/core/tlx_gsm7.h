@@ -11,9 +11,8 @@
  * TLX_CHARSET_TELNYX  GSM-7 as the service documents it: it lacks 13 characters of the standard
  *                     (U+00C7, U+00A4, ten Greek capitals, form feed), so it never under-counts.
  * TLX_CHARSET_3GPP    GSM-7 as the standard has it.
- * TLX_CHARSET_ASCII   U+0000 to U+007F, one septet each. The service says that short codes start
- *                     from "ASCII 7-bit" and not which characters that holds: taken at its word,
- * and uncertain.
+ * TLX_CHARSET_ASCII   U+0000 to U+007F, one septet each. Uncertain: the service says that short
+ *                     codes start from "ASCII 7-bit", but not which characters that holds.
  */
 typedef enum tlx_charset { TLX_CHARSET_TELNYX, TLX_CHARSET_3GPP, TLX_CHARSET_ASCII } tlx_charset;
 

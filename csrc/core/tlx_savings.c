@@ -77,8 +77,7 @@ static void count_changed(const survey *s, const kind *only, tlx_saving *saving)
   saving->parts = after.parts;
 }
 
-/* Punctuation, arrows, dingbats, emoji: what a text can do without, unlike the letters of a script.
- */
+/* Punctuation, arrows, dingbats, emoji: what a text can do without, unlike letters. */
 static bool is_symbol(uint32_t codepoint) {
   return (codepoint >= 0x2000 && codepoint < 0x2C00) || codepoint >= 0xE0000 ||
          (codepoint >= 0x1F000 && codepoint < 0x20000);

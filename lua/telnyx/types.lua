@@ -98,7 +98,7 @@
 ---@field wait number|nil seconds until the next one
 
 ---@class telnyx.segments
----@field encoding "GSM-7"|"UCS-2"
+---@field encoding "GSM-7"|"UCS-2"|"ASCII"
 ---@field parts integer
 ---@field formula_parts integer
 ---@field units integer septets or UTF-16 code units
@@ -108,4 +108,24 @@
 ---@field forced_by { character: string, codepoint: integer, byte: integer, index: integer }|nil
 ---@field replaced integer|nil
 ---@field split string[]|nil
----@field unencodable table[]|nil
+---@field unencodable telnyx.outsider[]|nil
+---@field advice telnyx.saving[]|nil what would take fewer parts, best first
+
+---@class telnyx.outsider a character outside GSM-7
+---@field character string
+---@field codepoint integer
+---@field count integer
+---@field byte integer of the first, from 1
+---@field replacement string|nil the service's substitution
+---@field letter string|nil the Latin letter without its accent
+
+---@class telnyx.saving
+---@field change "replace"|"remove"|"smart"|"plain"
+---@field count integer characters concerned
+---@field parts integer afterwards
+---@field saves integer parts
+---@field encoding string afterwards
+---@field text string a sentence for a person
+---@field character string|nil
+---@field codepoint integer|nil
+---@field replacement string|nil

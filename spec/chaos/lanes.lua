@@ -109,16 +109,16 @@ function lanes.core(options, report)
   lane:close()
 end
 
-local function retrying(options)
+local function retrying(options, timeout)
   return telnyx.new {
-    api_key = KEY, base_url = options.url, ca_file = options.ca_file, timeout = TIMEOUT,
-    deadline = 12 * TIMEOUT, retry = { base = 0.01, cap = 0.05, max_wait = 1, budget = false },
+    api_key = KEY, base_url = options.url, ca_file = options.ca_file, timeout = timeout,
+    deadline = 12 * timeout, retry = { base = 0.01, cap = 0.05, max_wait = 1, budget = false },
   }
 end
 
 --- Through `telnyx.new`, with retries; most are started and stepped, some are plain sends.
 function lanes.telnyx(options, report)
-  local client, random = retrying(options), new_random(options.seed, options.first)
+  local client, random = retrying(options, TIMEOUT), new_random(options.seed, options.first)
   local go_on, n_in_flight = patience(), 0
   local function start(reference)
     n_in_flight = n_in_flight + 1
@@ -145,9 +145,10 @@ function lanes.telnyx(options, report)
   client:close()
 end
 
---- The same with pauses, in which a server that keeps no connection closes the idle ones.
+--- The same with pauses, in which a server that keeps no connection closes the idle ones. Nothing
+--- stalls there, so nothing but those may cost a message its success.
 function lanes.pausing(options, report)
-  local client, random = retrying(options), new_random(options.seed, options.first)
+  local client, random = retrying(options, 20 * TIMEOUT), new_random(options.seed, options.first)
   local go_on, n_in_flight = patience(), 0
   for reference = options.first, options.last do
     n_in_flight = n_in_flight + 1

@@ -117,7 +117,9 @@ local function accept(listener)
   n_connections = n_connections + 1
   local number = n_connections
   local connection = connections.new(sock, { origin = listener.origin })
-  local task = { co = coroutine.create(function() play(connection, listener, number) end) }
+  local task = {
+    number = number, co = coroutine.create(function() play(connection, listener, number) end),
+  }
   tasks[task] = true
   resume(task)
 end
@@ -135,7 +137,16 @@ end
 
 -- The control connection: "report" is answered when every connection has ended.
 
-local reporting = false
+local reporting = false -- or since when
+local PATIENCE = 15
+
+-- What keeps the books open, for whoever has to find out why.
+local function complain()
+  for task in pairs(tasks) do
+    io.stderr:write(("chaos server: connection %d is still there, waiting to %s\n"):format(
+      task.number, tostring(task.what)))
+  end
+end
 
 local function report(control)
   local lines = {}
@@ -161,7 +172,7 @@ end
 local function obey(control)
   local line, problem = control:receive("*l")
   if line == "report" then
-    reporting = true
+    reporting = socket.gettime()
   elseif problem == "closed" then
     quit(0)
   end
@@ -191,7 +202,8 @@ local function interests(control, listeners)
     if task.sock then table.insert(list[task.what], task.sock) end
     if task.deadline then earliest = math.min(earliest or math.huge, task.deadline) end
   end
-  return list, earliest and math.max(0, earliest - socket.gettime())
+  local seconds = (earliest or math.huge) - socket.gettime()
+  return list, math.max(0, math.min(seconds, reporting and 0.01 or 1))
 end
 
 local function turn(control, listeners)
@@ -205,6 +217,10 @@ local function turn(control, listeners)
   if ready.read[control] then obey(control) end
   local is_quiet = #ready.read + #ready.write <= 1 and next(tasks) == nil
   if reporting and is_quiet then report(control) end
+  if reporting and socket.gettime() > reporting + PATIENCE then
+    complain()
+    quit(1)
+  end
 end
 
 local function main()
