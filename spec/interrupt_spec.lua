@@ -18,10 +18,10 @@ local function quoted(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
--- The child's first line is its process id, its last one its exit code. What the sanitizers preload
--- is for it too; one that leaves without closing its state leaks, and may.
-local COMMAND = 'echo $$; export LUA_PATH=%s LUA_CPATH=%s LD_PRELOAD="${SPEC_PRELOAD:-}" '
-  .. "ASAN_OPTIONS=detect_leaks=%d; exec %s spec/support/interrupt_child.lua %s %s 2>&1"
+-- The child's first line is its process id, its last one its exit code. Under the sanitizers, one
+-- that leaves without closing its state leaks, and may.
+local COMMAND = "echo $$; export LUA_PATH=%s LUA_CPATH=%s ASAN_OPTIONS=detect_leaks=%d; "
+  .. "exec %s spec/support/interrupt_child.lua %s %s 2>&1"
 
 local function spawn(deed, url)
   local leaks = deed == "exit" and 0 or 1

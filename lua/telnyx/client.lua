@@ -50,8 +50,17 @@ local function error_maker(api_key)
   return function(fields) return errors.new(fields, api_key) end
 end
 
-local function call_options(own)
+-- What a call goes by: `given` over `under`, with the retry policy made once for many calls.
+local function merged_call(under, given)
+  if given == nil or next(given) == nil then return under end
+  local call = profiles.merge(under, given)
+  if given.retry ~= nil then call.policy = retry.policy(given.retry) end
+  return call
+end
+
+local function call_options(own, policy)
   return {
+    policy = policy,
     timeout = own.timeout or DEFAULT_TIMEOUT,
     connect_timeout = own.connect_timeout or DEFAULT_CONNECT_TIMEOUT,
     deadline = own.deadline or DEFAULT_DEADLINE,
@@ -81,13 +90,15 @@ local function new(given)
   return setmetatable({
     shared_ = shared,
     defaults_ = options.defaults(own.defaults, 2),
-    call_ = call_options(own),
+    call_ = call_options(own, policy),
   }, Client)
 end
 
 -- A flat copy without a metatable: what is validated is what is sent.
 local function merged(defaults, message)
-  local flat = profiles.merge(defaults, message)
+  local flat = {}
+  for name, value in next, defaults do flat[name] = value end
+  for name, value in next, message do flat[name] = value end
   if getmetatable(message) then
     for _, name in ipairs(core.fields) do
       if message[name] ~= nil then flat[name] = message[name] end
@@ -153,7 +164,7 @@ local function new_job(self, message, call)
   return {
     message = message,
     call = call,
-    policy = retry.policy(call.retry),
+    policy = call.policy,
     attempts = {},
     limits = { connect_timeout = call.connect_timeout },
     state = {
@@ -248,8 +259,7 @@ end
 local function job_for(self, what, message, given)
   check_message(message, what, 3)
   if self.shared_.is_closed then error("the client is closed", 3) end
-  local call = self.call_
-  if given ~= nil then call = profiles.merge(call, options.call(given, 3)) end
+  local call = merged_call(self.call_, given ~= nil and options.call(given, 3) or nil)
   return new_job(self, merged(self.defaults_, message), call)
 end
 
@@ -278,6 +288,14 @@ local function settle(pending, callback, message, info)
   if callback then callback(message, info) end
 end
 
+local function begin(self, job, callback)
+  local pending = setmetatable({ done = false }, Pending)
+  self.shared_.loop:spawn(function(task)
+    settle(pending, callback, drive(self, job, task))
+  end)
+  return pending
+end
+
 ---Begins to send one message; `step` drives it on.
 ---@param message telnyx.message
 ---@param given telnyx.call_options|function|nil options, or at once the callback
@@ -286,10 +304,7 @@ end
 function Client:start(message, given, callback)
   if type(given) == "function" then given, callback = nil, given end
   local job = job_for(self, "start", message, given)
-  local pending = setmetatable({ done = false }, Pending)
-  self.shared_.loop:spawn(function(task)
-    settle(pending, callback, drive(self, job, task))
-  end)
+  local pending = begin(self, job, callback)
   return pending
 end
 
@@ -327,7 +342,11 @@ function Client:send_all(source, given)
     error("send_all expects a list of messages or an iterator, got a " .. type(source), 2)
   end
   local run_options = options.run(given, 2)
-  return send_all(self, source, run_options)
+  local call = merged_call(self.call_, run_options.call)
+  return send_all(self, source, run_options, function(message, key, callback)
+    local own = key and profiles.merge(call, { key = key }) or call
+    begin(self, new_job(self, merged(self.defaults_, message), own), callback)
+  end)
 end
 
 ---Monotonic seconds, by the clock that retries and pauses go by.
@@ -357,7 +376,7 @@ function Client:profile(name)
   return setmetatable({
     shared_ = self.shared_,
     defaults_ = profiles.merge(self.defaults_, profile.fields),
-    call_ = profiles.merge(self.call_, profile.call),
+    call_ = merged_call(self.call_, profile.call),
   }, Client)
 end
 

@@ -24,7 +24,7 @@ function cost.segments(message)
   if encoding ~= nil and encoding ~= "auto" and encoding ~= "gsm7" and encoding ~= "ucs2" then
     return nil
   end
-  return (core.segments(message.text, { encoding = encoding }))
+  return (core.segments(message.text, encoding and { encoding = encoding }))
 end
 
 local function refusal(code, detail, segments)

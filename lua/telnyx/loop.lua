@@ -22,6 +22,7 @@ Loop.__index = Loop
 local function new(sender)
   return setmetatable({
     sender = sender, pid = core.pid(), waiting = {}, sleeping = {}, n_tasks = 0, faults = {},
+    idle = {},
   }, Loop)
 end
 
@@ -31,9 +32,9 @@ function Loop:now()
   return core.monotonic()
 end
 
-local function resume(self, task, interruption)
-  local ok, err = coroutine.resume(task, interruption)
-  if coroutine.status(task) == "dead" then self.n_tasks = self.n_tasks - 1 end
+local function resume(self, task, what)
+  local ok, err = coroutine.resume(task, what)
+  if not ok then self.n_tasks = self.n_tasks - 1 end
   return ok, err
 end
 
@@ -157,8 +158,9 @@ function Loop:sleep(task, seconds)
 end
 
 -- Resumes the tasks whose pause is over.
-local function wake_due(self, now)
-  local due, still = {}, {}
+local function wake_due(self)
+  if #self.sleeping == 0 then return end
+  local now, due, still = self:now(), {}, {}
   for _, sleeper in ipairs(self.sleeping) do
     local list = sleeper.wake <= now and due or still
     list[#list + 1] = sleeper
@@ -174,24 +176,39 @@ local function next_wake(self)
   return wake
 end
 
+-- A coroutine that lives through many tasks, one after the other: they are dear to make.
+local function new_worker(self)
+  local task
+  task = coroutine.create(function(body)
+    while true do
+      body(task)
+      self.n_tasks = self.n_tasks - 1
+      self.idle[#self.idle + 1] = task
+      body = coroutine.yield()
+    end
+  end)
+  return task
+end
+
 ---Runs `body(task)` as a task, up to where it first has to wait.
 ---@param body fun(task: thread)
 function Loop:spawn(body)
-  local task
-  task = coroutine.create(function() body(task) end)
+  local task = table.remove(self.idle) or new_worker(self)
   self.n_tasks = self.n_tasks + 1
-  local ok, err = resume(self, task)
+  local ok, err = resume(self, task, body)
   if not ok then error(err, 0) end
 end
 
 -- Waits for what comes first: a request, a pause that ends, the caller's patience.
 local function wait_once(self, seconds)
-  local now = self:now()
-  local nap = math.max(0, math.min(seconds, next_wake(self) - now))
+  local nap = seconds
+  if #self.sleeping > 0 then
+    nap = math.max(0, math.min(seconds, next_wake(self) - self:now()))
+  end
   local n_in_flight = self.sender.step and self.sender:step(nap) or 0
   if n_in_flight == 0 and not next(self.waiting) and nap > 0 then core.sleep(nap) end
   if self.sender.finished then self:dispatch() end
-  wake_due(self, self:now())
+  wake_due(self)
 end
 
 ---Drives every task until one is done or `seconds` have passed. Raises what a callback

@@ -8,6 +8,7 @@ local FATAL_STATUS = { [401] = true, [402] = true }
 
 ---@class telnyx.run
 ---@field client telnyx.client
+---@field begin fun(message: table, key: string|nil, callback: function)
 ---@field next fun(): table|nil
 ---@field options table
 ---@field paces table<string, telnyx.pace>
@@ -55,34 +56,32 @@ local function count(run, index, message, result)
   if run.options.on_result then run.options.on_result(index, message, result) end
 end
 
--- What this message waits for, longest first: its own kind's pace and that of all.
+-- The paces that this message goes by: that of all, and its own kind's.
+local function paces_for(run, message)
+  if not run.has_paces then return nil, nil end
+  return run.paces.all, run.paces[pace.kind_of(message.from or run.default_from)]
+end
+
 local function wait_for(run, message, now)
-  local wait = 0
-  local from = message.from or run.default_from
-  for _, name in ipairs({ "all", pace.kind_of(from) }) do
-    local one = run.paces[name]
-    if one then wait = math.max(wait, one:wait(now)) end
-  end
-  return wait
+  local all, own = paces_for(run, message)
+  return math.max(all and all:wait(now) or 0, own and own:wait(now) or 0)
 end
 
 local function take_tokens(run, message, now)
-  local from = message.from or run.default_from
-  for _, name in ipairs({ "all", pace.kind_of(from) }) do
-    if run.paces[name] then run.paces[name]:take(now) end
-  end
+  local all, own = paces_for(run, message)
+  if all then all:take(now) end
+  if own then own:take(now) end
 end
 
 local function start(run, message)
   run.index = run.index + 1
   run.n_in_flight = run.n_in_flight + 1
-  local index, call = run.index, run.options.call
-  if run.options.key then
-    call = {}
-    for name, value in pairs(run.options.call) do call[name] = value end
-    call.key = run.options.key(index, message)
+  local index = run.index
+  local key = run.options.key and run.options.key(index, message)
+  if key ~= nil and (type(key) ~= "string" or key == "") then
+    error("send_all: the key of message " .. index .. " is no string", 0)
   end
-  run.client:start(message, call, function(sent, result) count(run, index, sent, result) end)
+  run.begin(message, key, function(sent, result) count(run, index, sent, result) end)
 end
 
 local function take_message(run)
@@ -119,13 +118,16 @@ end
 ---@param client telnyx.client
 ---@param source table[]|fun(): table|nil
 ---@param options table checked by the caller
+---@param begin fun(message: table, key: string|nil, callback: function)
 ---@return telnyx.counts
-local function send_all(client, source, options)
+local function send_all(client, source, options, begin)
   local run = {
     client = client,
+    begin = begin,
     next = iterator_of(source),
     options = options,
     paces = paces_of(options),
+    has_paces = options.rate ~= nil or options.rates ~= nil,
     default_from = client:default("from"),
     index = 0,
     n_in_flight = 0,

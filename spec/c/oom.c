@@ -223,8 +223,15 @@ static const char *outcome_of(lua_State *L, int first) {
   return lua_isstring(L, -1) ? lua_tostring(L, -1) : "none";
 }
 
+/* An error that `send` itself raises says so when the request went out. */
+static void check_words(const scene *s, const meter *m, long n, const char *outcome, int n_posts) {
+  if (strcmp(s->name, "send") != 0 || n_posts == 0) return;
+  if (strcmp(outcome, "raised") == 0) fault(s, m, n, "raised in silence after it posted");
+}
+
 static void check_promise(const scene *s, const meter *m, long n, const char *outcome,
                           int n_posts) {
+  check_words(s, m, n, outcome, n_posts);
   if (n_posts > (s->is_a_send ? 1 : 0)) fault(s, m, n, "posted twice, or unasked");
   if (!s->is_a_send) return;
   if (n_posts == 1 && strcmp(outcome, "not_sent") == 0) fault(s, m, n, "posted, but not_sent");
@@ -241,7 +248,8 @@ static bool starve(lua_State *L, const scene *s, meter *m, long n, char outcome[
   int status = lua_pcall(L, 0, 2, 0);
   m->is_armed = false;
   if (status != 0) {
-    snprintf(outcome, 16, "raised");
+    const char *words = lua_tostring(L, -1);
+    snprintf(outcome, 16, words && strstr(words, "went out") ? "raised, told" : "raised");
   } else {
     snprintf(outcome, 16, "%s", outcome_of(L, first));
   }

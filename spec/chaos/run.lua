@@ -1,7 +1,9 @@
 -- Thousands of sends through foul weather, then the books are compared.
 --
 --   CHAOS_SEED=    repeat a run          CHAOS_SENDS=   how many (5000)
+--   CHAOS_NGINX=1  also from inside nginx
 --   CHAOS_EXPECT=duplicates   fail unless messages were sent twice: for a build without the guard
+--   CHAOS_TIMEOUT= seconds for one attempt (0.25), for what makes a program slow
 
 local core = require "telnyx.core"
 local new_judge = require("spec.chaos.judge").new
@@ -31,6 +33,10 @@ local PLAN = {
   { "idle, http", lanes.pausing, "fair_http", 0.04, is_fair = true },
   { "idle, https", lanes.pausing, "fair_https", 0.04, is_fair = true },
 }
+if os.getenv("CHAOS_NGINX") == "1" then
+  table.insert(PLAN, { "nginx, http", require("spec.chaos.nginx_lane"), "http", 0.10 })
+  table.insert(PLAN, { "nginx, https", require("spec.chaos.nginx_lane"), "https", 0.10 })
+end
 
 local function run_lane(station, lane, first, last)
   local title, how, where = lane[1], lane[2], lane[3]
@@ -38,7 +44,7 @@ local function run_lane(station, lane, first, last)
   local started = core.monotonic()
   how({
     url = station[where] .. "/v2", ca_file = station.ca_file, seed = SEED,
-    first = first, last = last,
+    first = first, last = last, timeout = tonumber(os.getenv("CHAOS_TIMEOUT") or "") or 0.25,
   }, function(...) judge:hear(...) end)
   return { title = title, judge = judge, is_fair = lane.is_fair,
     seconds = core.monotonic() - started }
@@ -59,8 +65,8 @@ end
 
 local function line(title, columns)
   local cells = {}
-  for i, column in ipairs(columns) do cells[i] = ("%15s"):format(column) end
-  print(("  %-44s"):format(title) .. table.concat(cells))
+  for i, column in ipairs(columns) do cells[i] = ("%14s"):format(column) end
+  print(("  %-43s"):format(title) .. table.concat(cells))
 end
 
 local function row(title, all, key)

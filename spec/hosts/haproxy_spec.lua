@@ -8,8 +8,8 @@ local socket = require "socket"
 local CFG = "examples/hosts/haproxy/haproxy.cfg"
 local SLOW = "%2B15550070001" -- accepted after a second
 
-local can_run = host.has("haproxy") and sandbox.read_file("build/5.3/telnyx/core.so")
-local about = can_run and describe or pending
+local is_here = host.has("haproxy") and sandbox.read_file("build/5.3/telnyx/core.so")
+local about = host.can_run(is_here) and describe or pending
 
 about("HAProxy", function()
   local service

@@ -1,5 +1,5 @@
--- The example for Kamailio, as it stands, but for its port: a SIP MESSAGE becomes a text; while that
--- takes its second, the server answers OPTIONS.
+-- The example for Kamailio, as it stands, but for its port: a SIP MESSAGE becomes a text; while
+-- that takes its second, the server answers OPTIONS.
 
 local host = require "spec.support.host"
 local sandbox = require "spec.support.sandbox"
@@ -12,9 +12,9 @@ local REQUEST = "%s sip:%s@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%d;br
   .. "From: <sip:romeo@127.0.0.1>;tag=%d\r\nTo: <sip:%s@127.0.0.1>\r\nCall-ID: %d@127.0.0.1\r\n"
   .. "CSeq: 1 %s\r\nMax-Forwards: 10\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"
 
-local can_run = host.has("kamailio")
+local is_here = host.has("kamailio")
   and #sandbox.capture("find /usr/lib -name app_lua.so -path '*kamailio*' 2>/dev/null") > 0
-local about = can_run and describe or pending
+local about = host.can_run(is_here) and describe or pending
 
 about("Kamailio", function()
   local service, program, phone, port

@@ -3,7 +3,7 @@
 local host = require "spec.support.host"
 local sandbox = require "spec.support.sandbox"
 
-local about = host.has("love") and describe or pending
+local about = host.can_run(host.has("love")) and describe or pending
 
 -- No window, and so nothing to draw on.
 local CONF = [[

@@ -9,9 +9,9 @@ local socket = require "socket"
 local CONF = "examples/hosts/nginx/nginx.conf"
 local SLOW = "%2B15550070001" -- accepted after a second
 
-local can_run = host.has("nginx")
+local is_here = host.has("nginx")
   and sandbox.read_file("/usr/lib/nginx/modules/ngx_http_lua_module.so")
-local about = can_run and describe or pending
+local about = host.can_run(is_here) and describe or pending
 
 about("nginx", function()
   local service, names, server

@@ -8,7 +8,7 @@ local socket = require "socket"
 
 local EXAMPLE = "examples/hosts/prosody/"
 
-local about = host.has("prosody") and describe or pending
+local about = host.can_run(host.has("prosody")) and describe or pending
 
 -- What a machine's own configuration says besides the example.
 local SURROUNDINGS = [[
@@ -58,8 +58,8 @@ local function sign_in(port)
 end
 
 function Romeo:ping(id)
-  self:say(("<iq type='get' to='example.org' id='%s'><ping xmlns='urn:xmpp:ping'/></iq>"):format(id),
-    "id='" .. id .. "'")
+  local iq = "<iq type='get' to='example.org' id='%s'><ping xmlns='urn:xmpp:ping'/></iq>"
+  self:say(iq:format(id), "id='" .. id .. "'")
 end
 
 function Romeo:write(text)

@@ -46,6 +46,15 @@ function host.has(name)
   return found ~= ""
 end
 
+---Whether a host's examples can be tried here; where it is missing they are left out, unless HOSTS
+---says that none may be.
+---@param is_here any
+---@return boolean
+function host.can_run(is_here)
+  assert(is_here or os.getenv("HOSTS") ~= "required", "a host is missing: make deps-hosts")
+  return is_here and true or false
+end
+
 ---The folder of this checkout: hosts run elsewhere.
 ---@return string
 function host.checkout()

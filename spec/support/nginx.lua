@@ -112,8 +112,9 @@ end
 ---@param environment string
 ---@return table server
 function nginx.start_file(path, changes, environment)
-  local folder, port = host.folder(), host.free_port()
+  local port = host.free_port()
   local text = host.edited(path, changes):gsub("%$port", port)
+  local folder = host.folder()
   host.write(folder .. "/nginx.conf", own_user() .. "\n" .. text)
   assert(os.execute("mkdir " .. folder .. "/logs"))
   local lua_path, lua_cpath = paths()

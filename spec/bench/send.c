@@ -1,0 +1,141 @@
+/*
+ * What a message costs: user and system time of this library's send_all, with 64 in flight, against
+ * a tight C program on curl_multi that posts the same bytes to the same service. In turns, within
+ * one run; the medians of some rounds.
+ *
+ *   send LUA …           runs the bench with each of these Luas (LUA_PATH and LUA_CPATH are theirs)
+ *   send post URL N      is the C program
+ */
+#define _DEFAULT_SOURCE
+#define _POSIX_C_SOURCE 200809L
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "canned.h"
+
+#define IN_FLIGHT 64
+#define ROUNDS 5
+#define N_MESSAGES "10000"
+
+static const char BODY[] =
+    "{\"to\":\"+18665550001\",\"from\":\"+18445550001\",\"text\":\"Hello, World! This is a message of "
+    "a hundred and sixty characters, as most of them are: not long, not short, and sent to many.\"}";
+
+static size_t drop(char *bytes, size_t size, size_t n, void *user) {
+  (void)bytes, (void)user;
+  return size * n;
+}
+
+static CURL *new_easy(const char *url, struct curl_slist *headers) {
+  CURL *easy = curl_easy_init();
+  curl_easy_setopt(easy, CURLOPT_URL, url);
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, BODY);
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)sizeof BODY - 1);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop);
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  return easy;
+}
+
+static long collect(CURLM *multi, long *to_start) {
+  CURLMsg *message;
+  int n_left;
+  long n_done = 0;
+  while ((message = curl_multi_info_read(multi, &n_left)) != NULL) {
+    if (message->msg != CURLMSG_DONE) continue;
+    CURL *easy = message->easy_handle;
+    n_done++;
+    curl_multi_remove_handle(multi, easy);
+    if (*to_start > 0) {
+      --*to_start;
+      curl_multi_add_handle(multi, easy);
+    } else {
+      curl_easy_cleanup(easy);
+    }
+  }
+  return n_done;
+}
+
+static int post(const char *base_url, long n) {
+  char url[256];
+  snprintf(url, sizeof url, "%s/messages", base_url);
+  CURLM *multi = curl_multi_init();
+  struct curl_slist *headers = NULL;
+  headers = curl_slist_append(headers, "Authorization: Bearer KEY_TEST");
+  headers = curl_slist_append(headers, "Content-Type: application/json");
+  headers = curl_slist_append(headers, "Expect:");
+  long to_start = n, left = n;
+  for (int i = 0; i < IN_FLIGHT && to_start > 0; i++, to_start--) {
+    curl_multi_add_handle(multi, new_easy(url, headers));
+  }
+  while (left > 0) {
+    int n_running;
+    curl_multi_perform(multi, &n_running);
+    left -= collect(multi, &to_start);
+    if (left > 0) curl_multi_poll(multi, NULL, 0, 1000, NULL);
+  }
+  curl_multi_cleanup(multi);
+  curl_slist_free_all(headers);
+  return 0;
+}
+
+static double seconds(struct timeval time) {
+  return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+/* User and system seconds of a program, or -1 when it fails. */
+static double cost(char *const arguments[]) {
+  pid_t pid = fork();
+  if (pid == 0) {
+    execvp(arguments[0], arguments);
+    _exit(127);
+  }
+  int status;
+  struct rusage usage;
+  if (wait4(pid, &status, 0, &usage) != pid || status != 0) return -1;
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+static int by_size(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double median(double costs[ROUNDS]) {
+  qsort(costs, ROUNDS, sizeof costs[0], by_size);
+  return costs[ROUNDS / 2];
+}
+
+#define MAX_LUAS 4
+
+int main(int argc, char **argv) {
+  if (argc == 4 && strcmp(argv[1], "post") == 0) return post(argv[2], atol(argv[3]));
+  int n_luas = argc - 1 < MAX_LUAS ? argc - 1 : MAX_LUAS;
+  double costs[MAX_LUAS + 1][ROUNDS];
+  canned service = canned_start();
+  char url[64];
+  snprintf(url, sizeof url, "http://127.0.0.1:%d/v2", service.port);
+  char *const c_program[] = { argv[0], "post", url, N_MESSAGES, NULL };
+  for (int round = 0; round < ROUNDS; round++) {
+    costs[0][round] = cost(c_program);
+    for (int i = 0; i < n_luas; i++) {
+      char *const lua[] = { "sh", "spec/bench/send.sh", argv[i + 1], url, N_MESSAGES, NULL };
+      costs[i + 1][round] = cost(lua);
+    }
+  }
+  double c = median(costs[0]), per_message = 1e6 / atof(N_MESSAGES);
+  printf("%-10s %6.1f us of processor a message\n", "C", c * per_message);
+  for (int i = 0; i < n_luas; i++) {
+    double mine = median(costs[i + 1]);
+    printf("%-10s %6.1f us of processor a message, %.2f times C\n", argv[i + 1], mine * per_message,
+           mine / c);
+  }
+  canned_stop(&service);
+  return 0;
+}

@@ -1,0 +1,53 @@
+-- The lane inside nginx, over its sockets: light threads that take one reference after the other.
+-- Answers with a line for each: reference, 1 when sent, outcome, outcomes of its attempts.
+
+local telnyx = require "telnyx"
+local new_random = require("spec.chaos.random").new
+
+local IN_FLIGHT = 8
+
+local in_nginx = {}
+
+local function attempts_of(account)
+  local list = {}
+  for i, row in ipairs(account.attempts) do
+    list[i] = row.outcome .. (row.stale and "*" or "")
+  end
+  return table.concat(list, ",")
+end
+
+local function send(client, reference, random)
+  local extra = random:chance(0.02) and { ballast = ("b"):rep(200 * 1024) } or nil
+  local sent, account = client:send {
+    from = "+18445550001", to = "+18665550001", text = ("ref:%d"):format(reference), extra = extra,
+  }
+  return ("%d %d %s %s\n"):format(reference, sent and 1 or 0, account.outcome, attempts_of(account))
+end
+
+--- Handles a request whose arguments are url, first, last, seed and timeout.
+function in_nginx.serve()
+  local ngx = _G.ngx -- luacheck: ignore 143
+  local args = ngx.req.get_uri_args()
+  local timeout, seed = tonumber(args.timeout), tonumber(args.seed)
+  local client = telnyx.new {
+    api_key = "KEY0123456789ABCDEF_chaoschaos", base_url = args.url, timeout = timeout,
+    deadline = 12 * timeout, retry = { base = 0.01, cap = 0.05, max_wait = 1, budget = false },
+  }
+  local next_reference, last, lines, threads = tonumber(args.first), tonumber(args.last), {}, {}
+  local random = new_random(seed, next_reference)
+  for i = 1, IN_FLIGHT do
+    threads[i] = ngx.thread.spawn(function()
+      while next_reference <= last do
+        local reference = next_reference
+        next_reference = next_reference + 1
+        local line = send(client, reference, random) -- others write while it waits
+        lines[#lines + 1] = line
+      end
+    end)
+  end
+  for _, thread in ipairs(threads) do assert(ngx.thread.wait(thread)) end
+  client:close()
+  ngx.print(table.concat(lines))
+end
+
+return in_nginx
