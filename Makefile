@@ -125,3 +125,5 @@ install: module
 
 include .ci/check.mk
 include .ci/segments.mk
+include .ci/proof.mk
+include .ci/hosts.mk

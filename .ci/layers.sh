@@ -50,12 +50,13 @@ requires() {
 allowed() {
   case $1 in
     lua/telnyx/init.lua) echo 'telnyx\.(client|core|errors|resty|sandbox|store)' ;;
-    lua/telnyx/client.lua) echo 'telnyx\.(core|cost|errors|keys|loop|options|profiles|retry|resty|send_all|store)' ;;
+    lua/telnyx/client.lua) echo 'telnyx\.(core|drive|errors|keys|loop|options|profiles|random|resty|retry|send_all|store|tables)' ;;
+    lua/telnyx/drive.lua) echo 'telnyx\.(core|cost|errors|keys|tables)' ;;
     lua/telnyx/errors.lua) echo 'telnyx\.errors_[a-z]+' ;;
     lua/telnyx/errors_*.lua) echo 'nothing' ;;
     lua/telnyx/resty*.lua) echo 'telnyx\.(core|errors|options|resty_[a-z]+)' ;;
-    lua/telnyx/cost.lua) echo 'telnyx\.(core|errors)' ;;
-    lua/telnyx/send_all.lua) echo 'telnyx\.(errors|pace)' ;;
+    lua/telnyx/cost.lua) echo 'telnyx\.(core|errors|tables)' ;;
+    lua/telnyx/send_all.lua) echo 'telnyx\.pace' ;;
     lua/telnyx/retry.lua) echo 'telnyx\.core' ;;
     lua/telnyx/sandbox/*) echo 'telnyx\.(core|sandbox(\.[a-z0-9_]+)?)|cjson\.safe|socket' ;;
     *) echo 'telnyx\.(core|errors|options)|cjson\.safe' ;;

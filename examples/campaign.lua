@@ -34,7 +34,15 @@ local function quoted(text)
   return '"' .. tostring(text):gsub('"', '""') .. '"'
 end
 
+local function give_up(message)
+  io.stderr:write(message, "\n")
+  os.exit(66)
+end
+
 local function count_lines(path)
+  local file, why = io.open(path)
+  if not file then give_up(why) end
+  file:close()
   local n = 0
   for line in io.lines(path) do
     if line ~= "" and not line:find("^to,") then n = n + 1 end
@@ -77,19 +85,21 @@ local function progress(total)
   end
 end
 
-local keys = assert(telnyx.store.file(out_path .. ".keys"))
+local keys = telnyx.store.file(out_path .. ".keys")
 local client = telnyx.new({ store = keys })
 local results = assert(io.open(out_path, "w"))
 local show = progress(count_lines(in_path))
 
-local to_of = {}
+local to_of, n_of = {}, {}
 local counts = client:send_all(rows(in_path), {
   rate = rate,
   concurrency = 16,
-  -- The line's number and text: two equal lines are two messages.
+  -- Two equal lines are two messages, and lines may come and go between two runs.
   key = function(index, message)
     to_of[index] = message.to
-    return index .. ":" .. message.to .. ":" .. message.text
+    local line = message.to .. ":" .. message.text
+    n_of[line] = (n_of[line] or 0) + 1
+    return n_of[line] .. ":" .. line
   end,
   on_result = function(index, message, result)
     local outcome = message and "accepted" or result.outcome

@@ -49,8 +49,8 @@ local function show_message(message, info)
     local free = "%d units, %d free in the last part"
     row("counted here", free:format(info.segments.units, info.segments.remaining))
     local culprit = info.segments.forced_by
-    local why = culprit and ("%s (U+%04X) is not in GSM-7"):format(culprit.character, culprit.codepoint)
-    row("because", why)
+    local why = "%s (U+%04X) is not in GSM-7"
+    row("because", culprit and why:format(culprit.character, culprit.codepoint))
   end
 end
 

@@ -7,7 +7,10 @@
 local telnyx = require("telnyx")
 
 local from, to, text = arg[1], arg[2], arg[3]
-if not text then error("usage: lua examples/send.lua FROM TO TEXT", 0) end
+if not text then
+  io.stderr:write("usage: lua examples/send.lua FROM TO TEXT\n")
+  os.exit(64)
+end
 
 local client = telnyx.new()
 local message, err = client:send({ from = from, to = to, text = text })

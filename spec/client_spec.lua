@@ -245,7 +245,7 @@ describe("misuse raises and names what was meant:", function()
     { "an unknown option", function() telnyx.new({ api_key = KEY, time_out = 1 }) end,
       "unknown option \"time_out\"; did you mean 'timeout'?" },
     { "an option of the wrong type", function() telnyx.new({ api_key = KEY, timeout = "5" }) end,
-      "option 'timeout' must be a number of seconds above 0, got \"5\"" },
+      "option 'timeout' must be a number of seconds from 0.001 to 1000000, got \"5\"" },
     { "an unknown field in defaults", function()
       telnyx.new({ api_key = KEY, defaults = { form = "1" } })
     end, "unknown message field \"form\"; did you mean 'from'?" },
@@ -266,7 +266,7 @@ describe("misuse raises and names what was meant:", function()
     { "a retry option", function() telnyx.new({ api_key = KEY, retry = { atempts = 1 } }) end,
       "did you mean" },
     { "a sender without send", function() telnyx.new({ sender = {} }) end,
-      "option 'sender' must be an object with a method 'send', got a table" },
+      "option 'sender' must be an object with a method 'send'" },
     { "steps that go back", function() client:step(-1) end, "step expects seconds from 0 up" },
   }
   for _, case in ipairs(cases) do
@@ -371,5 +371,128 @@ describe("start and step", function()
     assert.truthy(message:find("mine", 1, true))
     assert.is_true(client:start(MESSAGE).done)
     assert.equal(0, client:step())
+  end)
+end)
+
+describe("an outcome is not lost or mended", function()
+  it("by a later attempt: what may have gone out stays unknown", function()
+    local client = client_of({ unknown(), not_sent() }, {
+      retry = { unknown = true, attempts = 2 },
+    })
+    local _, err = client:send(MESSAGE)
+    assert.equal("unknown", err.outcome)
+    assert.is_false(err.retryable)
+    assert.same({ "unknown", "not_sent" }, outcomes(err.attempts))
+    assert.truthy(tostring(err):find("may have been delivered", 1, true))
+  end)
+
+  it("by an attempt that has no time left", function()
+    local late = rejected(429, true)
+    late.err.retry_after = 4
+    local client, sender = client_of({ late, unknown() }, { deadline = 5 })
+    local sleep = sender.sleep
+    function sender:sleep(seconds) sleep(self, seconds + 10) end
+    local _, err = client:send(MESSAGE)
+    assert.equal("rejected", err.outcome)
+    assert.equal(1, #sender.messages)
+  end)
+
+  it("by a should_retry that raises", function()
+    local client = client_of({ rejected(400, false) }, {
+      retry = { should_retry = function() error("mine") end },
+    })
+    local _, err = client:send(MESSAGE)
+    assert.equal("rejected", err.outcome)
+    assert.truthy(err.should_retry_error:find("mine", 1, true))
+  end)
+
+  it("by a sender that raises in a task", function()
+    local client = telnyx.new({ sender = { send = function() error("broken") end } })
+    local got
+    local ok = pcall(client.start, client, MESSAGE, function(_, err) got = err end)
+    assert.is_false(ok)
+    assert.equal("unknown", got.outcome)
+    assert.equal(0, client:step())
+  end)
+
+  local odd = {
+    { "true for a message", function() return true end, "accepted" },
+    { "a word for info", function() return { id = "m" }, "ok" end, nil },
+    { "an outcome of its own", function() return nil, { outcome = "failed" } end, "unknown" },
+    { "nothing", function() end, "unknown" },
+  }
+  for _, case in ipairs(odd) do
+    it("by a sender that returns " .. case[1], function()
+      local message, result = telnyx.new({ sender = { send = case[2] } }):send(MESSAGE)
+      assert.equal(case[3] == nil, message ~= nil)
+      assert.equal(case[3] or "accepted", result.outcome)
+    end)
+  end
+
+  it("by a sender that returns one table again and again", function()
+    local constant = { outcome = "rejected", kind = "api", status = 400 }
+    local client = telnyx.new({ sender = { send = function() return nil, constant end } })
+    local _, first = client:send(MESSAGE)
+    local _, second = client:send(MESSAGE)
+    assert.not_equal(first, second)
+    assert.same({ outcome = "rejected", kind = "api", status = 400 }, constant)
+  end)
+
+  it("by a caller who changes a list between two attempts", function()
+    local media = { "https://a.b/1.png" }
+    local sender = scripted({ not_sent(), { id = "m" } })
+    local send = sender.send
+    function sender:send(message, limits)
+      media[1] = "https://a.b/2.png"
+      return send(self, message, limits)
+    end
+    telnyx.new({ sender = sender }):send({ from = "12345", to = "12345", media_urls = media })
+    assert.equal("https://a.b/1.png", sender.messages[2].media_urls[1])
+  end)
+end)
+
+describe("the log and the rows of attempts", function()
+  it("do not show the key", function()
+    local events = {}
+    local answer = not_sent()
+    answer.err.cause = "no route for Bearer " .. KEY
+    local client = client_of({ answer, { id = "m" } }, {
+      api_key = KEY, log = function(event) events[#events + 1] = event end,
+    })
+    local _, info = client:send(MESSAGE)
+    assert.is_nil(events[1].cause:find(KEY, 1, true))
+    assert.is_nil(info.attempts[1].cause:find(KEY, 1, true))
+  end)
+end)
+
+describe("callbacks", function()
+  it("run on the thread of who steps, and may yield there", function()
+    local client = client_of({ { id = "m" } })
+    local thread = coroutine.create(function()
+      client:start(MESSAGE, function() coroutine.yield("from the callback") end)
+      return "done"
+    end)
+    local _, first = coroutine.resume(thread)
+    local _, last = coroutine.resume(thread)
+    assert.equal("from the callback", first)
+    assert.equal("done", last)
+  end)
+
+  it("must be functions, which is found before anything is sent", function()
+    local client, sender = client_of({ { id = "m" } })
+    assert.has_error(function() client:start(MESSAGE, nil, "cb") end)
+    assert.equal(0, #sender.messages)
+  end)
+end)
+
+describe("a dot where a colon belongs", function()
+  local client = client_of({})
+  it("is named", function()
+    local ok, message = pcall(client.send, MESSAGE)
+    assert.is_false(ok)
+    assert.truthy(message:find("client:send", 1, true), message)
+    ok, message = pcall(telnyx.new, telnyx, { api_key = KEY })
+    assert.is_false(ok)
+    assert.truthy(message:find("telnyx.new", 1, true), message)
   end)
 end)

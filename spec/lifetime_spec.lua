@@ -35,7 +35,7 @@ describe("closing a client", function()
     repeat
       client:step(0.01)
       assert(os.time() < patience)
-    until not core or client:timeout() == nil or client:timeout() > 0.3 or pending.done
+    until pending.done or (client:timeout() or 0) > 0.3
     client:close()
     assert.is_true(pending.done)
     local _, err = pending:result()
@@ -59,7 +59,6 @@ describe("closing a client", function()
   it("by a finalizer while a send is made ready raises, and crashes nothing", function()
     if _VERSION ~= "Lua 5.4" then return end
     local n_raised = 0
-    collectgarbage("generational") -- young objects soon, whatever other specs left in memory
     for _ = 1, 40 do
       local client = core.client({ api_key = "KEY_TEST", base_url = "http://127.0.0.1:1" })
       setmetatable({}, { __gc = function() client:close() end })
@@ -72,7 +71,6 @@ describe("closing a client", function()
       end
       client:close()
     end
-    collectgarbage("incremental")
     assert.is_true(n_raised > 0)
   end)
 end)

@@ -658,7 +658,7 @@ describe("a send over nginx's sockets", function()
   describe("and misuse", function()
     local ROWS = {
       { "sender", { api_key = KEY, ca_file = "x" }, "ca_file.*lua_ssl_trusted_certificate" },
-      { "new", { api_key = KEY, ca_file = "x" }, "ca_file.*lua_ssl_trusted_certificate" },
+      { "new", { api_key = KEY, ca_file = "/etc/passwd" }, "ca_file.*lua_ssl_trusted_certificate" },
       { "new", { api_key = KEY, proxy = "http://127.0.0.1:1" }, "proxy.*inside nginx" },
       { "sender", { api_key = KEY, pool_sise = 3 }, "pool_sise.*pool_size" },
       { "sender", { api_key = KEY, pool_size = 0 }, "pool_size.*from 1" },
@@ -715,6 +715,35 @@ describe("a send over nginx's sockets", function()
       assert.is_true(pings >= 20, "answered only " .. pings)
       host.say("cosockets: 100 sends of 1 s in %.2f s; %d other answers meanwhile, slowest %.1f ms",
         wall, pings, worst * 1000)
+    end)
+
+    it("sends lists some at a time, one client in several requests at once", function()
+      service:reset_ledger()
+      local one = cjson.encode { {
+        op = "send_all", count = 20, concurrency = 10,
+        options = { api_key = KEY, base_url = service.url },
+        message = { from = MESSAGE.from, to = SLOW, text = "to all" },
+      } }
+      local started = socket.gettime()
+      local first, second = server:begin("/send", one), server:begin("/send", one)
+      assert.equal(20, cjson.decode(first())[1].accepted)
+      assert.equal(20, cjson.decode(second())[1].accepted)
+      local wall = socket.gettime() - started
+      assert.equal(20, cjson.decode(server:ask("/send", one))[1].accepted)
+      assert.equal(60, service:ledger().accepted)
+      -- One after the other twenty would take as many seconds.
+      assert.is_true(wall >= 2 and wall < 12, "took " .. wall)
+    end)
+
+    it("starts one and goes on", function()
+      local started = inside({
+        op = "start", options = { api_key = KEY, base_url = service.url },
+        message = { from = MESSAGE.from, to = SLOW, text = "alone" },
+      })[1]
+      verdict.assert_result(started.result, { outcome = "success" })
+      assert.same(started.result, started.heard)
+      assert.is_false(started.was_done)
+      assert.is_true(started.steps > 1)
     end)
   end)
 end)

@@ -96,8 +96,41 @@ describe("send_all in process", function()
     assert.is_true(run(50000) - before < 64)
   end)
 
+  it("drains what is in flight when the caller's own function raises, then raises", function()
+    local client = telnyx.new({ sender = sandbox.sender() })
+    local n_told = 0
+    local ok, why = pcall(client.send_all, client, messages(5), {
+      concurrency = 3,
+      on_result = function()
+        n_told = n_told + 1
+        if n_told == 2 then error("boom") end
+      end,
+    })
+    assert.is_false(ok)
+    assert.truthy(tostring(why):find("boom", 1, true))
+    assert.equal(0, client:step())
+  end)
+
+  it("sends nothing on a client that is closed meanwhile", function()
+    local sender = sandbox.sender()
+    local client = telnyx.new({ sender = sender })
+    client:send_all(messages(5), { concurrency = 1, on_result = function() client:close() end })
+    assert.equal(1, sender:ledger().posts)
+    assert.has_error(function() client:send_all(messages(1)) end)
+  end)
+
+  it("does not stop for a refusal that was recorded in an earlier run", function()
+    local client = telnyx.new({ sender = sandbox.sender() })
+    local list = messages(3, "+15550040300")
+    local function key(index) return "k" .. index end
+    client:send_all(list, { key = key })
+    assert.equal(3, client:send_all(list, { key = key }).rejected)
+  end)
+
   it("refuses misuse", function()
     local client = telnyx.new({ sender = sandbox.sender() })
+    assert.has_error(function() client:send_all({ from = FROM, to = FROM, text = "x" }) end)
+    assert.has_error(function() client:send_all(messages(1), { key = function() end }) end)
     assert.has_error(function() client:send_all(42) end)
     assert.has_error(function() client:send_all({}, { concurency = 3 }) end)
     assert.has_error(function() client:send_all({}, { rates = { longcode = 3 } }) end)
@@ -114,6 +147,18 @@ describe("the pace", function()
     for i, at in ipairs(sender.left_at) do
       assert.is_true(math.abs(at - expected[i]) < 1e-6, i .. ": " .. at)
     end
+  end)
+
+  it("is not spent on what is replayed or refused here", function()
+    local sender = timed(sandbox.sender())
+    local client = telnyx.new({ sender = sender })
+    local list = messages(3)
+    list[2].to = "nobody"
+    local options = { rate = 1, key = function(_, message) return message.text end }
+    client:send_all(list, options)
+    client:send_all(list, options)
+    assert.equal(2, #sender.left_at)
+    assert.is_true(math.abs(sender.time - 1) < 0.05, sender.time)
   end)
 
   it("is kept for each kind of sender", function()

@@ -14,6 +14,10 @@ static size_t span_until(tlx_str s, const char *stops) {
   return n;
 }
 
+static bool ends_with(tlx_str s, tlx_str end) {
+  return s.n >= end.n && memcmp(s.p + s.n - end.n, end.p, end.n) == 0;
+}
+
 static bool is_loopback(tlx_str host) {
   if (tlx_str_eq_nocase(host, TLX_STR("localhost")) || tlx_str_eq(host, TLX_STR("[::1]"))) {
     return true;
@@ -94,6 +98,9 @@ const char *tlx_endpoint_parse(tlx_str base_url, bool allow_http, tlx_endpoint *
   }
   parsed.path = after(rest, n_authority);
   while (parsed.path.n && parsed.path.p[parsed.path.n - 1] == '/') parsed.path.n--;
+  if (ends_with(parsed.path, TLX_STR("/messages"))) {
+    return "end before /messages, which is added to it";
+  }
   if (parsed.path.n == 0) parsed.path = TLX_STR("/v2");
   *endpoint = parsed;
   return NULL;

@@ -315,6 +315,7 @@ static void check_send_at(check *c) {
 
 void tlx_validate(const tlx_message *message, double now_s, tlx_violations *violations) {
   check c = { message, now_s, violations };
+  check_strangers(&c); /* first: a mistyped name is the cause of what else is missing */
   check_every_field(&c);
   check_to(&c);
   check_from(&c);
@@ -325,5 +326,4 @@ void tlx_validate(const tlx_message *message, double now_s, tlx_violations *viol
   check_webhooks(&c);
   check_choices(&c);
   check_send_at(&c);
-  check_strangers(&c);
 }

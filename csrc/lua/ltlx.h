@@ -162,5 +162,6 @@ int ltlx_clock_pid(lua_State *L);
 void ltlx_open_client(lua_State *L);
 void ltlx_open_request(lua_State *L);
 void ltlx_open_segments(lua_State *L);
+void ltlx_open_lock(lua_State *L);
 
 #endif

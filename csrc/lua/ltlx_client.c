@@ -221,13 +221,13 @@ static int l_client_start(lua_State *L) {
 
 /* client:step([seconds]) -> number still in flight */
 static int l_client_step(lua_State *L) {
-  client *c = to_open_client(L);
+  client *c = to_client(L);
   double seconds = (double)luaL_optnumber(L, 2, 0);
   luaL_argcheck(L, seconds >= 0, 2, "seconds from 0 up expected");
   if (seconds > MAX_SECONDS) seconds = MAX_SECONDS;
   /* Rounded up: a wait that is cut to nothing would spin. */
   long wait_ms = (long)ceil(seconds * 1000);
-  lua_pushinteger(L, (lua_Integer)tlx_http_step(c->http, wait_ms));
+  lua_pushinteger(L, c->http ? (lua_Integer)tlx_http_step(c->http, wait_ms) : 0);
   return 1;
 }
 

@@ -1,9 +1,9 @@
 -- Inside cqueues: a client is an object that can be polled.
 --
---   TELNYX_API_KEY=KEY… lua5.4 examples/loops/cqueues.lua +18445550001 +18665550001 "Hello"
+--   TELNYX_API_KEY=KEY… lua5.4 examples/loops/cqueues.lua FROM TO TEXT
 --
--- Needs cqueues (Debian: lua-cqueues). With TELNYX_BASE_URL=http://127.0.0.1:12111/v2 it goes to the
--- sandbox.
+-- Needs cqueues (Debian: lua-cqueues). With TELNYX_BASE_URL=http://127.0.0.1:12111/v2 it goes to
+-- the sandbox, which takes a second to answer +15550070001.
 
 local cqueues = require("cqueues")
 local telnyx = require("telnyx")

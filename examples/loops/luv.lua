@@ -1,8 +1,9 @@
 -- Inside a luv loop: one descriptor and one timer drive every message in flight.
 --
---   TELNYX_API_KEY=KEY… lua5.4 examples/loops/luv.lua +18445550001 +18665550001 "Hello"
+--   TELNYX_API_KEY=KEY… lua5.4 examples/loops/luv.lua FROM TO TEXT
 --
--- Needs luv (Debian: lua-luv). With TELNYX_BASE_URL=http://127.0.0.1:12111/v2 it goes to the sandbox.
+-- Needs luv (Debian: lua-luv). With TELNYX_BASE_URL=http://127.0.0.1:12111/v2 it goes to
+-- the sandbox, which takes a second to answer +15550070001.
 
 local telnyx = require("telnyx")
 local uv = require("luv")

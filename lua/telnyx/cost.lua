@@ -3,6 +3,7 @@
 
 local core = require("telnyx.core")
 local errors = require("telnyx.errors")
+local tables = require("telnyx.tables")
 
 local cost = {}
 
@@ -46,9 +47,7 @@ local function substituted(message, segments)
   local text, n_replaced = core.smart_encode(message.text)
   local after = core.segments(text)
   if after.encoding ~= "GSM-7" or after.units == 0 then return message, segments end
-  local copy = {}
-  for name, value in pairs(message) do copy[name] = value end
-  copy.text = text
+  local copy = tables.merge(message, { text = text })
   after.replaced = n_replaced
   return copy, after
 end
@@ -69,8 +68,10 @@ function cost.apply(message, call)
   end
   if call.max_parts and segments.parts > call.max_parts then
     local detail = "the text makes %d parts as %s; max_parts allows %d"
-    return nil, refusal("40328",
+    local err = refusal("40328",
       detail:format(segments.parts, segments.encoding, call.max_parts), segments)
+    err.advice = "Shorten the text, or raise max_parts."
+    return nil, err
   end
   return message, segments
 end

@@ -190,7 +190,7 @@ local function explain(err)
   local fallback = general(err)
   if err.title == nil and known then err.title = known.title end
   err.class = known and known.class or fallback[1]
-  err.advice = by_outcome[err.outcome] or known and known.advice or fallback[2]
+  err.advice = err.advice or by_outcome[err.outcome] or known and known.advice or fallback[2]
 end
 
 local Error = { __name = "telnyx.error" }

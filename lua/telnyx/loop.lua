@@ -7,22 +7,35 @@ local core = require("telnyx.core")
 
 -- A script that waits looks up this often, so that an interrupt is heeded.
 local SLICE = 0.1
+-- In a host that sleeps for us, a look at what has become of its tasks.
+local GLANCE = 0.005
+
+-- What a task says when it gives way, and when it is done.
+local WAITS, ENDS = {}, {}
 
 ---@class telnyx.loop
 ---@field sender table
----@field waiting table<userdata, thread|true> who waits for a request
----@field sleeping { wake: number, task: thread }[]
+---@field waiting table<userdata, telnyx.task|true> who waits for a request
+---@field sleeping { wake: number, task: telnyx.task }[]
+---@field idle telnyx.task[] whose coroutines can be used again
+---@field ended telnyx.task_end[] done, but their callbacks are not called yet
 ---@field n_tasks integer started and not yet done
----@field faults { value: any }[] what tasks raised, and no step has yet
+---@field n_ended integer done since the beginning
+---@field faults { value: any }[] what tasks and callbacks raised, and no step has yet
 local Loop = {}
 Loop.__index = Loop
+
+---@class telnyx.task
+---@field thread thread
+---@field settle fun(message: table|nil, result: table) records the end; raises nothing
+---@field callback function|nil the user's; called on the thread of who steps
 
 ---@param sender table
 ---@return telnyx.loop
 local function new(sender)
   return setmetatable({
-    sender = sender, pid = core.pid(), waiting = {}, sleeping = {}, n_tasks = 0, faults = {},
-    idle = {},
+    sender = sender, pid = core.pid(), waiting = {}, sleeping = {}, idle = {}, ended = {},
+    faults = {}, n_tasks = 0, n_ended = 0,
   }, Loop)
 end
 
@@ -32,44 +45,8 @@ function Loop:now()
   return core.monotonic()
 end
 
-local function resume(self, task, what)
-  local ok, err = coroutine.resume(task, what)
-  if not ok then self.n_tasks = self.n_tasks - 1 end
-  return ok, err
-end
-
--- What a task raises, which is a callback's error, waits until the others are seen to:
--- it must cost neither them nor a `send` that happens to wait here its outcome.
-local function go_on(self, task, interruption)
-  local ok, err = resume(self, task, interruption)
-  if not ok then self.faults[#self.faults + 1] = { value = err } end
-end
-
-local function raise_fault(self)
-  local fault = table.remove(self.faults, 1)
-  if fault then error(fault.value, 0) end
-end
-
--- Hands finished requests to who waits for them.
-function Loop:dispatch()
-  local pending = self.sender:finished()
-  while pending do
-    local task = self.waiting[pending]
-    self.waiting[pending] = nil
-    if type(task) == "thread" then go_on(self, task) end
-    pending = self.sender:finished()
-  end
-end
-
----Drives what is in flight until something is done or `seconds` have passed.
-function Loop:pump(seconds)
-  if not self.sender.step then return end
-  self.sender:step(seconds)
-  self:dispatch()
-end
-
-local function lost(cause)
-  return { outcome = "unknown", kind = "connection", retryable = false, cause = cause }
+local function lost(cause, kind)
+  return { outcome = "unknown", kind = kind or "connection", retryable = false, cause = cause }
 end
 
 ---What a task is told whose process forked: both sides have it now, and only one may go on.
@@ -78,12 +55,115 @@ function Loop.forked()
   return lost("the process forked meanwhile, and the parent carries the message on")
 end
 
-local function carry_as_task(self, task, pending)
-  self.waiting[pending] = task
-  local interruption = coroutine.yield()
-  if interruption == "forked" then return nil, Loop.forked() end
-  if not pending:done() then return nil, lost("the client was closed meanwhile") end
-  return pending:result()
+local function may_yield()
+  local thread, is_main = coroutine.running()
+  return thread ~= nil and not is_main
+end
+
+-- A sender that yields to a scheduler of its own yields through us, if it can.
+local function resume(task, what)
+  local ok, signal, message, result = coroutine.resume(task.thread, what)
+  while ok and signal ~= WAITS and signal ~= ENDS do
+    if not may_yield() then
+      return false, "the sender yields, but nobody is there to resume it"
+    end
+    ok, signal, message, result = coroutine.resume(task.thread, coroutine.yield(signal, message))
+  end
+  return ok, signal, message, result
+end
+
+local function end_task(self, task, message, result)
+  self.n_tasks, self.n_ended = self.n_tasks - 1, self.n_ended + 1
+  task.settle(message, result)
+  if task.callback then
+    self.ended[#self.ended + 1] = { callback = task.callback, message = message, result = result }
+  end
+end
+
+-- Lets a task go on, up to where it waits again or ends.
+local function go_on(self, task, what)
+  local ok, signal, message, result = resume(task, what)
+  if not ok then
+    self.faults[#self.faults + 1] = { value = signal }
+    end_task(self, task, nil, lost(tostring(signal), "protocol"))
+  elseif signal == ENDS then
+    end_task(self, task, message, result)
+    task.settle, task.callback = nil, nil
+    -- Elsewhere a coroutine may belong to who made it, as nginx's do to a request.
+    if self.sender.start then self.idle[#self.idle + 1] = task end
+  end
+end
+
+local function raise_fault(self)
+  local fault = table.remove(self.faults, 1)
+  if fault then error(fault.value, 0) end
+end
+
+-- On the caller's own thread, where a callback may yield and raise as it likes.
+local function call_back(self)
+  while #self.ended > 0 do
+    local one = table.remove(self.ended, 1)
+    one.callback(one.message, one.result)
+  end
+end
+
+-- While a `send` waits, what others' callbacks raise must not cost it its outcome.
+local function call_back_protected(self)
+  while #self.ended > 0 do
+    local one = table.remove(self.ended, 1)
+    local ok, err = pcall(one.callback, one.message, one.result)
+    if not ok then self.faults[#self.faults + 1] = { value = err } end
+  end
+end
+
+-- Hands finished requests to who waits for them.
+local function dispatch(self)
+  if not self.sender.finished then return end
+  local pending = self.sender:finished()
+  while pending do
+    local task = self.waiting[pending]
+    self.waiting[pending] = nil
+    if type(task) == "table" then go_on(self, task) end
+    pending = self.sender:finished()
+  end
+end
+
+local function next_wake(self)
+  local wake = math.huge
+  for i = 1, #self.sleeping do wake = math.min(wake, self.sleeping[i].wake) end
+  return wake
+end
+
+-- Lets go on whose pause is over; one at a time, since each may change who sleeps.
+local function wake_due(self)
+  while #self.sleeping > 0 do
+    local now, due = self:now(), nil
+    for i = 1, #self.sleeping do
+      if self.sleeping[i].wake <= now then
+        due = i
+        break
+      end
+    end
+    if not due then return end
+    go_on(self, table.remove(self.sleeping, due).task)
+  end
+end
+
+local function pause(self, seconds)
+  if type(self.sender.sleep) ~= "function" then return core.sleep(seconds) end
+  return self.sender:sleep(math.min(seconds, GLANCE))
+end
+
+-- Waits for what comes first: a request, a pause that ends, the caller's patience.
+local function wait_once(self, seconds)
+  local nap = seconds
+  if #self.sleeping > 0 then
+    nap = math.max(0, math.min(seconds, next_wake(self) - self:now()))
+  end
+  local n_in_flight = self.sender.step and self.sender:step(nap) or 0
+  if n_in_flight == 0 and not next(self.waiting) and nap > 0 then pause(self, nap) end
+  dispatch(self)
+  wake_due(self)
 end
 
 -- Ends the wait of every task, for a reason.
@@ -93,7 +173,7 @@ local function interrupt(self, reason)
   for _, sleeper in ipairs(self.sleeping) do tasks[#tasks + 1] = sleeper.task end
   self.waiting, self.sleeping = {}, {}
   for _, task in ipairs(tasks) do
-    if type(task) == "thread" then go_on(self, task, reason) end
+    if type(task) == "table" then go_on(self, task, reason) end
   end
 end
 
@@ -106,19 +186,35 @@ end
 
 ---Ends every task as it stands, after its sender was closed.
 function Loop:close()
+  heed_fork(self)
+  self.is_closed = true
+  self.faults = {}
   interrupt(self, "closed")
+  call_back_protected(self)
   raise_fault(self)
+end
+
+local function carry_as_task(self, task, pending)
+  self.waiting[pending] = task
+  local interruption = coroutine.yield(WAITS)
+  if interruption == "forked" then return nil, Loop.forked() end
+  if not pending:done() then return nil, lost("the client was closed meanwhile") end
+  return pending:result()
 end
 
 local function carry_blocking(self, pending)
   self.waiting[pending] = true
-  while not pending:done() do self:pump(SLICE) end
+  while not pending:done() do
+    wait_once(self, SLICE)
+    call_back_protected(self)
+  end
+  self.waiting[pending] = nil
   return pending:result()
 end
 
 ---One attempt. A sender that cannot be stepped is simply called: it blocks, or it
 ---yields to a scheduler of its own.
----@param task thread|nil the task that waits; nil when the caller does
+---@param task telnyx.task|nil the task that waits; nil when the caller does
 function Loop:carry(task, message, limits)
   heed_fork(self)
   if not self.sender.start then return self.sender:send(message, limits) end
@@ -131,15 +227,12 @@ end
 local function sleep_blocking(self, seconds)
   local wake = self:now() + seconds
   local left = seconds
-  while left > 0 do
-    local slice = math.min(left, SLICE)
-    if self.n_tasks > 0 and self.sender.step and self.sender:step(0) > 0 then
-      self:pump(slice)
-    else
-      core.sleep(slice)
-    end
+  while left > 0 and not self.is_closed do
+    wait_once(self, math.min(left, SLICE))
+    call_back_protected(self)
     left = wake - self:now()
   end
+  return self.is_closed and "closed" or nil
 end
 
 ---Waits between attempts.
@@ -149,79 +242,68 @@ function Loop:sleep(task, seconds)
   if type(self.sender.sleep) == "function" then
     self.sender:sleep(seconds)
   elseif not task then
-    sleep_blocking(self, seconds)
+    return sleep_blocking(self, seconds)
   else
     self.sleeping[#self.sleeping + 1] = { wake = self:now() + seconds, task = task }
-    return coroutine.yield()
+    return coroutine.yield(WAITS)
   end
   return nil
 end
 
--- Resumes the tasks whose pause is over.
-local function wake_due(self)
-  if #self.sleeping == 0 then return end
-  local now, due, still = self:now(), {}, {}
-  for _, sleeper in ipairs(self.sleeping) do
-    local list = sleeper.wake <= now and due or still
-    list[#list + 1] = sleeper
-  end
-  if #due == 0 then return end
-  self.sleeping = still
-  for _, sleeper in ipairs(due) do go_on(self, sleeper.task) end
-end
-
-local function next_wake(self)
-  local wake = math.huge
-  for _, sleeper in ipairs(self.sleeping) do wake = math.min(wake, sleeper.wake) end
-  return wake
-end
-
--- A coroutine that lives through many tasks, one after the other: they are dear to make.
-local function new_worker(self)
-  local task
-  task = coroutine.create(function(body)
-    while true do
-      body(task)
-      self.n_tasks = self.n_tasks - 1
-      self.idle[#self.idle + 1] = task
-      body = coroutine.yield()
-    end
+-- A coroutine lives through many tasks, one after the other: they are dear to make.
+local function new_task()
+  local task = {}
+  task.thread = coroutine.create(function(body)
+    while true do body = coroutine.yield(ENDS, body(task)) end
   end)
   return task
 end
 
----Runs `body(task)` as a task, up to where it first has to wait.
----@param body fun(task: thread)
-function Loop:spawn(body)
-  local task = table.remove(self.idle) or new_worker(self)
+-- A sender with a scheduler of its own runs the task there, callback and all: where one
+-- client serves many requests, each must hear of its own messages on its own thread.
+local function spawn_elsewhere(self, task, body)
   self.n_tasks = self.n_tasks + 1
-  local ok, err = resume(self, task, body)
-  if not ok then error(err, 0) end
+  self.sender:spawn(function()
+    local ok, message, result = pcall(body, task)
+    local callback = task.callback
+    task.callback = nil
+    if not ok then
+      self.faults[#self.faults + 1] = { value = message }
+      message, result = nil, lost(tostring(message), "protocol")
+    end
+    end_task(self, task, message, result)
+    if callback then callback(message, result) end
+  end)
 end
 
--- Waits for what comes first: a request, a pause that ends, the caller's patience.
-local function wait_once(self, seconds)
-  local nap = seconds
-  if #self.sleeping > 0 then
-    nap = math.max(0, math.min(seconds, next_wake(self) - self:now()))
+---Runs `body(task)` as a task, up to where it first has to wait.
+---@param body fun(task: telnyx.task): table|nil, table
+---@param settle fun(message: table|nil, result: table)
+---@param callback function|nil
+function Loop:spawn(body, settle, callback)
+  if type(self.sender.spawn) == "function" then
+    return spawn_elsewhere(self, { settle = settle, callback = callback }, body)
   end
-  local n_in_flight = self.sender.step and self.sender:step(nap) or 0
-  if n_in_flight == 0 and not next(self.waiting) and nap > 0 then core.sleep(nap) end
-  if self.sender.finished then self:dispatch() end
-  wake_due(self)
+  local task = table.remove(self.idle) or new_task()
+  task.settle, task.callback = settle, callback
+  self.n_tasks = self.n_tasks + 1
+  go_on(self, task, body)
+  call_back(self)
+  raise_fault(self)
 end
 
----Drives every task until one is done or `seconds` have passed. Raises what a callback
----raised, one error a call.
+---Drives every task until one is done or `seconds` have passed.
 ---@param seconds number 0 never waits
 ---@return integer n_tasks still under way
 function Loop:step(seconds)
   heed_fork(self)
-  local n_before, deadline = self.n_tasks, self:now() + seconds
+  local n_before, deadline = self.n_ended, self:now() + seconds
+  local left = seconds
   repeat
-    if self.n_tasks == 0 then break end
-    wait_once(self, math.max(0, deadline - self:now()))
-  until self.n_tasks < n_before or self:now() >= deadline
+    if self.n_tasks > 0 then wait_once(self, math.min(left, SLICE)) end
+    call_back(self)
+    left = math.max(0, deadline - self:now())
+  until self.n_tasks == 0 or self.n_ended ~= n_before or left == 0
   raise_fault(self)
   return self.n_tasks
 end
@@ -229,13 +311,17 @@ end
 ---One descriptor that a host's event loop can poll for reading.
 ---@return integer|nil
 function Loop:fd()
-  return self.sender.fd and self.sender:fd() or nil
+  if self.is_closed or type(self.sender.fd) ~= "function" then return nil end
+  return self.sender:fd()
 end
 
 ---Seconds after which a step is due, whatever the descriptor says.
 ---@return number|nil none when nothing is under way
 function Loop:timeout()
-  local due = self.sender.timeout and self.sender:timeout() or math.huge
+  if #self.ended > 0 or #self.faults > 0 then return 0 end
+  if self.is_closed then return nil end
+  local has_timeout = type(self.sender.timeout) == "function"
+  local due = has_timeout and self.sender:timeout() or math.huge
   due = math.min(due, math.max(0, next_wake(self) - self:now()))
   return due < math.huge and due or nil
 end

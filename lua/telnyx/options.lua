@@ -14,8 +14,8 @@ local function type_rule(kind)
 end
 
 local function seconds(value)
-  return type(value) == "number" and value > 0 and value <= 1e6,
-    "a number of seconds above 0"
+  return type(value) == "number" and value >= 0.001 and value <= 1e6,
+    "a number of seconds from 0.001 to 1000000"
 end
 
 local function whole_bytes(value)
@@ -37,10 +37,26 @@ local function callable(value)
   return is_callable(value), "a function"
 end
 
+options.is_callable = is_callable
+
+-- Who can start must be able to go on.
 local function sender(value)
   local kind = type(value)
   local ok = (kind == "table" or kind == "userdata") and is_callable(value.send)
-  return ok, "an object with a method 'send'"
+  if ok and value.start ~= nil then
+    ok = is_callable(value.start) and is_callable(value.step) and is_callable(value.finished)
+  end
+  return ok, "an object with a method 'send', and all or none of 'start', 'step' and 'finished'"
+end
+
+local function readable_file(value)
+  local file = type(value) == "string" and io.open(value, "rb")
+  if file then file:close() end
+  return file and true or false, "the path of a file that can be read"
+end
+
+local function printable(value)
+  return type(value) == "string" and value:find("^[\32-\126]+$") ~= nil, "printable ASCII"
 end
 
 local function count(value)
@@ -90,7 +106,8 @@ local function rates(value)
     .. " short_code, alphanumeric, number_pool"
   if type(value) ~= "table" then return false, expected end
   for kind, rate in pairs(value) do
-    if not SENDER_KINDS[kind] or not positive(rate) then return false, expected end
+    if not SENDER_KINDS[kind] then return false, expected .. "; not " .. tostring(kind) end
+    if not positive(rate) then return false, expected end
   end
   return true
 end
@@ -113,8 +130,8 @@ local CLIENT = {
   api_key = text,
   base_url = text,
   allow_http = flag,
-  app = text,
-  ca_file = text,
+  app = printable,
+  ca_file = readable_file,
   proxy = text,
   max_response_bytes = whole_bytes,
   defaults = record,

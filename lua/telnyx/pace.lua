@@ -1,44 +1,32 @@
---- Token buckets: how fast messages may leave. The time is an argument.
+--- How fast messages may leave. Each reserves its turn; the time is an argument.
 
 local pace = {}
+
+-- A turn that comes late by this much does not cost the ones after it.
+local SLACK = 0.02
 
 ---@class telnyx.pace
 ---@field rate number messages a second
 ---@field burst number messages that may go at once after a rest
+---@field next_at number|nil when the turn after a rest-less row would be
 local Pace = {}
 Pace.__index = Pace
 
----A full bucket.
 ---@param rate number
 ---@param burst number|nil default 1
 ---@return telnyx.pace
 function pace.new(rate, burst)
-  burst = math.max(burst or 1, 1)
-  return setmetatable({ rate = rate, burst = burst, tokens = burst, at = nil }, Pace)
+  return setmetatable({ rate = rate, burst = math.max(burst or 1, 1) }, Pace)
 end
 
-local function refill(self, now)
-  if self.at and now > self.at then
-    self.tokens = math.min(self.burst, self.tokens + (now - self.at) * self.rate)
-  end
-  self.at = now
-end
-
----Seconds until a message may leave; 0 when one may now.
+---Reserves the next turn: the generic cell rate algorithm.
 ---@param now number
----@return number
-function Pace:wait(now)
-  refill(self, now)
-  -- A token short by a rounding error is a token.
-  if self.tokens >= 1 - 1e-9 then return 0 end
-  return (1 - self.tokens) / self.rate
-end
-
----Takes the token of a message that leaves.
----@param now number
-function Pace:take(now)
-  refill(self, now)
-  self.tokens = self.tokens - 1
+---@return number seconds until it
+function Pace:reserve(now)
+  local at = self.next_at and math.max(self.next_at, now - SLACK) or now
+  local turn = at - (self.burst - 1) / self.rate
+  self.next_at = at + 1 / self.rate
+  return math.max(0, turn - now)
 end
 
 -- Toll-free numbers of the North American numbering plan.

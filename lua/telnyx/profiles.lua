@@ -41,15 +41,4 @@ function profiles.find(named, name, level)
   error("unknown profile '" .. tostring(name) .. "'; " .. hint, level + 1)
 end
 
----`over` on top of `under`, in a table of its own.
----@param under table
----@param over table
----@return table
-function profiles.merge(under, over)
-  local merged = {}
-  for key, value in pairs(under) do merged[key] = value end
-  for key, value in pairs(over) do merged[key] = value end
-  return merged
-end
-
 return profiles

@@ -133,7 +133,7 @@ local function request_maker(given, level)
   }
   -- An empty message is refused, but not before bad settings are.
   local ok, fault = pcall(core.request, {}, settings)
-  if not ok then error(fault, level > 0 and level + 1 or 0) end
+  if not ok then error(fault, level + 1) end
   return function(message) return core.request(message, settings) end
 end
 
@@ -358,6 +358,14 @@ end
 ---@param seconds number
 function Sender.sleep(_, seconds)
   ngx.sleep(math.max(seconds, MOMENT))
+end
+
+---Runs a function beside the caller, where nginx can: so what `start` and
+---`send_all` begin is under way at the same time.
+---@param body fun()
+function Sender.spawn(_, body)
+  if not new_socket() then return body() end
+  ngx.thread.spawn(body)
 end
 
 ---Nothing to do: the connections are nginx's.

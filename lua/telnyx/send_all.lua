@@ -3,18 +3,22 @@
 local pace = require("telnyx.pace")
 
 -- Trouble that every further message would meet as well.
-local FATAL_CLASS = { credentials = true, account = true }
+local FATAL = {}
+for _, code in ipairs({ "10009", "20001", "20002", "20003", "20004", "20005", "20006", "20007",
+  "20008", "20012", "20013", "20014", "20100", "40314" }) do
+  FATAL[code] = true
+end
 local FATAL_STATUS = { [401] = true, [402] = true }
 
 ---@class telnyx.run
----@field client telnyx.client
----@field begin fun(message: table, key: string|nil, callback: function)
+---@field host table what carries messages: begin, loop, default_from
 ---@field next fun(): table|nil
 ---@field options table
 ---@field paces table<string, telnyx.pace>
 ---@field index integer of the last message taken
 ---@field n_in_flight integer
----@field held table|nil a message that waits for its pace
+---@field is_exhausted boolean|nil
+---@field fault { value: any }|nil what the caller's own functions raised
 ---@field counts telnyx.counts
 
 ---@class telnyx.counts
@@ -42,102 +46,104 @@ local function paces_of(options)
 end
 
 local function is_fatal(err)
-  if err.outcome ~= "rejected" then return false end
-  return FATAL_CLASS[err.class] or FATAL_STATUS[err.status] or false
+  if err.outcome ~= "rejected" or err.replayed then return false end
+  return FATAL[err.code] or FATAL_STATUS[err.status] or false
+end
+
+-- An error of the caller's own ends the run, but not before what is in flight is done.
+local function guarded(run, what, ...)
+  local ok, result = pcall(what, ...)
+  if not ok then run.fault = run.fault or { value = result } end
+  return ok and result or nil
 end
 
 local function count(run, index, message, result)
   local counts = run.counts
   local outcome = message and "accepted" or result.outcome
-  counts[outcome] = (counts[outcome] or 0) + 1
+  counts[outcome] = counts[outcome] + 1
   counts.total = counts.total + 1
   run.n_in_flight = run.n_in_flight - 1
   if not message and is_fatal(result) then counts.stopped = counts.stopped or result end
-  if run.options.on_result then run.options.on_result(index, message, result) end
+  if run.options.on_result then guarded(run, run.options.on_result, index, message, result) end
 end
 
--- The paces that this message goes by: that of all, and its own kind's.
-local function paces_for(run, message)
-  if not run.has_paces then return nil, nil end
-  return run.paces.all, run.paces[pace.kind_of(message.from or run.default_from)]
+local function is_over(run)
+  return run.counts.stopped ~= nil or run.fault ~= nil or run.host.loop.is_closed == true
 end
 
-local function wait_for(run, message, now)
-  local all, own = paces_for(run, message)
-  return math.max(all and all:wait(now) or 0, own and own:wait(now) or 0)
+-- The turn of a message: by the pace of all, and by its own kind's.
+local function turn_of(run, message)
+  if not run.is_paced then return nil end
+  local all = run.paces.all
+  local own = run.paces[pace.kind_of(message.from or run.host.default_from)]
+  if not all and not own then return nil end
+  return function(now)
+    return math.max(all and all:reserve(now) or 0, own and own:reserve(now) or 0)
+  end
 end
 
-local function take_tokens(run, message, now)
-  local all, own = paces_for(run, message)
-  if all then all:take(now) end
-  if own then own:take(now) end
+local function key_of(run, index, message)
+  local key = run.options.key(index, message)
+  if key == false then return nil end
+  if type(key) ~= "string" or key == "" then
+    error("send_all: the key of message " .. index .. " is " .. tostring(key)
+      .. "; a string is needed, or false for none", 0)
+  end
+  return key
 end
 
 local function start(run, message)
-  run.index = run.index + 1
-  run.n_in_flight = run.n_in_flight + 1
   local index = run.index
-  local key = run.options.key and run.options.key(index, message)
-  if key ~= nil and (type(key) ~= "string" or key == "") then
-    error("send_all: the key of message " .. index .. " is no string", 0)
-  end
-  run.begin(message, key, function(sent, result) count(run, index, sent, result) end)
+  local key = run.options.key and guarded(run, key_of, run, index, message)
+  if run.fault then return end
+  run.n_in_flight = run.n_in_flight + 1
+  run.host.begin(message, key, turn_of(run, message), run.is_over, function(sent, result)
+    count(run, index, sent, result)
+  end)
 end
 
-local function take_message(run)
-  if run.held then return run.held end
-  if run.is_exhausted or run.counts.stopped then return nil end
-  local message = run.next()
-  if message == nil then
-    run.is_exhausted = true
-  elseif type(message) ~= "table" then
-    error("send_all: message " .. run.index + 1 .. " is a " .. type(message), 0)
+local function check_message(run, message)
+  if type(message) ~= "table" then
+    error("send_all: message " .. run.index .. " is a " .. type(message), 0)
   end
-  return message
 end
 
--- Starts what may start. Returns seconds until another may, nil when that is no
--- question of time.
+-- Starts what may start.
 local function fill(run)
-  while run.n_in_flight < run.options.concurrency do
-    local message = take_message(run)
-    if not message then return nil end
-    run.held = message
-    if run.counts.stopped then return nil end
-    local now = run.client:now()
-    local wait = wait_for(run, message, now)
-    if wait > 0 then return wait end
-    take_tokens(run, message, now)
-    run.held = nil
-    start(run, message)
+  while run.n_in_flight < run.options.concurrency and not run.is_exhausted and not is_over(run) do
+    local message = guarded(run, run.next)
+    if message == nil then
+      run.is_exhausted = true
+    else
+      run.index = run.index + 1
+      guarded(run, check_message, run, message)
+      if not run.fault then start(run, message) end
+    end
   end
-  return nil
 end
 
 ---Sends every message of a list, or that an iterator yields.
----@param client telnyx.client
 ---@param source table[]|fun(): table|nil
 ---@param options table checked by the caller
----@param begin fun(message: table, key: string|nil, callback: function)
+---@param host table
 ---@return telnyx.counts
-local function send_all(client, source, options, begin)
+local function send_all(source, options, host)
   local run = {
-    client = client,
-    begin = begin,
+    host = host,
     next = iterator_of(source),
     options = options,
     paces = paces_of(options),
-    has_paces = options.rate ~= nil or options.rates ~= nil,
-    default_from = client:default("from"),
+    is_paced = options.rate ~= nil or options.rates ~= nil,
     index = 0,
     n_in_flight = 0,
     counts = { total = 0, accepted = 0, rejected = 0, not_sent = 0, unknown = 0 },
   }
+  run.is_over = function() return is_over(run) end
   repeat
-    local wait = fill(run)
-    local is_over = run.n_in_flight == 0 and (not run.held or run.counts.stopped)
-    if not is_over then client:wait(math.min(wait or 1, 1)) end
-  until is_over
+    fill(run)
+    if run.n_in_flight > 0 then host.loop:step(1) end
+  until run.n_in_flight == 0 and (run.is_exhausted or is_over(run))
+  if run.fault then error(run.fault.value, 0) end
   return run.counts
 end
 

@@ -7,6 +7,8 @@
 --- of which `add` must be atomic among all who share it: of two who add one key,
 --- one is told "exists".
 
+local core = require("telnyx.core")
+
 local store = {}
 
 local Memory = {}
@@ -42,14 +44,21 @@ local function unescaped(text)
   return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
 
--- A line that a crash cut short has no end, and counts for nothing.
+-- A last line that a crash cut short has no end, and counts for nothing.
 local function load_lines(values, text)
-  for key, value in text:gmatch("([^\t\n]*)\t([^\n]*)\n") do
-    values[unescaped(key)] = unescaped(value)
+  for line in text:gmatch("([^\n]*)\n") do
+    local key, value = line:match("^(%d+:[^\t]*)\t(.*)$")
+    if key then
+      values[unescaped(key)] = unescaped(value)
+    elseif line ~= "" and not line:find("^%d+:") then
+      return false
+    end
   end
+  return true
 end
 
 local function append(self, key, value)
+  if not self.file then return nil, "the store is closed" end
   local ok, why = self.file:write(escaped(key), "\t", escaped(value), "\n")
   if ok then ok, why = self.file:flush() end
   if not ok then return nil, why end
@@ -65,27 +74,34 @@ end
 File.set = append
 
 function File:close()
-  if self.file then self.file:close() end
+  if not self.file then return end
+  self.file:close()
+  self.lock:release()
   self.file = nil
 end
 
----A store in a file that only grows: for one program at a time, which may crash
----and go on later. Each change is handed to the system before a message is sent.
----@param path string made if it is not there
----@return telnyx.store|nil
----@return string|nil why
-function store.file(path)
-  local values, text = {}, ""
-  local existing = io.open(path, "rb")
-  if existing then
-    text = existing:read("*a")
-    load_lines(values, text)
-    existing:close()
-  end
-  local file, why = io.open(path, "ab")
-  if not file then return nil, why end
+local function open(path)
+  local lock, why = core.lock(path)
+  if not lock then return nil, why end
+  local file = assert(io.open(path, "rb"))
+  local text, values = file:read("*a"), {}
+  file:close()
+  if not load_lines(values, text) then return nil, path .. " is not a file of keys" end
+  file = assert(io.open(path, "ab"))
   if text ~= "" and text:sub(-1) ~= "\n" then file:write("\n") end
-  return setmetatable({ values = values, file = file }, File)
+  return setmetatable({ values = values, file = file, lock = lock }, File)
+end
+
+---A store in a file that only grows, for one user at a time, who may crash and go on
+---later. Each change is handed to the system before a message is sent. Raises when the
+---file cannot be had, or is in use: to go on without would be to send twice.
+---@param path string made if it is not there, its owner's alone to read
+---@return telnyx.store
+function store.file(path)
+  if type(path) ~= "string" then error("store.file expects a path, a string", 2) end
+  local opened, why = open(path)
+  if not opened then error("store.file: " .. why, 2) end
+  return opened
 end
 
 local Shared = {}
@@ -102,6 +118,9 @@ function Shared:set(key, value) return self.dict:safe_set(key, value) end
 ---@param dict table an `ngx.shared.DICT`
 ---@return telnyx.store
 function store.shared(dict)
+  if type(dict) ~= "table" or type(dict.safe_add) ~= "function" then
+    error("store.shared expects an ngx.shared.DICT, got a " .. type(dict), 2)
+  end
   return setmetatable({ dict = dict }, Shared)
 end
 

@@ -30,10 +30,12 @@ function Connection:wait_readable(seconds)
   return wait("read", self.sock, seconds)
 end
 
+-- A TLS socket that has something to wait for says what. "timeout" is then a dead one in disguise,
+-- and LuaSec would never come back from another send.
 local function wait_for(self, problem, otherwise)
   if problem == "wantread" then return wait("read", self.sock) end
   if problem == "wantwrite" then return wait("write", self.sock) end
-  if problem == "timeout" then return wait(otherwise, self.sock) end
+  if problem == "timeout" and not self.tcp then return wait(otherwise, self.sock) end
   error(GONE, 0)
 end
 
@@ -61,9 +63,18 @@ function Connection:pull(limit)
   end
 end
 
+-- Under TLS, notices a peer that has left before anything is sent to it.
+function Connection:look()
+  if not self.tcp then return end
+  local whole, problem, part = self.sock:receive(PULL)
+  self.pending = self.pending .. (whole or part or "")
+  if problem and problem ~= "wantread" and problem ~= "wantwrite" then error(GONE, 0) end
+end
+
 function Connection:send(bytes)
   local sent = 0
   while sent < #bytes do
+    self:look()
     local last, problem, part = self.sock:send(bytes, sent + 1)
     sent = last or part or sent
     if not last then wait_for(self, problem, "write") end

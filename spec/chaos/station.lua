@@ -13,7 +13,8 @@ local function connected(port)
 end
 
 -- In a session of its own, a signal to the terminal's group leaves it time to clean up.
-local COMMAND = "set -- lua5.4 spec/chaos/server.lua %d; "
+-- Whatever happens, it does not compute for ever.
+local COMMAND = "ulimit -t 300; set -- lua5.4 spec/chaos/server.lua %d; "
   .. 'if command -v setsid >/dev/null; then exec setsid "$@"; fi; exec "$@"'
 
 --- Starts a server. Do it before opening sockets: a child inherits them.

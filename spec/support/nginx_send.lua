@@ -45,6 +45,29 @@ function steps.sends(step)
   return results
 end
 
+-- One client for all requests, as a program would have it.
+local shared
+
+-- A whole list through one client, some at a time.
+function steps.send_all(step)
+  shared = shared or telnyx.new(step.options)
+  local client, list = shared, {}
+  for i = 1, step.count do list[i] = step.message end
+  return client:send_all(list, { concurrency = step.concurrency })
+end
+
+-- Begins one send and does other things until it is done.
+function steps.start(step)
+  local client, heard = telnyx.new(step.options), nil
+  local pending = client:start(step.message, function(...) heard = pack(...) end)
+  local n_steps, was_done = 0, pending.done
+  while not pending.done do
+    client:step(0.05)
+    n_steps = n_steps + 1
+  end
+  return { result = pack(pending:result()), heard = heard, was_done = was_done, steps = n_steps }
+end
+
 -- Holds up the whole worker, as nobody should.
 function steps.block(step)
   local give_up = core.monotonic() + 10

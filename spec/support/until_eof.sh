@@ -15,13 +15,25 @@ esac
 program=$!
 echo "$program" >"$folder/pid"
 
+# For a program that does not heed the first signal. Its pause must end with it: whatever the spec
+# has open stays open in here too.
+insist() {
+  nap=
+  trap 'kill $nap; exit' TERM
+  sleep 5 &
+  nap=$!
+  wait "$nap"
+  kill -9 "$1"
+}
+
 # A signal, to a terminal's whole group for instance, ends the waiting too.
 trap : INT TERM HUP
 while read -r _; do :; done
 
 kill "$program" 2>/dev/null
-( sleep 5; kill -9 "$program" 2>/dev/null ) &
-impatience=$!
+insist "$program" >/dev/null 2>&1 &
+insisting=$!
 wait "$program" 2>/dev/null
-kill "$impatience" 2>/dev/null
+kill "$insisting" 2>/dev/null
+wait "$insisting" 2>/dev/null
 rm -rf "$folder"

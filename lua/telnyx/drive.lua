@@ -1,0 +1,192 @@
+--- The life of one send: attempts, and the pauses between them, until one
+--- succeeds or no other is allowed. Straight-line code; the loop knows how to wait.
+
+local core = require("telnyx.core")
+local cost = require("telnyx.cost")
+local errors = require("telnyx.errors")
+local keys = require("telnyx.keys")
+local tables = require("telnyx.tables")
+
+-- With less time than this left, an attempt could only end as unknown.
+local LEAST_ATTEMPT = 0.05
+
+local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = true }
+
+---@class telnyx.job one send
+---@field message table flat, without metatable
+---@field call table options of the call
+---@field state table the retry policy's memory of this send
+---@field limits table for one attempt
+---@field attempts table[] a row for each
+---@field segments telnyx.segments|nil
+---@field turn (fun(now: number): number)|nil reserves a turn: seconds until it
+---@field is_over (fun(): boolean)|nil whether a turn that has come should not be taken
+---@field may_be_sent boolean|nil an attempt ended as unknown
+
+-- A spending limit, say, comes as a 429 too, but no wait of ours will lift it.
+local function needs_a_person(err)
+  local entry = err.code and errors.catalogue[err.code]
+  return entry ~= nil and (entry.class == "account" or entry.class == "credentials")
+end
+
+-- What a sender of the user's own may have left out or got wrong: in doubt, unknown. A
+-- copy, since a sender may give the same table every time.
+local function tidy_error(given)
+  local err = type(given) == "table" and tables.copy(given)
+    or { cause = given ~= nil and tostring(given) or "the sender gave no reason" }
+  if not OUTCOMES[err.outcome] then err.outcome = "unknown" end
+  err.kind = err.kind or "protocol"
+  if err.retryable == nil or needs_a_person(err) then err.retryable = false end
+  return err
+end
+
+-- Any true value says that the message went out, even one that cannot be read.
+local function tidy(message, result)
+  if not message then return nil, tidy_error(result) end
+  if type(message) == "table" then
+    return message, type(result) == "table" and tables.copy(result) or {}
+  end
+  return nil, tidy_error({ outcome = "accepted", kind = "protocol",
+    cause = "the sender returned a " .. type(message) .. " for a message" })
+end
+
+local function row_of(shared, message, result, seconds)
+  return {
+    outcome = message and "accepted" or result.outcome,
+    seconds = seconds,
+    status = result.status,
+    cause = type(result.cause) == "string" and shared.redact(result.cause) or nil,
+    code = result.code,
+    stale = result.stale,
+  }
+end
+
+-- The user's own function must not be able to lose an outcome by an error of its own.
+local function report(log, row, n_attempt)
+  if log then pcall(log, tables.merge(row, { event = "attempt", attempt = n_attempt })) end
+end
+
+local function attempt(shared, job, task)
+  local started = shared.loop:now()
+  job.limits.timeout = math.max(0.001, math.min(job.call.timeout, job.state.deadline - started))
+  local message, result = tidy(shared.loop:carry(task, job.message, job.limits))
+  job.state.now = shared.loop:now()
+  local row = row_of(shared, message, result, job.state.now - started)
+  job.attempts[#job.attempts + 1] = row
+  job.may_be_sent = job.may_be_sent or row.outcome == "unknown"
+  return message, result, row
+end
+
+local function succeed(shared, job, message, info)
+  if shared.budget then shared.budget:put(job.state.now) end
+  info.outcome = "accepted"
+  info.attempts = job.attempts
+  if job.segments then
+    info.segments = job.segments
+    info.warnings = cost.warnings(job.segments)
+    info.drift = cost.drift(job.segments, message.parts)
+  end
+  return message, info
+end
+
+-- The last attempt may not have gone out, but one before it may.
+local function taint(err)
+  err.cause = "the request of an earlier attempt may have been delivered; the last ended as "
+    .. err.outcome .. (err.cause and ": " .. err.cause or "")
+  err.outcome, err.retryable = "unknown", false
+end
+
+local function fail(shared, job, err)
+  local seems_unsent = err.outcome == "not_sent" or err.outcome == "rejected"
+  if job.may_be_sent and seems_unsent then taint(err) end
+  err.attempts = job.attempts
+  return nil, shared.new_error(err)
+end
+
+local function next_wait(job, err)
+  local policy = job.call.policy
+  local ok, wait, reason = pcall(policy.next, policy, err, #job.attempts, job.state)
+  if ok then return wait, reason end
+  err.should_retry_error = tostring(wait) -- the user's rule failed: no further attempt
+  return nil, "vetoed"
+end
+
+-- Attempts, until one succeeds or no other is allowed.
+local function carry_out(shared, job, task)
+  while true do
+    local message, result, row = attempt(shared, job, task)
+    local reason
+    if not message then row.wait, reason = next_wait(job, result) end
+    report(shared.log, row, #job.attempts)
+    if message then return succeed(shared, job, message, result) end
+    if not row.wait or shared.is_closed then return fail(shared, job, result) end
+    job.limits.fresh = reason == "stale"
+    local interruption = shared.loop:sleep(task, row.wait)
+    if interruption == "forked" then result = shared.loop.forked() end
+    local is_late = job.state.deadline - shared.loop:now() < LEAST_ATTEMPT
+    if interruption or shared.is_closed or is_late then return fail(shared, job, result) end
+  end
+end
+
+local function not_begun(cause)
+  return { outcome = "not_sent", kind = "connection", retryable = false, cause = cause }
+end
+
+-- Waits for the message's turn, if it has to. The deadline counts from then on.
+local function take_turn(shared, job, task)
+  if not job.turn then return nil end
+  local interruption = shared.loop:sleep(task, job.turn(shared.loop:now()))
+  if interruption == "forked" then return shared.loop.forked() end
+  if interruption or shared.is_closed then return not_begun("the client was closed meanwhile") end
+  if job.is_over() then return not_begun("the run had ended before its turn came") end
+  job.state.deadline = shared.loop:now() + job.call.deadline
+  return nil
+end
+
+local function carry_in_turn(shared, job, task)
+  local err = take_turn(shared, job, task)
+  if err then return fail(shared, job, err) end
+  return carry_out(shared, job, task)
+end
+
+local function replayed(shared, job, claim)
+  local result = claim.info or claim.err
+  result.replayed = claim.is_recorded
+  if claim.message then
+    result.attempts = {}
+    return claim.message, result
+  end
+  return fail(shared, job, result)
+end
+
+-- The intent is recorded before the wire; a turn is only for what will be posted.
+local function carry_under_key(shared, job, task)
+  local key = job.call.key
+  local claim = keys.claim(shared.store, key, keys.fingerprint(job.message))
+  if not claim.slot then return replayed(shared, job, claim) end
+  shared.under_way[key] = true
+  local message, result = carry_in_turn(shared, job, task)
+  shared.under_way[key] = nil
+  result.store_error = keys.settle(shared.store, claim, message, result)
+  return message, result
+end
+
+---The whole life of a send, written once for `send` and `start`.
+---@param shared table what a client and its profiles have in common
+---@param job telnyx.job
+---@param task telnyx.task|nil
+---@return table|nil message
+---@return table result info or err
+local function drive(shared, job, task)
+  local priced, segments = cost.apply(job.message, job.call)
+  if not priced then return fail(shared, job, segments) end
+  job.message, job.segments = priced, segments
+  if not job.call.key and not job.turn then return carry_out(shared, job, task) end
+  -- Before a key or a turn is used up: both stay free for the message put right.
+  local valid, err = core.validate(job.message)
+  if not valid then return fail(shared, job, err) end
+  local carry = job.call.key and carry_under_key or carry_in_turn
+  return carry(shared, job, task)
+end
+
+return drive
