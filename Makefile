@@ -78,7 +78,8 @@ csrc/core/tlx_%_table.c: csrc/core/tables.lua csrc/core/smart.tsv
 # The module itself; the specs and the sandbox; the deeper checks.
 PACKAGES_BUILD = gcc libc6-dev lua5.4 liblua5.4-dev liblua5.1-0-dev libcurl4-openssl-dev lua-cjson
 PACKAGES_TEST = luajit2 lua-busted lua-socket lua-sec lua-luv lua-cqueues openssl ca-certificates nginx libnginx-mod-http-lua
-PACKAGES_CHECK = lua-check clang-format clang-tidy cppcheck valgrind luarocks clang
+PACKAGES_CHECK = lua-check lua5.1 clang-format clang-tidy cppcheck valgrind luarocks clang \
+  libclang-rt-14-dev
 
 deps:
 	@sh .ci/deps.sh $(PACKAGES_BUILD) $(PACKAGES_TEST)
@@ -92,6 +93,9 @@ deps-check:
 paths = LUA_PATH="./?.lua;$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" LUA_CPATH="$(CURDIR)/build/$(1)/?.so;;"
 LUA54 = $(call paths,5.4) lua5.4
 LUAJIT = $(call paths,5.1) luajit
+
+# The hosts' own specs need their programs: make test-hosts.
+SPECS ?= $(sort $(wildcard spec/*_spec.lua))
 
 test: deps
 	@$(MAKE) --no-print-directory build

@@ -2,9 +2,13 @@
 
 .PHONY: check lint format-check layers symbols tidy luarocks deps-check
 
-check: deps-check
+check: deps-check deps-hosts
 	@$(MAKE) --no-print-directory WERROR=1 build
 	@$(MAKE) --no-print-directory lint format-check layers symbols tidy luarocks
+	@$(MAKE) --no-print-directory test-portable fuzz
+	@$(MAKE) --no-print-directory chaos chaos-unguarded oom fork threads
+	@$(MAKE) --no-print-directory asan
+	@$(MAKE) --no-print-directory test-hosts
 
 lint:
 	luacheck --quiet .

@@ -1,5 +1,6 @@
 -- A client inside somebody else's loop: one descriptor, one timer, steps that never wait.
 
+local process = require("spec.support.process")
 local sandbox_server = require("spec.support.sandbox")
 local socket = require("socket")
 local telnyx = require("telnyx")
@@ -115,14 +116,9 @@ describe("examples for loops", function()
   for _, library in ipairs({ "luv", "cqueues" }) do
     it("run: " .. library, function()
       if not pcall(require, library) then return pending(library .. " is not installed") end
-      local lua = arg and arg[-1] or "lua5.4"
-      local i = -1
-      while arg and arg[i] do lua, i = arg[i], i - 1 end
-      local command = "TELNYX_API_KEY=KEY_TEST TELNYX_BASE_URL=%s %s examples/loops/%s.lua %s 2>&1"
-      local pipe = assert(io.popen(
-        command:format(server.url, lua, library, "+18445550001 +15550070001 Hello")))
-      local output = pipe:read("*a")
-      pipe:close()
+      local command = "TELNYX_API_KEY=KEY_TEST TELNYX_BASE_URL=%s %s examples/loops/%s.lua %s"
+      local output = process.run(command:format(server.url, process.lua(), library,
+        "+18445550001 +15550070001 Hello"))
       local ticks = tonumber(output:match("went round (%d+) times"))
       assert.truthy(ticks, output)
       assert.is_true(ticks > 20, output)

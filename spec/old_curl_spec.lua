@@ -1,20 +1,8 @@
 -- Where libcurl, as it runs, is too old for the guard: each send has a connection of its own, and
 -- what went out is still told as such.
 
+local process = require("spec.support.process")
 local wire = require("spec.support.wire")
-
-local function this_lua()
-  local lua, i = "lua5.4", -1
-  while arg and arg[i] do lua, i = arg[i], i - 1 end
-  return lua
-end
-
-local function run(command)
-  local pipe = assert(io.popen(command .. " 2>&1"))
-  local output = pipe:read("*a")
-  pipe:close()
-  return output
-end
 
 -- Two sends through one client, behind a libcurl that knows no CURLOPT_PREREQFUNCTION.
 local SCRIPT = [[
@@ -26,23 +14,19 @@ end
 ]]
 
 describe("a libcurl older than the one it was built with", function()
-  local station, shim, script
+  local station, shim
   setup(function()
     station = wire.start()
-    shim, script = os.tmpname(), os.tmpname()
-    assert.equal("", run("cc -shared -fPIC -o " .. shim .. " spec/c/old_curl.c -ldl"))
+    shim = os.tmpname()
+    assert.equal("", process.run("cc -shared -fPIC -o " .. shim .. " spec/c/old_curl.c -ldl"))
   end)
   teardown(function()
     station:stop()
     os.remove(shim)
-    os.remove(script)
   end)
 
   local function two_sends(listener)
-    local file = assert(io.open(script, "w"))
-    file:write(SCRIPT:format(listener.url))
-    file:close()
-    return run("LD_PRELOAD=" .. shim .. " " .. this_lua() .. " " .. script)
+    return process.run_lua(SCRIPT:format(listener.url), "LD_PRELOAD=" .. shim)
   end
 
   it("sends, each time on a fresh connection", function()
