@@ -12,7 +12,8 @@ check: deps-check deps-hosts
 
 lint:
 	luacheck --quiet .
-	luajit -e 'for _, f in ipairs(arg) do assert(loadfile(f)) end' $(filter-out %/tables.lua,$(LUA_SOURCES))
+	@echo 'for i = 1, select("#", ...) do assert(loadfile((select(i, ...)))) end' | \
+	  luajit - $(filter-out %/tables.lua,$(LUA_SOURCES))
 
 format-check:
 	clang-format --dry-run -Werror $(C_FILES)

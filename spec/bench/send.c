@@ -24,8 +24,10 @@
 #define N_MESSAGES "10000"
 
 static const char BODY[] =
-    "{\"to\":\"+18665550001\",\"from\":\"+18445550001\",\"text\":\"Hello, World! This is a message of "
-    "a hundred and sixty characters, as most of them are: not long, not short, and sent to many.\"}";
+    "{\"to\":\"+18665550001\",\"from\":\"+18445550001\",\"text\":\"Hello, World! This is a message "
+    "of "
+    "a hundred and sixty characters, as most of them are: not long, not short, and sent to "
+    "many.\"}";
 
 static size_t drop(char *bytes, size_t size, size_t n, void *user) {
   (void)bytes, (void)user;

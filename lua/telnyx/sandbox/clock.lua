@@ -40,10 +40,13 @@ local function day_number(year, month, day)
     + floor((153 * (month - 3) + 2) / 5) + day - 719469
 end
 
+-- No zone is more hours away from UTC.
+local FARTHEST = 14
+
 local function zone_offset(zone)
   if zone == "Z" or zone == "z" then return 0 end
   local sign, hours, minutes = zone:match("^([+-])(%d%d):?(%d%d)$")
-  if not sign or tonumber(minutes) > 59 then return nil end
+  if not sign or tonumber(hours) > FARTHEST or tonumber(minutes) > 59 then return nil end
   local offset = tonumber(hours) * 3600 + tonumber(minutes) * 60
   return sign == "-" and -offset or offset
 end

@@ -87,7 +87,9 @@ end
 local stages = {
   nothing = function() return "" end,
   status_line = function(reply) return head(reply, ""):sub(1, 10) end,
-  headers = function(reply) return head(reply, "Content-Length: 1"):sub(1, -8) end,
+  headers = function(reply)
+    return head(reply, "Content-Length: 1"):sub(1, -8), "head", ""
+  end,
   interim = function() return "HTTP/1.1 100 Continue\r\n\r\n" end,
   garbage = function() return "\001\002\255\254 this is not HTTP \003\r\n\r\n" end,
   body = function(reply)
@@ -130,7 +132,7 @@ local function broken(row, reply)
     bytes = bytes,
     accepted = row.accepted,
     whole = known == "whole" or (known == "until_close" and row.ending == "close"),
-    failure = row.stage == "garbage" and row.ending == "close" and "protocol" or ending.failure,
+    failure = row.stage == "garbage" and "protocol" or ending.failure,
     cause = ending.cause,
   }
   return seen

@@ -3,6 +3,7 @@
 -- of these, so values that need them are marked when they are built.
 
 local cjson = require("cjson.safe").new()
+cjson.decode_invalid_numbers(false)
 
 local json = {}
 
@@ -64,11 +65,33 @@ writers[Literal] = function(literal)
   return literal.text
 end
 
+local function is_number(token)
+  local rest = token:match("^%-?0(.*)$") or token:match("^%-?[1-9]%d*(.*)$")
+  return rest ~= nil and rest:gsub("^%.%d+", ""):gsub("^[eE][+-]?%d+$", "") == ""
+end
+
+-- What lua-cjson lets pass although it is not JSON: raw control bytes in strings,
+-- and numbers that only C can read. A backslash or a quote stands where it may.
+local function find_fault(text)
+  local fault
+  local bare = text:gsub("\\.", ""):gsub('"([^"]*)"', function(content)
+    if content:find("[%z\1-\31]") then fault = "a control byte in a string" end
+    return ""
+  end)
+  for token in bare:gmatch("[-+.%w]*%d[-+.%w]*") do
+    if not is_number(token) then fault = "a bad number" end
+  end
+  return fault
+end
+
 ---@param text string
 ---@return any value nil when the text is not JSON
 ---@return string|nil why
 function json.decode(text)
-  return cjson.decode(text)
+  local value, why = cjson.decode(text)
+  local fault = value ~= nil and find_fault(text)
+  if fault then return nil, fault end
+  return value, why
 end
 
 return json

@@ -1,34 +1,40 @@
 --- The service as a sender: answers in process, with no network and no waiting.
 
+local clock = require("telnyx.sandbox.clock")
+local options = require("telnyx.sandbox.options")
 local Service = require("telnyx.sandbox.service")
 
 local Sender = {}
 Sender.__index = Sender
 
----@class telnyx.sandbox.sender_options: telnyx.sandbox.options
----@field api_key string|nil the key that is sent; default "KEY_SANDBOX"
----@field sleep fun(seconds: number)|nil spends the time of slow answers; default: they take none
-
-local function split(options)
-  local own, rest = {}, {}
-  for name, value in pairs(options or {}) do
-    local mine = name == "api_key" or name == "sleep"
-    local target = mine and own or rest
-    target[name] = value
-  end
-  return own, rest
-end
-
----@param options telnyx.sandbox.sender_options|nil
+---@param given telnyx.sandbox.sender_options|nil
 ---@return table sender
-function Sender.new(options)
-  local own, rest = split(options)
-  return setmetatable({
+function Sender.new(given)
+  local own, rest = options.sender(given, 2)
+  local sender = setmetatable({
     api_key = own.api_key or "KEY_SANDBOX",
-    sleep = own.sleep or function() end,
-    service = Service.new(rest),
+    pass_time = own.sleep or function() end,
+    skipped = 0,
     core = require("telnyx.core"),
   }, Sender)
+  rest.now = rest.now or function() return clock.now() + sender.skipped end
+  sender.service = Service.new(rest)
+  return sender
+end
+
+---Seconds by the sender's own clock: the machine's, and what was slept on top.
+---@return number
+function Sender:monotonic()
+  return self.core.monotonic() + self.skipped
+end
+
+---Moves the clock on, without waiting: what the option `sleep` did not spend is skipped.
+---@param seconds number
+function Sender:sleep(seconds)
+  local started = self.core.monotonic()
+  self.pass_time(seconds)
+  local passed = self.core.monotonic() - started
+  self.skipped = self.skipped + math.max(0, seconds - passed)
 end
 
 local function lower_case(pairs_of_headers)
@@ -52,13 +58,12 @@ local function seen(response, timeout)
   return raw
 end
 
-function Sender:spend(fault, timeout)
-  if not fault then return end
-  if fault.kind == "delay" then
-    self.sleep(math.min(fault.seconds, timeout))
-  elseif fault.kind == "stall" and timeout < math.huge then
-    self.sleep(timeout)
-  end
+-- How long a client that waits `timeout` seconds waits for a response.
+local function wait_for(fault, timeout)
+  if not fault then return 0 end
+  if fault.kind == "delay" then return math.min(fault.seconds, timeout) end
+  local is_silent = not fault.whole and fault.failure == "timeout"
+  return is_silent and timeout < math.huge and timeout or 0
 end
 
 ---Carries a request of `telnyx.core` to the service and reads the answer.
@@ -74,7 +79,8 @@ function Sender:carry(request, limits)
     headers = lower_case(request.headers),
     body = request.body,
   }
-  self:spend(response.fault, timeout)
+  local wait = wait_for(response.fault, timeout)
+  if wait > 0 then self:sleep(wait) end
   local raw = seen(response, timeout)
   raw.now = self.service.now()
   return self.core.reply(raw)
@@ -108,7 +114,7 @@ function Sender:get(id)
 end
 
 ---How often each message was accepted.
----@return { posts: integer, accepted: integer, messages: table<string, table> }
+---@return telnyx.sandbox.ledger
 function Sender:ledger()
   return self.service:ledger()
 end

@@ -7,14 +7,18 @@ local forecast = require("telnyx.sandbox.forecast")
 local json = require("telnyx.sandbox.json")
 local Limiter = require("telnyx.sandbox.limiter")
 local message = require("telnyx.sandbox.message")
+local options = require("telnyx.sandbox.options")
+local reference_of = require("telnyx.sandbox.reference")
 local Store = require("telnyx.sandbox.store")
-local is_utf8 = require("telnyx.sandbox.utf8")
+local utf8 = require("telnyx.sandbox.utf8")
 local uuid = require("telnyx.sandbox.uuid")
 local validate = require("telnyx.sandbox.validate")
 local weather = require("telnyx.sandbox.weather")
 
 local Service = {}
 Service.__index = Service
+
+local KEEP = 100000
 
 ---@class telnyx.sandbox.request
 ---@field method string
@@ -37,15 +41,11 @@ Service.__index = Service
 ---@field failure string what it is to a client that does not
 ---@field cause string the same in words
 
----@class telnyx.sandbox.options
----@field now fun(): number|nil epoch seconds; default the wall clock
----@field uuid fun(): string|nil
----@field segments function|nil default telnyx.core's
----@field api_keys string[]|fun(key: string): boolean|string|nil the keys that are let in, or a
--- function that says so (or gives the code of the refusal); default any that begins with KEY
----@field recommended_parts integer|nil what auto_detect lets through; default 4
----@field smart_encoding boolean|nil the messaging profile's smart encoding; default false
----@field rate_limit integer|nil requests per minute; default a million
+---@class telnyx.sandbox.ledger
+---@field posts integer
+---@field accepted integer
+---@field messages table<string, { posts: integer, accepted: integer }> by reference
+---@field dropped integer|nil how many rows are not in `messages` any more; nil for none
 
 local function any_key(key)
   return weather.keys[key] or key:sub(1, 3) == "KEY"
@@ -61,41 +61,20 @@ local function core_segments(...)
   return require("telnyx.core").segments(...)
 end
 
-local known_options = {
-  now = "function", uuid = "function", segments = "function", recommended_parts = "number",
-  smart_encoding = "boolean", rate_limit = "number",
-}
-
-local function check_options(options)
-  for name, value in pairs(options) do
-    local expected = known_options[name]
-    if name == "api_keys" then
-      expected = type(value) == "table" and "table" or "function"
-    elseif not expected then
-      error("unknown sandbox option '" .. tostring(name) .. "'", 3)
-    end
-    if type(value) ~= expected then
-      error(("sandbox option '%s': %s expected, got %s")
-        :format(name, expected, type(value)), 3)
-    end
-  end
-end
-
----@param options telnyx.sandbox.options|nil
+---@param given telnyx.sandbox.options|nil
 ---@return table service
-function Service.new(options)
-  options = options or {}
-  check_options(options)
-  local keys = options.api_keys or any_key
+function Service.new(given)
+  local own = options.service(given, 2)
+  local keys = own.api_keys or any_key
   return setmetatable({
-    now = options.now or function() return clock.now() end,
-    uuid = options.uuid or uuid,
-    segments = options.segments or core_segments,
+    now = own.now or function() return clock.now() end,
+    uuid = own.uuid or uuid,
+    segments = own.segments or core_segments,
     admits = type(keys) == "table" and one_of(keys) or keys,
-    recommended_parts = options.recommended_parts or 4,
-    smart_encoding = options.smart_encoding or false,
-    limiter = Limiter.new(options.rate_limit or 1000000, 60),
-    store = Store.new(),
+    recommended_parts = own.recommended_parts or 4,
+    smart_encoding = own.smart_encoding or false,
+    limiter = Limiter.new(own.rate_limit or 1000000, 60),
+    store = Store.new(own.keep or KEEP),
   }, Service)
 end
 
@@ -110,12 +89,20 @@ local function refuse(problems, headers)
   return reply(first.status, errors.envelope(problems), headers)
 end
 
+local function is_refusal(code)
+  local entry = errors.catalogue[code]
+  return entry ~= nil and entry.status ~= nil
+end
+
 -- The code of the refusal, or nil for a key that is welcome.
 function Service:key_problem(request)
   local key = (request.headers.authorization or ""):match("^[Bb]earer +(%S+) *$")
   local verdict = key and self.admits(key)
   if verdict == true then return nil end
-  return verdict or "10009"
+  if not verdict then return "10009" end
+  if is_refusal(verdict) then return verdict end
+  error(("sandbox option 'api_keys' must return true, false, nil or the code of a refusal"
+    .. " such as \"10010\", but it returned %s"):format(options.shown(verdict)), 0)
 end
 
 local function is_json(request)
@@ -126,10 +113,10 @@ end
 local function read_body(request)
   if not is_json(request) then return nil, { code = "10029" } end
   local text = request.body or ""
-  local valid, offset = is_utf8(text)
-  if not valid then
+  local bad = utf8.first_bad(text)
+  if bad then
     return nil, { code = "10028",
-      detail = ("The request body is not valid UTF-8 at byte %d."):format(offset) }
+      detail = ("The request body is not valid UTF-8 at byte %d."):format(bad - 1) }
   end
   local body = json.decode(text)
   if body == nil then return nil, { code = "10023" } end
@@ -167,7 +154,7 @@ end
 function Service:create(request, now)
   local body, unreadable = read_body(request)
   if not body then return refuse { unreadable } end
-  local reference = Store.reference(body)
+  local reference = reference_of(body)
   self.store:seen(reference)
   local problems, facts, fields = validate(body, self:rulebook(request, now))
   if #problems > 0 then return refuse(problems) end
@@ -194,7 +181,7 @@ function routes.post_message(self, request)
 end
 
 function routes.get_message(self, _, id)
-  local record = self.store.messages[id]
+  local record = self.store:message(id)
   if not record then return refuse { { code = "10005" } } end
   return reply(200, message.body(record, self.now()))
 end
@@ -250,12 +237,12 @@ function Service:handle(request)
 end
 
 ---How often each message was accepted.
----@return { posts: integer, accepted: integer, messages: table<string, table> }
+---@return telnyx.sandbox.ledger
 function Service:ledger()
   return self.store:ledger()
 end
 
----Sets every count back to nought.
+---Sets every count back to nought, and forgets the messages.
 function Service:reset_ledger()
   self.store:reset()
 end

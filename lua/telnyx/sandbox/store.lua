@@ -1,52 +1,35 @@
 --- What the service remembers: its messages, and a ledger of how often each
 -- was accepted. The real service takes the same message twice without a word;
--- so does this one, and the ledger is where it shows.
+-- so does this one, and the ledger is where it shows. The totals are exact;
+-- of messages, and of rows in the ledger, only the newest are kept.
 
 local json = require("telnyx.sandbox.json")
+local Ring = require("telnyx.sandbox.ring")
 
 local Store = {}
 Store.__index = Store
 
+---@param keep integer how many messages, and how many rows
 ---@return table store
-function Store.new()
-  local store = setmetatable({ messages = {} }, Store)
+function Store.new(keep)
+  local store = setmetatable({ keep = keep }, Store)
   store:reset()
   return store
 end
 
----Forgets the counts; the messages themselves can still be read.
+---Forgets everything.
 function Store:reset()
   self.posts, self.accepted = 0, 0
-  self.rows = {}
-  self.strikes = {}
+  self.messages = Ring.new(self.keep)
+  self.rows = Ring.new(self.keep)
+  self.strikes = Ring.new(self.keep)
 end
 
-local function percent_decode(text)
-  return (text:gsub("+", " "):gsub("%%(%x%x)", function(hex)
-    return string.char(tonumber(hex, 16))
-  end))
-end
-
----The name under which a message is counted: `ref=` in the query of its
--- webhook_url, else its exact text, else its first media URL.
----@param fields table the decoded request
----@return string
-function Store.reference(fields)
-  local url, media = fields.webhook_url, fields.media_urls
-  local ref = type(url) == "string" and url:match("[?&]ref=([^&#]*)")
-  if ref then return percent_decode(ref) end
-  if type(fields.text) == "string" then return fields.text end
-  local first = type(media) == "table" and media[1]
-  return type(first) == "string" and first or ""
-end
-
----@param reference string
----@return { posts: integer, accepted: integer }
-function Store:row(reference)
-  local row = self.rows[reference]
+local function row_of(self, reference)
+  local row = self.rows:get(reference)
   if not row then
     row = { posts = 0, accepted = 0 }
-    self.rows[reference] = row
+    self.rows:put(reference, row)
   end
   return row
 end
@@ -54,53 +37,74 @@ end
 ---Counts a request under its reference, whatever becomes of it.
 ---@param reference string
 function Store:seen(reference)
-  local row = self:row(reference)
+  local row = row_of(self, reference)
   row.posts = row.posts + 1
 end
 
 ---@param record table
 ---@param reference string
 function Store:accept(record, reference)
-  local row = self:row(reference)
+  local row = row_of(self, reference)
   row.accepted = row.accepted + 1
   self.accepted = self.accepted + 1
-  self.messages[record.id] = record
+  self.messages:put(record.id, record)
+end
+
+---@param id string
+---@return table|nil record
+function Store:message(id)
+  return self.messages:get(id)
 end
 
 ---How many times something has happened, this time included.
 ---@param key string
 ---@return integer
 function Store:strike(key)
-  self.strikes[key] = (self.strikes[key] or 0) + 1
-  return self.strikes[key]
+  local count = (self.strikes:get(key) or 0) + 1
+  self.strikes:put(key, count)
+  return count
+end
+
+-- A reader who counts rows must be able to see that some are missing.
+local function dropped_rows(self)
+  return self.rows.dropped > 0 and self.rows.dropped or nil
 end
 
 ---A copy of the counts.
----@return { posts: integer, accepted: integer, messages: table<string, table> }
+---@return telnyx.sandbox.ledger
 function Store:ledger()
   local messages = {}
-  for reference, row in pairs(self.rows) do
+  for reference, row in pairs(self.rows.entries) do
     messages[reference] = { posts = row.posts, accepted = row.accepted }
   end
-  return { posts = self.posts, accepted = self.accepted, messages = messages }
+  return { posts = self.posts, accepted = self.accepted, messages = messages,
+    dropped = dropped_rows(self) }
 end
 
----@return string JSON, with the references in order
-function Store:ledger_json()
+-- The references in order, with what was counted under each.
+local function rows_json(rows)
   local references, members = {}, {}
-  for reference in pairs(self.rows) do references[#references + 1] = reference end
+  for reference in pairs(rows) do references[#references + 1] = reference end
   table.sort(references)
   for i, reference in ipairs(references) do
-    local row = self.rows[reference]
+    local row = rows[reference]
     members[i] = { reference, json.object {
       { "posts", row.posts }, { "accepted", row.accepted },
     } }
   end
-  return json.encode(json.object {
+  return json.object(members)
+end
+
+---@return string the ledger as JSON
+function Store:ledger_json()
+  local members = {
     { "posts", self.posts },
     { "accepted", self.accepted },
-    { "messages", json.object(members) },
-  })
+    { "messages", rows_json(self.rows.entries) },
+  }
+  local dropped = dropped_rows(self)
+  if dropped then members[4] = { "dropped", dropped } end
+  return json.encode(json.object(members))
 end
 
 return Store

@@ -1,0 +1,145 @@
+--- What `sandbox.new` and `sandbox.sender` may be told: names and values, in one
+-- table each. Misuse raises at once.
+
+local options = {}
+
+---@class telnyx.sandbox.options
+---@field now fun(): number|nil epoch seconds; default the wall clock
+---@field uuid fun(): string|nil
+---@field segments function|nil default telnyx.core's
+---@field api_keys string[]|fun(key: string): boolean|string|nil the keys that are let in, or a
+-- function that says so (or gives the code of the refusal); default any that begins with KEY
+---@field recommended_parts integer|nil what auto_detect lets through; default 4
+---@field smart_encoding boolean|nil the messaging profile's smart encoding; default false
+---@field rate_limit integer|nil requests per minute; default a million
+---@field keep integer|nil how many messages, and rows of the ledger, are kept: the newest;
+-- default 100,000
+
+---@class telnyx.sandbox.sender_options: telnyx.sandbox.options
+---@field api_key string|nil the key that is sent; default "KEY_SANDBOX"
+---@field sleep fun(seconds: number)|nil spends the time of slow answers and of the client's
+-- pauses; default: the sender's clock moves on, and nobody waits
+
+local MOST = 1000000000
+
+local function whole_from(least)
+  return function(value)
+    return type(value) == "number" and value >= least and value <= MOST and value % 1 == 0,
+      ("a whole number from %d to %d"):format(least, MOST)
+  end
+end
+
+local function func(value)
+  return type(value) == "function", "a function"
+end
+
+local function flag(value)
+  return type(value) == "boolean", "true or false"
+end
+
+local function visible(value)
+  return type(value) == "string" and value:find("^[\33-\126]+$") ~= nil,
+    "a string of visible ASCII characters"
+end
+
+local function is_list_of_strings(value)
+  if type(value) ~= "table" then return false end
+  for index, item in pairs(value) do
+    if type(index) ~= "number" or type(item) ~= "string" then return false end
+  end
+  return true
+end
+
+local function keys(value)
+  return type(value) == "function" or is_list_of_strings(value),
+    "a list of strings or a function"
+end
+
+local SERVICE = {
+  now = func,
+  uuid = func,
+  segments = func,
+  api_keys = keys,
+  recommended_parts = whole_from(1),
+  smart_encoding = flag,
+  rate_limit = whole_from(0),
+  keep = whole_from(1),
+}
+
+local OF_SENDER = { api_key = visible, sleep = func }
+
+local SENDER = {}
+for name, rule in pairs(SERVICE) do SENDER[name] = rule end
+for name, rule in pairs(OF_SENDER) do SENDER[name] = rule end
+
+local SECRET = { api_key = true, api_keys = true }
+
+---A value as an error shows it.
+---@param value any
+---@return string
+function options.shown(value)
+  if type(value) == "string" then return ("%q"):format(value) end
+  if value == nil or type(value) == "number" or type(value) == "boolean" then
+    return tostring(value)
+  end
+  return "a " .. type(value)
+end
+
+local function names_of(rules)
+  local names = {}
+  for name in pairs(rules) do names[#names + 1] = name end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+local function check_option(name, value, rules, level)
+  local rule = rules[name]
+  if not rule then
+    error(("unknown sandbox option %s; known: %s"):format(options.shown(name), names_of(rules)),
+      level + 1)
+  end
+  local ok, expected = rule(value)
+  if not ok then
+    local given = SECRET[name] and "a " .. type(value) or options.shown(value)
+    error(("sandbox option '%s' must be %s, got %s"):format(name, expected, given), level + 1)
+  end
+end
+
+-- A checked copy.
+local function read(given, rules, level)
+  if given == nil then return {} end
+  if type(given) ~= "table" then
+    error("sandbox options must be a table, got " .. options.shown(given), level + 1)
+  end
+  local own = {}
+  for name, value in pairs(given) do
+    check_option(name, value, rules, level + 1)
+    own[name] = value
+  end
+  return own
+end
+
+---The options of `sandbox.new`, checked and copied.
+---@param given telnyx.sandbox.options|nil
+---@param level integer whose fault misuse is: 1 the caller's, 2 its caller's
+---@return telnyx.sandbox.options
+function options.service(given, level)
+  local own = read(given, SERVICE, level + 1) -- a tail call would hide a level
+  return own
+end
+
+---The options of `sandbox.sender`, checked and parted.
+---@param given telnyx.sandbox.sender_options|nil
+---@param level integer
+---@return { api_key: string|nil, sleep: function|nil } own
+---@return telnyx.sandbox.options rest
+function options.sender(given, level)
+  local own, rest = {}, {}
+  for name, value in pairs(read(given, SENDER, level + 1)) do
+    local target = OF_SENDER[name] and own or rest
+    target[name] = value
+  end
+  return own, rest
+end
+
+return options

@@ -1,0 +1,37 @@
+--- A table that keeps the entries that came last, and forgets the others.
+
+local Ring = {}
+Ring.__index = Ring
+
+---@param limit integer how many entries it keeps
+---@return table ring
+function Ring.new(limit)
+  return setmetatable({ limit = limit, entries = {}, order = {}, last = 0, dropped = 0 }, Ring)
+end
+
+---@param key string
+---@return any value nil when there is none, or none any more
+function Ring:get(key)
+  return self.entries[key]
+end
+
+-- The new key takes the place of the oldest.
+local function take_place(self, key)
+  self.last = self.last % self.limit + 1
+  local oldest = self.order[self.last]
+  if oldest ~= nil then
+    self.entries[oldest] = nil
+    self.dropped = self.dropped + 1
+  end
+  self.order[self.last] = key
+end
+
+---Writes an entry. One that is there already keeps its age.
+---@param key string
+---@param value any not nil
+function Ring:put(key, value)
+  if self.entries[key] == nil then take_place(self, key) end
+  self.entries[key] = value
+end
+
+return Ring
