@@ -46,7 +46,7 @@ SOURCES = $(sort $(wildcard csrc/core/*.c csrc/http/*.c csrc/lua/*.c))
 LUA_SOURCES = $(sort $(shell find lua examples spec csrc -name '*.lua'))
 C_FILES = $(filter-out %_table.c %_table.h,$(sort $(shell find csrc spec -name '*.[ch]')))
 
-.PHONY: all build deps test check demo sandbox module install clean
+.PHONY: all build deps test check demo sandbox env module install clean
 all: build
 
 # ---- building -------------------------------------------------------------------------------
@@ -110,6 +110,11 @@ sandbox: deps
 	@$(MAKE) --no-print-directory build
 	@PORT=$(PORT) SANDBOX_LUA_CPATH='$(CURDIR)/build/5.1/?.so;;' sh lua/telnyx/sandbox/serve.sh
 
+# eval "$(make -s env)"
+env: build
+	@printf 'export %s="%s"\n' LUA_PATH '$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
+	  LUA_CPATH_5_4 '$(CURDIR)/build/5.4/?.so;;' LUA_CPATH '$(CURDIR)/build/5.1/?.so;;'
+
 clean:
 	rm -rf build
 
@@ -118,12 +123,16 @@ clean:
 INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
 INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
 
+ifeq ($(filter 5.1 5.2 5.3 5.4,$(LUA_VERSION)),)
+$(error LUA_VERSION is 5.1, 5.2, 5.3 or 5.4; LuaJIT is 5.1)
+endif
+
 module: build/$(LUA_VERSION)/telnyx/core.so
 
 install: module
-	install -d "$(INST_LIBDIR)/telnyx" "$(INST_LUADIR)"
-	install -m 755 build/$(LUA_VERSION)/telnyx/core.so "$(INST_LIBDIR)/telnyx/core.so"
-	cp -R lua/telnyx "$(INST_LUADIR)/"
+	install -d "$(DESTDIR)$(INST_LIBDIR)/telnyx" "$(DESTDIR)$(INST_LUADIR)"
+	install -m 755 build/$(LUA_VERSION)/telnyx/core.so "$(DESTDIR)$(INST_LIBDIR)/telnyx/core.so"
+	cp -R lua/telnyx "$(DESTDIR)$(INST_LUADIR)/"
 
 # ---- checking ---------------------------------------------------------------------------------
 
@@ -131,3 +140,4 @@ include .ci/check.mk
 include .ci/segments.mk
 include .ci/proof.mk
 include .ci/hosts.mk
+include .ci/bench.mk

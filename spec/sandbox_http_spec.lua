@@ -1,6 +1,7 @@
 local json = require("cjson.safe").new()
 local socket = require("socket")
 local sandbox = require("telnyx.sandbox")
+local telnyx = require("telnyx")
 local nginx = require("telnyx.sandbox.nginx")
 local support = require("spec.support.sandbox")
 
@@ -187,6 +188,59 @@ describe("the sandbox behind nginx", function()
       end)
     end
   end
+end)
+
+describe("a broken connection", function()
+  local PATIENCE = 1
+
+  local function summary(message, result)
+    local place = ("%s, status %s, code %s"):format(message and "a message" or "no message",
+      tostring(result.status), tostring(result.code))
+    return ("%s (%s): %s"):format(result.outcome, result.kind or "no error", place)
+  end
+
+  -- A client for each, since one whose connection just broke may not notice before it
+  -- is used again; all at once, since many keep silent.
+  local function begin(server, number)
+    local client = telnyx.new { api_key = "KEY_SPEC", base_url = server.url, allow_http = true,
+      retry = false, timeout = PATIENCE }
+    return { client = client, pending = client:start(sms { to = number }) }
+  end
+
+  local function finish(sends)
+    support.wait(function()
+      local n_under_way = 0
+      for _, one in pairs(sends) do n_under_way = n_under_way + one.client:step() end
+      return n_under_way == 0
+    end, "every answer")
+  end
+
+  local function over_the_wire()
+    local server, sends, seen = support.start(), {}, {}
+    for _, row in ipairs(sandbox.weather()) do
+      if row.family == "connection" then sends[row.number] = begin(server, row.number) end
+    end
+    finish(sends)
+    for number, one in pairs(sends) do
+      seen[number] = summary(one.pending:result())
+      one.client:close()
+    end
+    server:stop()
+    return seen
+  end
+
+  local function in_process(numbers)
+    local client = telnyx.new { sender = sandbox.sender(), retry = false, timeout = PATIENCE }
+    local seen = {}
+    for number in pairs(numbers) do seen[number] = summary(client:send(sms { to = number })) end
+    return seen
+  end
+
+  it("ends in process as it does over the wire", function()
+    local expected = over_the_wire()
+    assert.is_truthy(expected["+15550090093"])
+    assert.are.same(expected, in_process(expected))
+  end)
 end)
 
 describe("two sandboxes at once", function()

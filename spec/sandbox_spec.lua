@@ -1,6 +1,8 @@
 local json = require("cjson.safe").new()
 local sandbox = require("telnyx.sandbox")
 local clock = require("telnyx.sandbox.clock")
+local core = require("telnyx.core")
+local telnyx = require("telnyx")
 
 local NOON = 1742642919.401 -- 2025-03-22T11:28:39.401Z
 local PROFILE = "4001932d-0c6f-4b7e-9f0a-1d2c3b4a5968"
@@ -287,6 +289,15 @@ describe("requests that are no messages", function()
     { "an overlong form", '{"text":"\192\128"}', 400, "10028" },
     { "a surrogate in UTF-8", '{"text":"\237\160\128"}', 400, "10028" },
     { "a lone surrogate escape", '{"text":"\\ud800"}', 400, "10023" },
+    { "a hexadecimal number", '{"x":0x10}', 400, "10023" },
+    { "NaN", '{"x":NaN}', 400, "10023" },
+    { "infinity", '{"x":[-Infinity]}', 400, "10023" },
+    { "a number with a leading zero", '{"x":012}', 400, "10023" },
+    { "a number that ends in its point", '{"x":1.}', 400, "10023" },
+    { "a number without a whole part", '{"x":-.5}', 400, "10023" },
+    { "a raw line break in a string", '{"text":"a\nb"}', 400, "10023" },
+    { "a raw control byte in a name", '{"a\1":"b"}', 400, "10023" },
+    { "what follows a NUL", '{"text":"x"}\0{', 400, "10023" },
   }
   for _, case in ipairs(cases) do
     it("refuses " .. case[1], function()
@@ -295,6 +306,14 @@ describe("requests that are no messages", function()
       assert.are.equal(case[4], decoded.errors[1].code)
     end)
   end
+
+  it("takes every way to write a number, and a string that looks like none", function()
+    for _, value in ipairs { "0", "-0", "10", "1.50", "0e1", "-2.5E+10", "1e-7", "[1,-2]",
+      '"0x10"', '"\\"012\\\\"', '"a\127b"', "true", "null" } do
+      local body = '{"from":"+18445550001","to":"+18665550001","text":"x","x":' .. value .. "}"
+      assert.are.equal(200, (post(service_at(), body)).status, value)
+    end
+  end)
 
   it("wants JSON by name", function()
     local _, decoded = post(service_at(), sms(), { ["content-type"] = "text/plain" })
@@ -353,11 +372,76 @@ describe("the sandbox's doors", function()
     assert.are.equal(200, response.status)
   end)
 
-  it("refuse options they do not know", function()
-    assert.has_error(function() sandbox.new { nwo = os.time } end,
-      "unknown sandbox option 'nwo'")
-    assert.has_error(function() sandbox.new { now = 5 } end,
-      "sandbox option 'now': function expected, got number")
+  it("stay shut with a word when the owner's function answers nonsense", function()
+    local words = "sandbox option 'api_keys' must return true, false, nil or the code of a"
+      .. " refusal such as \"10010\", but it returned "
+    local answers = { ["99999"] = '"99999"', ["40001"] = '"40001"', [10010] = "10010" }
+    for answer, shown in pairs(answers) do
+      local service = service_at { api_keys = function() return answer end }
+      assert.has_error(function() post(service, sms()) end, words .. shown)
+    end
+  end)
+end)
+
+describe("the sandbox's options", function()
+  local known = "api_keys, keep, now, rate_limit, recommended_parts, segments,"
+    .. " smart_encoding, uuid"
+
+  -- The message without its position, which must be the caller's own line.
+  local function complaint(make, given)
+    local line = debug.getinfo(1, "l").currentline + 1
+    local ok, err = pcall(function() local _ = make(given) end)
+    assert.is_false(ok)
+    local place, words = tostring(err):match("^(.-:%d+): (.*)$")
+    assert.is_truthy(place and place:find("sandbox_spec.lua:" .. line .. "$"), err)
+    return words
+  end
+
+  local whole = "must be a whole number from %d to 1000000000, got "
+  local of_both = {
+    { { now = 5 }, "'now' must be a function, got 5" },
+    { { uuid = "x" }, "'uuid' must be a function, got \"x\"" },
+    { { segments = {} }, "'segments' must be a function, got a table" },
+    { { api_keys = "KEY" }, "'api_keys' must be a list of strings or a function, got a string" },
+    { { api_keys = { 42 } }, "'api_keys' must be a list of strings or a function, got a table" },
+    { { recommended_parts = 0 }, "'recommended_parts' " .. whole:format(1) .. "0" },
+    { { smart_encoding = "no" }, "'smart_encoding' must be true or false, got \"no\"" },
+    { { rate_limit = 2.5 }, "'rate_limit' " .. whole:format(0) .. "2.5" },
+    { { rate_limit = -1 }, "'rate_limit' " .. whole:format(0) .. "-1" },
+    { { rate_limit = "2" }, "'rate_limit' " .. whole:format(0) .. "\"2\"" },
+    { { keep = 0 }, "'keep' " .. whole:format(1) .. "0" },
+  }
+  local visible = "'api_key' must be a string of visible ASCII characters, got a "
+  local of_sender = {
+    { { api_key = 42 }, visible .. "number" },
+    { { api_key = "KEY SECRET" }, visible .. "string" },
+    { { sleep = 3 }, "'sleep' must be a function, got 3" },
+  }
+
+  it("are checked at once, and the caller is told what is allowed", function()
+    for _, case in ipairs(of_both) do
+      assert.are.equal("sandbox option " .. case[2], complaint(sandbox.new, case[1]))
+      assert.are.equal("sandbox option " .. case[2], complaint(sandbox.sender, case[1]))
+    end
+    for _, case in ipairs(of_sender) do
+      assert.are.equal("sandbox option " .. case[2], complaint(sandbox.sender, case[1]))
+    end
+  end)
+
+  it("are refused by a name that is not known", function()
+    assert.are.equal("unknown sandbox option \"nwo\"; known: " .. known,
+      complaint(sandbox.new, { nwo = os.time }))
+    assert.are.equal("unknown sandbox option \"sleep\"; known: " .. known,
+      complaint(sandbox.new, { sleep = print }))
+    local words = complaint(sandbox.sender, { slep = print })
+    assert.is_truthy(words:find("segments, sleep, smart_encoding", 1, true))
+  end)
+
+  it("are a table", function()
+    local words = "sandbox options must be a table, got "
+    assert.are.equal(words .. '"x"', complaint(sandbox.sender, "x"))
+    assert.are.equal(words .. "42", complaint(sandbox.new, 42))
+    assert.are.equal(words .. "false", complaint(sandbox.sender, false))
   end)
 end)
 
@@ -417,14 +501,15 @@ describe("time", function()
     for text, instant in pairs {
       ["1970-01-01T00:00:00Z"] = 0, ["2000-02-29T23:59:59.5Z"] = 951868799.5,
       ["2025-03-22T11:28:39+00:00"] = 1742642919, ["2025-03-22T13:28:39+0200"] = 1742642919,
-      ["2025-03-22T00:28:39-11:00"] = 1742642919,
+      ["2025-03-22T00:28:39-11:00"] = 1742642919, ["2025-03-23T01:28:39+14:00"] = 1742642919,
     } do
       assert.are.equal(instant, clock.parse(text))
     end
     for _, text in ipairs { "", "now", "2025-03-22", "2025-13-01T00:00:00Z",
       "2025-02-29T00:00:00Z", "2025-01-01T24:00:00Z", "2025-01-01T00:00:00.Z",
-      "2025-01-01T00:00:00+1" } do
-      assert.is_nil(clock.parse(text))
+      "2025-01-01T00:00:00+1", "2025-01-01T00:00:00+99:00", "2025-01-01T00:00:00-15:00",
+      "2025-01-01T00:00:00+00:60" } do
+      assert.is_nil(clock.parse(text), text)
     end
     assert.are.equal("1970-01-01T00:00:01.000+00:00", clock.iso8601(0.9999))
     assert.are.equal("Thu, 01 Jan 1970 00:00:00 GMT", clock.http_date(0))
@@ -471,12 +556,107 @@ describe("the ledger", function()
     assert.are.same({ posts = 2, accepted = 0, messages = {} }, ledger(service))
   end)
 
-  it("can be set back, and the messages stay", function()
+  it("can be set back, which forgets the messages as well", function()
     local service = service_at()
     local _, sent = post(service, sms())
     local response = service:handle { method = "DELETE", path = "/sandbox/ledger", headers = {} }
     assert.are.equal('{"posts":0,"accepted":0,"messages":{}}', response.body)
-    assert.are.equal(200, (get(service, "/v2/messages/" .. sent.data.id)).status)
+    assert.are.equal(404, (get(service, "/v2/messages/" .. sent.data.id)).status)
+  end)
+
+  it("shows bytes that are not UTF-8 percent-encoded", function()
+    local service = service_at()
+    for _, ref in ipairs { "%FF", "a%C3%A4%C3z%ED%A0%80", "%E4%B8" } do
+      post(service, sms { webhook_url = "https://example.com/?ref=" .. ref })
+    end
+    local messages, count = ledger(service).messages, 0
+    for _ in pairs(messages) do count = count + 1 end
+    assert.are.equal(3, count)
+    assert.is_truthy(messages["%FF"])
+    assert.is_truthy(messages["aä%C3z%ED%A0%80"])
+    assert.is_truthy(messages["%E4%B8"])
+    assert.are.same(messages, service:ledger().messages)
+  end)
+
+  it("knows a long text by its beginning, its length and a checksum", function()
+    local service = service_at()
+    local head = ("x"):rep(200)
+    local codes = { "131", "212", "131", "113" }
+    for _, code in ipairs(codes) do post(service, sms { text = head .. code }) end
+    post(service, sms { text = head })
+    local messages = ledger(service).messages
+    assert.are.same({ posts = 1, accepted = 1 }, messages[head])
+    local counts = {}
+    for reference, row in pairs(messages) do
+      if reference ~= head then
+        local checksum = reference:match("^" .. head .. "%.%.%. %(203 bytes, (%x+)%)$")
+        assert.are.equal(16, #checksum)
+        counts[#counts + 1] = row.accepted
+      end
+    end
+    table.sort(counts)
+    assert.are.same({ 1, 1, 2 }, counts)
+  end)
+
+  it("cuts a long text between characters", function()
+    local service = service_at()
+    post(service, sms { text = "x" .. ("中"):rep(100), type = "MMS" })
+    local reference = next(ledger(service).messages)
+    assert.are.equal("x" .. ("中"):rep(66) .. "... (301 bytes, ", reference:sub(1, 215))
+  end)
+
+  it("has exact totals, whatever rows it has dropped", function()
+    local service = service_at { keep = 3 }
+    for i = 1, 5 do
+      post(service, sms { text = "text " .. i })
+      post(service, sms { text = "text " .. i })
+    end
+    local row = { posts = 2, accepted = 2 }
+    local expected = { posts = 10, accepted = 10, dropped = 2,
+      messages = { ["text 3"] = row, ["text 4"] = row, ["text 5"] = row } }
+    assert.are.same(expected, ledger(service))
+    assert.are.same(expected, service:ledger())
+    service:reset_ledger()
+    assert.are.same({ posts = 0, accepted = 0, messages = {} }, ledger(service))
+  end)
+end)
+
+describe("the sandbox's memory", function()
+  local function fill(service, count)
+    local ids = {}
+    for i = 1, count do
+      local _, sent = post(service, sms { text = "text " .. i })
+      ids[i] = sent.data.id
+    end
+    return ids
+  end
+
+  local function kept(service, ids)
+    local list = {}
+    for i, id in ipairs(ids) do
+      if get(service, "/v2/messages/" .. id).status == 200 then list[#list + 1] = i end
+    end
+    return list
+  end
+
+  it("holds the newest messages", function()
+    local service = service_at { keep = 3 }
+    assert.are.same({ 5, 6, 7 }, kept(service, fill(service, 7)))
+    assert.are.same({ 1, 2 }, kept(service, fill(service, 2)))
+  end)
+
+  it("does not grow with what went through it", function()
+    local service = service_at { keep = 50 }
+    local function size_after(count)
+      for i = 1, count do
+        post(service, sms { text = ("%d "):format(i) .. ("x"):rep(900), to = "+15550042910" })
+      end
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage("count")
+    end
+    local before = size_after(200)
+    assert.is_true(size_after(1000) - before < 100)
   end)
 end)
 
@@ -614,7 +794,7 @@ describe("the sender in process", function()
     ["+15550060001"] = "accepted", ["+15550060003"] = "accepted",
     ["+15550030701"] = "rejected",
     ["+15550080001"] = "unknown", ["+15550090001"] = "unknown",
-    ["+15550090012"] = "unknown", ["+15550090021"] = "unknown",
+    ["+15550090012"] = "unknown", ["+15550090021"] = "accepted",
     ["+15550090031"] = "accepted", ["+15550090042"] = "accepted",
     ["+15550090051"] = "accepted", ["+15550090061"] = "unknown",
     ["+15550090071"] = "unknown", ["+15550090003"] = "unknown",
@@ -638,5 +818,82 @@ describe("the sender in process", function()
     assert.are.same({ "unknown", "timeout" }, { err.outcome, err.kind })
     assert.are.equal(11, spent)
     assert.are.equal(2, sender:ledger().accepted)
+  end)
+
+  it("knows the status of an answer that was cut in its headers", function()
+    local _, accepted = sender_at():send(sms { to = "+15550090021" })
+    assert.are.same({ "accepted", "connection", 200 },
+      { accepted.outcome, accepted.kind, accepted.status })
+    local _, unknown = sender_at():send(sms { to = "+15550080022" })
+    assert.are.same({ "unknown", "connection", 500 },
+      { unknown.outcome, unknown.kind, unknown.status })
+  end)
+end)
+
+describe("the clock of the sender in process", function()
+  local function status(sender, id) return sender:get(id).to[1].status end
+
+  it("is moved on by sleeping, and the messages with it", function()
+    local sender = sandbox.sender()
+    local message = assert(sender:send(sms()))
+    local started, real = sender:monotonic(), os.clock()
+    assert.are.equal("queued", status(sender, message.id))
+    sender:sleep(1.5)
+    assert.are.equal("sent", status(sender, message.id))
+    sender:sleep(3600)
+    assert.are.equal("delivered", status(sender, message.id))
+    local passed = sender:monotonic() - started
+    assert.is_true(passed >= 3601.4 and passed < 3602.5, passed)
+    assert.is_true(os.clock() - real < 1)
+  end)
+
+  it("leaves the owner's own clock alone", function()
+    local sender = sandbox.sender { now = function() return NOON end }
+    local message = assert(sender:send(sms()))
+    sender:sleep(100)
+    assert.are.equal("queued", status(sender, message.id))
+  end)
+
+  it("counts no time twice that the owner's sleep has spent", function()
+    local sender = sandbox.sender { sleep = function() core.sleep(0.05) end }
+    local started = sender:monotonic()
+    sender:sleep(0.05)
+    sender:sleep(10)
+    local passed = sender:monotonic() - started
+    assert.is_true(passed >= 10.049 and passed < 10.09, passed)
+  end)
+
+  it("lets a client's waits cost nothing", function()
+    local spent = 0
+    local sender = sandbox.sender { sleep = function(seconds) spent = spent + seconds end }
+    local client = telnyx.new { sender = sender }
+    local started, real = sender:monotonic(), core.monotonic()
+    local _, info = client:send(sms { to = "+15550042911" })
+    assert.are.same({ "accepted", 2 }, { info.outcome, #info.attempts })
+    assert.is_true(spent >= 1 and spent < 10, spent)
+    assert.is_true(sender:monotonic() - started >= 1)
+    assert.is_true(core.monotonic() - real < 1)
+  end)
+
+  it("gives a slow answer its time", function()
+    local client = telnyx.new { sender = sandbox.sender(), retry = false, timeout = 10 }
+    local _, info = client:send(sms { to = "+15550070005" })
+    assert.is_true(math.abs(info.attempts[1].seconds - 5) < 0.5)
+    local _, err = client:send(sms { to = "+15550070030" })
+    assert.are.same({ "unknown", "timeout" }, { err.outcome, err.kind })
+    assert.is_true(math.abs(err.attempts[1].seconds - 10) < 0.5)
+  end)
+
+  it("paces many messages, without waiting and without a rush", function()
+    local naps = 0
+    local sender = sandbox.sender { sleep = function() naps = naps + 1 end }
+    local client = telnyx.new { sender = sender }
+    local started, real, list = sender:monotonic(), core.monotonic(), {}
+    for i = 1, 100 do list[i] = sms { text = "paced " .. i } end
+    assert.are.equal(100, client:send_all(list, { rate = 1 }).accepted)
+    local passed = sender:monotonic() - started
+    assert.is_true(passed >= 98.9 and passed < 101, passed)
+    assert.is_true(core.monotonic() - real < 5)
+    assert.is_true(naps <= 100, naps)
   end)
 end)

@@ -31,6 +31,11 @@ local data = require "telnyx.errors_catalogue"
 ---@field ratelimit? table     { limit, remaining, reset }
 ---@field attempts? table[]    one row per attempt
 ---@field cause? string        what the transport saw, in words
+---@field segments? telnyx.segments  when a limit on cost refused it
+---@field key? string          when it was sent, or refused, under a key
+---@field replayed? boolean    recorded by an earlier send under the key
+---@field store_error? string  the outcome could not be recorded under its key
+---@field should_retry_error? string  the caller's own rule raised
 
 local errors = {}
 

@@ -80,12 +80,18 @@ end
 
 local text, record, flag = type_rule("string"), type_rule("table"), type_rule("boolean")
 
+-- One budget serves all calls of a client.
+local function retry_of_call(value)
+  local ok = value == false or (type(value) == "table" and value.budget == nil)
+  return ok, "false, or a table without 'budget', which is a client's"
+end
+
 -- Of one call, and so of a profile and a client as well.
 local CALL = {
   timeout = seconds,
   connect_timeout = seconds,
   deadline = seconds,
-  retry = table_or_false,
+  retry = retry_of_call,
   max_parts = count,
   on_ucs2 = on_ucs2,
 }
@@ -141,6 +147,7 @@ local CLIENT = {
   log = callable,
 }
 for name, rule in pairs(CALL) do CLIENT[name] = rule end
+CLIENT.retry = table_or_false
 
 local FIELD = {}
 for _, name in ipairs(core.fields) do FIELD[name] = true end

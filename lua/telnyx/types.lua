@@ -38,18 +38,29 @@
 ---@field retry telnyx.retry_options|false|nil
 ---@field max_parts integer|nil
 ---@field on_ucs2 "allow"|"refuse"|"smart"|nil
----@field key string|nil of one call: never posted twice under it
+
+---@class telnyx.send_options: telnyx.call_options
+---@field key string|nil never posted twice under it
 
 ---@class telnyx.run_options: telnyx.call_options
 ---@field concurrency integer|nil default 16
 ---@field rate number|nil messages a second
 ---@field burst number|nil
 ---@field rates table<string, number>|nil by kind of sender
----@field key fun(index: integer, message: table): string|nil
+---@field key fun(index: integer, message: table): string|false|nil
 ---@field on_result fun(index: integer, message: table|nil, info_or_err: table)|nil
 
 ---@class telnyx.sender one attempt, whatever carries it
 ---@field send fun(self, message: telnyx.message, limits: telnyx.limits): table|nil, table
+---@field start (fun(self, message: table, limits: table): table|nil, table|nil)|nil a pending
+---@field step (fun(self, seconds: number): integer)|nil how many are in flight
+---@field finished (fun(self): table|nil)|nil the next pending that is done
+---@field spawn (fun(self, body: fun()))|nil runs tasks on a scheduler of its own
+---@field sleep (fun(self, seconds: number))|nil how to pause between attempts
+---@field monotonic (fun(self): number)|nil a clock of its own, seconds
+---@field fd (fun(self): integer|nil)|nil
+---@field timeout (fun(self): number|nil)|nil
+---@field close fun(self)|nil
 
 ---@class telnyx.limits
 ---@field timeout number|nil seconds

@@ -71,9 +71,10 @@ local function is_number(token)
 end
 
 -- What lua-cjson lets pass although it is not JSON: raw control bytes in strings,
--- and numbers that only C can read. A backslash or a quote stands where it may.
+-- numbers that only C can read, and whatever follows a NUL. By now every backslash
+-- and every quote stands where it may.
 local function find_fault(text)
-  local fault
+  local fault = text:find("%z") and "a NUL" or nil
   local bare = text:gsub("\\.", ""):gsub('"([^"]*)"', function(content)
     if content:find("[%z\1-\31]") then fault = "a control byte in a string" end
     return ""
