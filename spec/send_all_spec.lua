@@ -171,6 +171,25 @@ describe("the pace", function()
     assert.is_true(math.abs(sender.left_at[4] - 30) < 1e-6)
   end)
 
+  it("is kept by several workers together", function()
+    -- As an ngx.shared.DICT adds: in one place, at once.
+    local dict = { values = {} }
+    function dict:incr(name, by, start)
+      self.values[name] = (self.values[name] or start) + by
+      return self.values[name]
+    end
+    local one = pace.shared(dict, "all", 2, 2)
+    local other = pace.shared(dict, "all", 2, 2)
+    assert.same({ 0, 0, 0.5, 1 },
+      { one:reserve(10), other:reserve(10), one:reserve(10), other:reserve(10) })
+    assert.same({ 0, 0, 0.5 }, { other:reserve(100), one:reserve(100), other:reserve(100) })
+    local sender = timed(sandbox.sender())
+    local client = telnyx.new({ sender = sender })
+    client:send_all(messages(3), { rate = 1, shared_pace = dict })
+    assert.equal(2, sender.left_at[3] - sender.left_at[1])
+    assert.has_error(function() client:send_all({}, { shared_pace = {} }) end)
+  end)
+
   local kinds = {
     ["+18445550001"] = "toll_free", ["+13125550001"] = "long_code", ["12345"] = "short_code",
     ["Acme"] = "alphanumeric", ["+448001234567"] = "long_code",

@@ -118,12 +118,17 @@ local function rates(value)
   return true
 end
 
+local function shared_dict(value)
+  return type(value) == "table" and is_callable(value.incr), "an ngx.shared.DICT"
+end
+
 -- Of `send_all` alone, besides those of a call.
 local RUN = {
   concurrency = count,
   rate = positive,
   burst = positive,
   rates = rates,
+  shared_pace = shared_dict,
   key = callable,
   on_result = callable,
 }

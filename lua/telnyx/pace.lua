@@ -29,6 +29,40 @@ function Pace:reserve(now)
   return math.max(0, turn - now)
 end
 
+---@class telnyx.shared_pace: telnyx.pace
+---@field dict table an `ngx.shared.DICT`
+---@field name string
+local Shared = {}
+Shared.__index = Shared
+
+---A pace that all workers of an nginx keep together. Its clock must be one that they
+---share, as the monotonic clock of a machine is.
+---@param dict table an `ngx.shared.DICT`
+---@param name string
+---@param rate number
+---@param burst number|nil
+function pace.shared(dict, name, rate, burst)
+  local own = pace.new(rate, burst)
+  own.dict, own.name = dict, name
+  return setmetatable(own, Shared)
+end
+
+---Reserves the next turn of all workers together. Of two who find that it has rested,
+---both move it on: then it is late, never early.
+---@param now number
+---@return number seconds until it
+function Shared:reserve(now)
+  local step = 1 / self.rate
+  local after, why = self.dict:incr(self.name, step, now)
+  if not after then error("the shared pace failed: " .. tostring(why), 0) end
+  local at = after - step
+  if at < now - SLACK then
+    after = self.dict:incr(self.name, now - at, now)
+    at = after - step
+  end
+  return math.max(0, at - (self.burst - 1) * step - now)
+end
+
 -- Toll-free numbers of the North American numbering plan.
 local TOLL_FREE = { ["800"] = true, ["833"] = true, ["844"] = true, ["855"] = true,
   ["866"] = true, ["877"] = true, ["888"] = true }

@@ -38,10 +38,15 @@ local function iterator_of(source)
   end
 end
 
+local function new_pace(options, name, rate)
+  if not options.shared_pace then return pace.new(rate, options.burst) end
+  return pace.shared(options.shared_pace, "telnyx.pace." .. name, rate, options.burst)
+end
+
 local function paces_of(options)
   local paces = {}
-  if options.rate then paces.all = pace.new(options.rate, options.burst) end
-  for kind, rate in pairs(options.rates or {}) do paces[kind] = pace.new(rate, options.burst) end
+  if options.rate then paces.all = new_pace(options, "all", options.rate) end
+  for kind, rate in pairs(options.rates or {}) do paces[kind] = new_pace(options, kind, rate) end
   return paces
 end
 

@@ -47,6 +47,7 @@
 ---@field rate number|nil messages a second
 ---@field burst number|nil
 ---@field rates table<string, number>|nil by kind of sender
+---@field shared_pace table|nil an ngx.shared.DICT: all workers keep the rates together
 ---@field key fun(index: integer, message: table): string|false|nil
 ---@field on_result fun(index: integer, message: table|nil, info_or_err: table)|nil
 
