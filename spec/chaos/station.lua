@@ -12,7 +12,7 @@ local function connected(port)
   return control
 end
 
--- In a session of its own, a signal to the terminal's group leaves it time to clean up.
+-- In a process group of its own, a signal to the terminal's group leaves it time to clean up.
 -- Whatever happens, it does not compute for ever.
 local COMMAND = "ulimit -t 300; set -- lua5.4 spec/chaos/server.lua %d; "
   .. 'if command -v setsid >/dev/null; then exec setsid "$@"; fi; exec "$@"'
