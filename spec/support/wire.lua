@@ -210,7 +210,7 @@ local function connected(port)
   return control
 end
 
--- In a process group of its own a signal to the terminal's group leaves it time to clean up. What is
+-- In a group of its own a signal to the terminal's group leaves it time to clean up. What is
 -- preloaded to watch the module under test does not concern it.
 local COMMAND = "unset LD_PRELOAD; set -- lua5.4 spec/support/wire_server.lua; "
   .. 'if command -v setsid >/dev/null; then exec setsid "$@"; fi; exec "$@"'
