@@ -159,6 +159,60 @@ it("a result is taken once, and not too early", function()
   assert.has_error(function() pending:result() end)
 end)
 
+describe("a request that is done", function()
+  local function start(...)
+    local client = core.client({ api_key = "KEY", base_url = "http://127.0.0.1:1" })
+    local pending = assert(client:start(MESSAGE, nil, ...))
+    local patience = os.time() + 10
+    while client:step(0.1) > 0 and os.time() < patience do end
+    return client, pending
+  end
+
+  it("is handed to its owner, or as itself", function()
+    local owner = {}
+    local client = start(owner)
+    assert.equal(owner, client:finished())
+    assert.is_nil(client:finished())
+    local other, pending = start()
+    assert.equal(pending, other:finished())
+  end)
+
+  local function is_let_go(take)
+    local seen = setmetatable({}, { __mode = "k" })
+    local client = (function()
+      local owner = {}
+      local client, pending = start(owner)
+      seen[owner], seen[pending] = true, true
+      take(client, pending)
+      return client
+    end)()
+    for _ = 1, 3 do collectgarbage() end
+    assert.is_nil(next(seen))
+    client:close()
+  end
+
+  it("is let go of once it is handed out", function()
+    is_let_go(function(client) client:finished() end)
+  end)
+
+  it("is let go of once its result is taken, and not handed out then", function()
+    is_let_go(function(client, pending)
+      pending:result()
+      assert.is_nil(client:finished())
+    end)
+  end)
+
+  it("is let go of when its client is closed, and tells its result still", function()
+    local held
+    is_let_go(function(client, pending)
+      client:close()
+      local _, err = pending:result()
+      held = err.outcome
+    end)
+    assert.equal("not_sent", held)
+  end)
+end)
+
 it("every fault beyond the room is at least counted", function()
   local extra = {}
   for i = 1, 40 do extra["bad" .. i] = print end

@@ -23,21 +23,23 @@ static int before_request(void *user, char *remote_ip, char *local_ip, int remot
   return CURL_PREREQFUNC_OK;
 }
 
-static bool attach_before_request(tlx_guard *guard, CURL *easy) {
-  return curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_PREREQDATA, guard) == CURLE_OK;
+bool tlx_guard_install(CURL *easy) {
+  return curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request) == CURLE_OK;
+}
+
+void tlx_guard_attach(tlx_guard *guard, CURL *easy) {
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, guard);
 }
 
 #else
 
-static bool attach_before_request(tlx_guard *guard, CURL *easy) {
-  (void)guard, (void)easy;
+bool tlx_guard_install(CURL *easy) {
+  (void)easy;
   return false;
 }
 
-#endif
-
-bool tlx_guard_attach(tlx_guard *guard, CURL *easy) {
-  tlx_sockets_attach(guard->sockets, easy);
-  return attach_before_request(guard, easy);
+void tlx_guard_attach(tlx_guard *guard, CURL *easy) {
+  (void)guard, (void)easy;
 }
+
+#endif

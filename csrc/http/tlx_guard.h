@@ -26,11 +26,11 @@ typedef struct tlx_guard {
   bool stopped_resend; /* libcurl wanted to write the request a second time */
 } tlx_guard;
 
-/*
- * Puts the guard on `easy`, for which `guard` must live as long as the transfer.
- * Returns false where libcurl, as it runs, is too old for it: then every transfer needs a
- * connection of its own.
- */
-bool tlx_guard_attach(tlx_guard *guard, CURL *easy);
+/* Puts the guard on a new `easy`. Returns false where libcurl, as it runs, is too old for it: then
+ * every transfer needs a connection of its own. */
+bool tlx_guard_install(CURL *easy);
+
+/* Has the guard of `easy` watch one transfer, which `guard` must outlive. */
+void tlx_guard_attach(tlx_guard *guard, CURL *easy);
 
 #endif

@@ -31,6 +31,7 @@ struct tlx_http {
   CURLM *multi;
   CURL *spare_easy[MAX_SPARE_EASY];
   size_t n_spare_easy;
+  bool is_guarded; /* of every easy handle */
   tlx_sockets sockets;
   transfer_list in_flight, finished;
   size_t n_in_flight;
@@ -166,7 +167,7 @@ static void set_protocols(CURL *easy) {
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 }
 
-static CURL *new_easy(const tlx_http *http) {
+static CURL *new_easy(tlx_http *http) {
   CURL *easy = curl_easy_init();
   if (!easy) return NULL;
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -179,6 +180,7 @@ static CURL *new_easy(const tlx_http *http) {
   if (http->proxy) curl_easy_setopt(easy, CURLOPT_PROXY, http->proxy);
   set_protocols(easy);
   set_tls(http, easy);
+  http->is_guarded = tlx_transfer_equip(easy, &http->sockets);
   return easy;
 }
 
@@ -271,12 +273,13 @@ void tlx_http_free(tlx_http *http) {
   free(http);
 }
 
-static bool launch(tlx_http *http, tlx_transfer *t, tlx_str body, const tlx_http_limits *limits) {
+static bool launch(tlx_http *http, tlx_transfer *t, const tlx_http_limits *limits) {
   if (!http->multi) http->multi = curl_multi_init();
   if (!http->multi) return false;
   t->easy = take_easy(http);
   if (!t->easy) return false;
-  if (tlx_transfer_prepare(t, body, limits) &&
+  t->is_guarded = http->is_guarded;
+  if (tlx_transfer_prepare(t, limits) &&
       curl_multi_add_handle(http->multi, t->easy) == CURLM_OK) {
     return true;
   }
@@ -287,14 +290,13 @@ static bool launch(tlx_http *http, tlx_transfer *t, tlx_str body, const tlx_http
 tlx_transfer *tlx_http_start(tlx_http *http, tlx_str body, const tlx_http_limits *limits,
                              void *owner) {
   heed_fork(http);
-  tlx_transfer *t = calloc(1, sizeof *t);
+  tlx_transfer *t = tlx_transfer_new(body);
   if (!t) return NULL;
   t->http = http;
   t->owner = owner;
   t->guard.sockets = &http->sockets;
   t->body.max = http->max_response_bytes;
-  t->cause = "";
-  if (!launch(http, t, body, limits)) {
+  if (!launch(http, t, limits)) {
     free(t);
     return NULL;
   }

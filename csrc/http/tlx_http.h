@@ -46,7 +46,7 @@ void tlx_http_free(tlx_http *http);
 /*
  * Begins one POST.
  *
- * body   Must stay where it is until the transfer is done or freed.
+ * body   Copied.
  * owner  What tlx_transfer_owner gives back; not looked at.
  * Returns a transfer, which the caller frees, or NULL when memory is short: then nothing was sent.
  */

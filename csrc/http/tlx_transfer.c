@@ -41,21 +41,37 @@ static size_t on_head(char *bytes, size_t size, size_t n, void *user) {
   return n;
 }
 
-bool tlx_transfer_prepare(tlx_transfer *t, tlx_str body, const tlx_http_limits *limits) {
-  CURL *easy = t->easy;
-  t->is_guarded = tlx_guard_attach(&t->guard, easy);
-  curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
+tlx_transfer *tlx_transfer_new(tlx_str body) {
+  tlx_transfer *t = calloc(1, sizeof *t + body.n);
+  if (!t) return NULL;
+  t->cause = "";
+  t->n_request = body.n;
+  memcpy(t->request, body.p, body.n);
+  return t;
+}
+
+bool tlx_transfer_equip(CURL *easy, tlx_sockets *sockets) {
+  bool is_guarded = tlx_guard_install(easy);
+  tlx_sockets_attach(sockets, easy);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-  curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
+  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, is_guarded ? 0L : 1L);
+  return is_guarded;
+}
+
+bool tlx_transfer_prepare(tlx_transfer *t, const tlx_http_limits *limits) {
+  CURL *easy = t->easy;
+  const char *request = t->request;
+  if (t->is_guarded) tlx_guard_attach(&t->guard, easy);
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, limits->timeout_ms);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, limits->connect_timeout_ms);
   curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, limits->fresh || !t->is_guarded ? 1L : 0L);
-  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, t->is_guarded ? 0L : 1L);
-  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.p);
-  return curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n) == CURLE_OK;
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request);
+  return curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->n_request) == CURLE_OK;
 }
 
 /* Without the guard, libcurl's count of request bytes is the next best sign of a beginning. */

@@ -30,10 +30,21 @@ struct tlx_transfer {
   size_t n_head_bytes;
   const char *cause;
   char error[CURL_ERROR_SIZE];
+  size_t n_request;
+  char request[]; /* the body of the POST */
 };
 
+/* A transfer of this body, not yet prepared; NULL when memory is short. */
+tlx_transfer *tlx_transfer_new(tlx_str body);
+
+/*
+ * Sets on a new `easy`, whose sockets are `sockets`, what all transfers have in common. Returns false
+ * where libcurl, as it runs, is too old for the guard: then each needs a connection of its own.
+ */
+bool tlx_transfer_equip(CURL *easy, tlx_sockets *sockets);
+
 /* Sets on `easy` what belongs to this transfer alone. Returns false when libcurl cannot. */
-bool tlx_transfer_prepare(tlx_transfer *transfer, tlx_str body, const tlx_http_limits *limits);
+bool tlx_transfer_prepare(tlx_transfer *transfer, const tlx_http_limits *limits);
 
 /* Judges what libcurl reported and lets go of `easy`, which the engine keeps for another. */
 void tlx_transfer_finish(tlx_transfer *transfer, CURLcode code);

@@ -14,9 +14,10 @@
 #define MAX_SECONDS 1e6
 
 /*
- * A client's user value is a table that holds, for each request in flight, its pending (under the
- * pending's address) and its body (under the pending): libcurl reads the body where Lua keeps it,
- * and what was begun is not collected before it is done.
+ * A client's user value is a table with numbered slots, as luaL_ref gives them, that hold for each
+ * request in flight its pending, so that what was begun is not collected before it is done, and its
+ * owner. Numbers, since a table whose keys are always new ones is rehashed again and again. The same
+ * table is the user value of every pending.
  */
 typedef struct client {
   tlx_http *http; /* NULL once closed */
@@ -25,6 +26,7 @@ typedef struct client {
 
 typedef struct pending {
   tlx_transfer *transfer;
+  int slot, owner_slot; /* 0 when it has none */
 } pending;
 
 static client *to_client(lua_State *L) {
@@ -81,6 +83,14 @@ static tlx_http *new_http(lua_State *L, int options) {
   return tlx_http_new(&http);
 }
 
+/* A table of slots from which letting go takes no memory, not even the first time. [-0, +1] */
+static void push_slots(lua_State *L) {
+  lua_newtable(L);
+  lua_pushboolean(L, 1);
+  int slot = luaL_ref(L, -2);
+  luaL_unref(L, -1, slot);
+}
+
 /* core.client(options) */
 static int l_client_new(lua_State *L) {
   static const char *const NAMES[] = { "api_key",    "base_url", "allow_http",
@@ -91,7 +101,7 @@ static int l_client_new(lua_State *L) {
   lua_settop(L, 1);
   ltlx_check_names(L, 1, "client's options", NAMES);
   client *c = ltlx_new_object(L, sizeof *c, CLIENT);
-  lua_newtable(L);
+  push_slots(L);
   ltlx_setuservalue(L, -2);
   c->timeout_s = ltlx_field_number(L, 1, "timeout", 0.001, MAX_SECONDS, DEFAULT_TIMEOUT_S);
   c->connect_timeout_s =
@@ -115,32 +125,33 @@ static tlx_http_limits read_limits(lua_State *L, const client *c) {
   return (tlx_http_limits){ lround(timeout_s * 1000), lround(connect_timeout_s * 1000), fresh };
 }
 
-/* in_flight[key] = the value on top. [-1, +0] */
-static void set_in_flight(lua_State *L, const pending *key, int pending_index) {
-  int value = lua_gettop(L);
-  ltlx_getuservalue(L, 1);
-  if (key) {
-    lua_pushlightuserdata(L, (void *)(uintptr_t)key);
-  } else {
-    lua_pushvalue(L, pending_index);
-  }
-  lua_pushvalue(L, value);
-  lua_rawset(L, -3);
-  lua_settop(L, value - 1);
+/* The pending at `index` and the owner at `owner` enter the slots at `slots`. [-0, +0] */
+static void hold(lua_State *L, int slots, int index, int owner) {
+  pending *p = lua_touserdata(L, index);
+  lua_pushvalue(L, index);
+  p->slot = luaL_ref(L, slots);
+  if (lua_isnoneornil(L, owner)) return;
+  lua_pushvalue(L, owner);
+  p->owner_slot = luaL_ref(L, slots);
 }
 
-static void hold(lua_State *L, const pending *p, int pending_index, int body_index) {
-  lua_pushvalue(L, pending_index);
-  set_in_flight(L, p, pending_index);
-  lua_pushvalue(L, body_index);
-  set_in_flight(L, NULL, pending_index);
+/* The client may have been closed meanwhile, and its slots emptied. [-0, +0] */
+static void free_slot(lua_State *L, int slots, int *slot) {
+  if (*slot <= 0) return;
+  lua_rawgeti(L, slots, *slot);
+  if (!lua_isnil(L, -1)) luaL_unref(L, slots, *slot);
+  lua_pop(L, 1);
+  *slot = 0;
 }
 
-static void let_go(lua_State *L, const pending *p, int pending_index) {
-  lua_pushnil(L);
-  set_in_flight(L, p, pending_index);
-  lua_pushnil(L);
-  set_in_flight(L, NULL, pending_index);
+/* [-0, +0] */
+static void let_go(lua_State *L, int index) {
+  pending *p = lua_touserdata(L, index);
+  ltlx_getuservalue(L, index);
+  int slots = lua_gettop(L);
+  free_slot(L, slots, &p->slot);
+  free_slot(L, slots, &p->owner_slot);
+  lua_pop(L, 1);
 }
 
 /*
@@ -148,28 +159,32 @@ static void let_go(lua_State *L, const pending *p, int pending_index) {
  * can raise. Returns true and leaves the pending on top, or false and leaves nil, err.
  */
 static bool begin(lua_State *L, client *c) {
+  enum { MESSAGE = 2, OWNER = 4, BODY, PENDING_INDEX, SLOTS };
   tlx_violations violations;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 3);
+  luaL_checktype(L, MESSAGE, LUA_TTABLE);
+  lua_settop(L, OWNER);
   tlx_http_limits limits = read_limits(L, c);
-  if (!ltlx_check_message(L, 2, ltlx_now(), &violations)) {
+  if (!ltlx_check_message(L, MESSAGE, ltlx_now(), &violations)) {
     ltlx_push_violations(L, &violations);
     return false;
   }
-  enum { BODY = 4, PENDING_INDEX = 5 };
   tlx_str body;
-  ltlx_push_body(L, 2);
+  ltlx_push_body(L, MESSAGE);
   body.p = lua_tolstring(L, BODY, &body.n);
   pending *p = ltlx_new_object(L, sizeof *p, PENDING);
-  hold(L, p, PENDING_INDEX, BODY);
+  ltlx_getuservalue(L, 1);
+  lua_pushvalue(L, SLOTS);
+  ltlx_setuservalue(L, PENDING_INDEX);
+  hold(L, SLOTS, PENDING_INDEX, OWNER);
+  lua_settop(L, PENDING_INDEX);
   if (!c->http) { /* closed by a finalizer that ran while we allocated */
-    let_go(L, p, PENDING_INDEX);
+    let_go(L, PENDING_INDEX);
     luaL_error(L, "the client is closed; nothing was sent");
   }
   luaL_checkstack(L, 16, "no room for the answer");
   p->transfer = tlx_http_start(c->http, body, &limits, p);
   if (p->transfer) return true;
-  let_go(L, p, PENDING_INDEX);
+  let_go(L, PENDING_INDEX);
   luaL_error(L, "out of memory; nothing was sent");
   return false;
 }
@@ -210,11 +225,11 @@ static int l_client_send(lua_State *L) {
   pending *p = lua_touserdata(L, index);
   while (!tlx_transfer_is_done(p->transfer)) tlx_http_step(c->http, 1000);
   tlx_transfer_claim(p->transfer);
-  let_go(L, p, index);
+  let_go(L, index);
   return take_result(L, index);
 }
 
-/* client:start(message [, limits]) -> pending | nil, err */
+/* client:start(message [, limits [, owner]]) -> pending | nil, err */
 static int l_client_start(lua_State *L) {
   return begin(L, to_open_client(L)) ? 1 : 2;
 }
@@ -231,15 +246,18 @@ static int l_client_step(lua_State *L) {
   return 1;
 }
 
-/* client:finished() -> the next pending that is done | nil */
+/* client:finished() -> the owner of the next pending that is done, or else itself | nil */
 static int l_client_finished(lua_State *L) {
   client *c = to_client(L);
   tlx_transfer *transfer = c->http ? tlx_http_finished(c->http) : NULL;
   if (!transfer) return 0;
+  const pending *p = tlx_transfer_owner(transfer);
   ltlx_getuservalue(L, 1);
-  lua_pushlightuserdata(L, tlx_transfer_owner(transfer));
-  lua_rawget(L, -2);
-  let_go(L, lua_touserdata(L, -1), lua_gettop(L));
+  int slots = lua_gettop(L);
+  lua_rawgeti(L, slots, p->owner_slot ? p->owner_slot : p->slot);
+  lua_rawgeti(L, slots, p->slot);
+  let_go(L, slots + 2);
+  lua_settop(L, slots + 1);
   return 1;
 }
 
@@ -259,7 +277,8 @@ static int l_client_timeout(lua_State *L) {
   return 1;
 }
 
-static void forget_in_flight(lua_State *L) {
+/* By assignment to fields that exist: a finalizer must not need memory. */
+static void empty_slots(lua_State *L) {
   ltlx_getuservalue(L, 1);
   lua_pushnil(L);
   while (lua_istable(L, -2) && lua_next(L, -2)) {
@@ -276,7 +295,7 @@ static int l_client_close(lua_State *L) {
   if (!c->http) return 0;
   tlx_http_free(c->http);
   c->http = NULL;
-  forget_in_flight(L);
+  empty_slots(L);
   return 0;
 }
 
@@ -302,6 +321,8 @@ static int l_pending_result(lua_State *L) {
   const pending *p = to_pending(L);
   if (!p->transfer) luaL_error(L, "the result was taken already");
   if (!tlx_transfer_is_done(p->transfer)) luaL_error(L, "not done yet");
+  tlx_transfer_claim(p->transfer);
+  let_go(L, 1);
   return take_result(L, 1);
 }
 

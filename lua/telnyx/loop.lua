@@ -15,7 +15,7 @@ local WAITS, ENDS = {}, {}
 
 ---@class telnyx.loop
 ---@field sender table
----@field waiting table<userdata, telnyx.task|true> who waits for a request
+---@field waiting telnyx.waiter[] who waits for a request, in no order
 ---@field sleeping { wake: number, task: telnyx.task }[]
 ---@field idle telnyx.task[] whose coroutines can be used again
 ---@field ended telnyx.task_end[] done, but their callbacks are not called yet
@@ -25,7 +25,10 @@ local WAITS, ENDS = {}, {}
 local Loop = {}
 Loop.__index = Loop
 
----@class telnyx.task
+---@class telnyx.waiter a task, or a `send` that waits on its caller's thread
+---@field place integer|nil its place in `waiting`
+
+---@class telnyx.task: telnyx.waiter
 ---@field thread thread
 ---@field settle fun(message: table|nil, result: table) records the end; raises nothing
 ---@field callback function|nil the user's; called on the thread of who steps
@@ -116,15 +119,28 @@ local function call_back_protected(self)
   end
 end
 
--- Hands finished requests to who waits for them.
+local function begin_waiting(self, waiter)
+  local place = #self.waiting + 1
+  self.waiting[place], waiter.place = waiter, place
+end
+
+-- The last one takes its place.
+local function end_waiting(self, waiter)
+  local place, n_waiting = waiter.place, #self.waiting
+  if not place then return end
+  local last = self.waiting[n_waiting]
+  self.waiting[place], last.place = last, place
+  self.waiting[n_waiting], waiter.place = nil, nil
+end
+
+-- Lets go on whose requests are finished.
 local function dispatch(self)
   if not self.sender.finished then return end
-  local pending = self.sender:finished()
-  while pending do
-    local task = self.waiting[pending]
-    self.waiting[pending] = nil
-    if type(task) == "table" then go_on(self, task) end
-    pending = self.sender:finished()
+  local waiter = self.sender:finished()
+  while waiter do
+    end_waiting(self, waiter)
+    if waiter.thread then go_on(self, waiter) end
+    waiter = self.sender:finished()
   end
 end
 
@@ -161,19 +177,19 @@ local function wait_once(self, seconds)
     nap = math.max(0, math.min(seconds, next_wake(self) - self:now()))
   end
   local n_in_flight = self.sender.step and self.sender:step(nap) or 0
-  if n_in_flight == 0 and not next(self.waiting) and nap > 0 then pause(self, nap) end
+  if n_in_flight == 0 and #self.waiting == 0 and nap > 0 then pause(self, nap) end
   dispatch(self)
   wake_due(self)
 end
 
 -- Ends the wait of every task, for a reason.
 local function interrupt(self, reason)
-  local tasks = {}
-  for _, task in pairs(self.waiting) do tasks[#tasks + 1] = task end
-  for _, sleeper in ipairs(self.sleeping) do tasks[#tasks + 1] = sleeper.task end
+  local interrupted, sleeping = self.waiting, self.sleeping
   self.waiting, self.sleeping = {}, {}
-  for _, task in ipairs(tasks) do
-    if type(task) == "table" then go_on(self, task, reason) end
+  for _, waiter in ipairs(interrupted) do waiter.place = nil end
+  for _, sleeper in ipairs(sleeping) do interrupted[#interrupted + 1] = sleeper.task end
+  for _, waiter in ipairs(interrupted) do
+    if waiter.thread then go_on(self, waiter, reason) end
   end
 end
 
@@ -194,21 +210,19 @@ function Loop:close()
   raise_fault(self)
 end
 
-local function carry_as_task(self, task, pending)
-  self.waiting[pending] = task
+local function carry_as_task(pending)
   local interruption = coroutine.yield(WAITS)
   if interruption == "forked" then return nil, Loop.forked() end
   if not pending:done() then return nil, lost("the client was closed meanwhile") end
   return pending:result()
 end
 
-local function carry_blocking(self, pending)
-  self.waiting[pending] = true
+local function carry_blocking(self, waiter, pending)
   while not pending:done() do
     wait_once(self, SLICE)
     call_back_protected(self)
   end
-  self.waiting[pending] = nil
+  end_waiting(self, waiter)
   return pending:result()
 end
 
@@ -218,10 +232,12 @@ end
 function Loop:carry(task, message, limits)
   heed_fork(self)
   if not self.sender.start then return self.sender:send(message, limits) end
-  local pending, err = self.sender:start(message, limits)
+  local waiter = task or {}
+  local pending, err = self.sender:start(message, limits, waiter)
   if not pending then return nil, err end
-  if task then return carry_as_task(self, task, pending) end
-  return carry_blocking(self, pending)
+  begin_waiting(self, waiter)
+  if task then return carry_as_task(pending) end
+  return carry_blocking(self, waiter, pending)
 end
 
 local function sleep_blocking(self, seconds)

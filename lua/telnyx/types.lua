@@ -53,9 +53,10 @@
 
 ---@class telnyx.sender one attempt, whatever carries it
 ---@field send fun(self, message: telnyx.message, limits: telnyx.limits): table|nil, table
----@field start (fun(self, message: table, limits: table): table|nil, table|nil)|nil a pending
+---@field start (fun(self, message: table, limits: table, owner: any): table|nil, table|nil)|nil
+---a pending
 ---@field step (fun(self, seconds: number): integer)|nil how many are in flight
----@field finished (fun(self): table|nil)|nil the next pending that is done
+---@field finished (fun(self): any)|nil the owner, as `start` got it, of the next that is done
 ---@field spawn (fun(self, body: fun()))|nil runs tasks on a scheduler of its own
 ---@field sleep (fun(self, seconds: number))|nil how to pause between attempts
 ---@field monotonic (fun(self): number)|nil a clock of its own, seconds

@@ -23,9 +23,26 @@
 #define SETTLE_S 10
 
 static const char SETTLE[] = "SETTLE\r\n\r\n";
-static const char REPLY[] =
-    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 68\r\n\r\n"
-    "{\"data\":{\"id\":\"40385f64-5717-4562-b3fc-2c963f66afa6\",\"parts\":1.000}}";
+
+/* As the service answers: a message object with all its fields. */
+#define MESSAGE                                                                                    \
+  "{\"data\":{\"record_type\":\"message\",\"direction\":\"outbound\","                             \
+  "\"id\":\"40385f64-5717-4562-b3fc-2c963f66afa6\",\"type\":\"SMS\","                              \
+  "\"organization_id\":\"4001932d-2ba1-4e67-9a3e-5a5b2b3c4d5e\","                                  \
+  "\"messaging_profile_id\":\"403195bd-8a0f-4c7e-9d1b-6f7a8b9c0d1e\","                             \
+  "\"from\":{\"phone_number\":\"+18445550001\",\"carrier\":\"\",\"line_type\":\"\"},"              \
+  "\"to\":[{\"phone_number\":\"+18665550001\",\"status\":\"queued\",\"carrier\":\"\","             \
+  "\"line_type\":\"\"}],\"cc\":[],"                                                                \
+  "\"text\":\"Hello, World! This is a message of a hundred and sixty characters, as most of them " \
+  "are: not long, not short, and sent to many.\","                                                 \
+  "\"media\":[],\"webhook_url\":\"\",\"webhook_failover_url\":\"\","                               \
+  "\"encoding\":\"GSM-7\",\"parts\":1,\"tags\":[],\"cost\":{\"amount\":\"0.0070\","                \
+  "\"currency\":\"USD\"},\"tcr_campaign_id\":null,\"tcr_campaign_billable\":false,"                \
+  "\"tcr_campaign_registered\":null,\"received_at\":\"2025-03-22T11:28:39.401+00:00\","            \
+  "\"sent_at\":null,\"completed_at\":null,"                                                        \
+  "\"valid_until\":\"2025-03-22T12:28:39.401+00:00\",\"errors\":[],"                               \
+  "\"cost_breakdown\":{\"carrier_fee\":{\"amount\":\"0.0030\",\"currency\":\"USD\"},"              \
+  "\"rate\":{\"amount\":\"0.0040\",\"currency\":\"USD\"}}}}"
 
 typedef struct client {
   int fd; /* -1 when free */
@@ -36,6 +53,8 @@ typedef struct client {
   char bytes[MAX_REQUEST];
 } client;
 
+static char reply[sizeof MESSAGE + 256];
+static int n_reply;
 static client clients[MAX_CLIENTS];
 static canned_log *book;
 
@@ -128,7 +147,7 @@ static void answer_due(void) {
     n_others += !c->is_settling;
     if (c->reply_at == 0 || c->reply_at > now_s()) continue;
     c->reply_at = 0;
-    if (send(c->fd, REPLY, sizeof REPLY - 1, MSG_NOSIGNAL) < 0) leave(c);
+    if (send(c->fd, reply, (size_t)n_reply, MSG_NOSIGNAL) < 0) leave(c);
   }
   for (int i = 0; i < MAX_CLIENTS && n_others == 0; i++) {
     if (clients[i].fd >= 0 && clients[i].is_settling) leave(&clients[i]);
@@ -157,7 +176,15 @@ static void turn(int door, int lifeline) {
   }
 }
 
+static void write_reply(void) {
+  n_reply = snprintf(reply, sizeof reply,
+                     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                     "Content-Length: %zu\r\n\r\n%s",
+                     sizeof MESSAGE - 1, MESSAGE);
+}
+
 static void serve(int door, int lifeline) {
+  write_reply();
   signal(SIGINT, SIG_IGN);
   for (int i = 0; i < MAX_CLIENTS; i++) clients[i].fd = -1;
   for (;;) turn(door, lifeline);
