@@ -279,8 +279,7 @@ static bool launch(tlx_http *http, tlx_transfer *t, const tlx_http_limits *limit
   t->easy = take_easy(http);
   if (!t->easy) return false;
   t->is_guarded = http->is_guarded;
-  if (tlx_transfer_prepare(t, limits) &&
-      curl_multi_add_handle(http->multi, t->easy) == CURLM_OK) {
+  if (tlx_transfer_prepare(t, limits) && curl_multi_add_handle(http->multi, t->easy) == CURLM_OK) {
     return true;
   }
   curl_easy_cleanup(t->easy);

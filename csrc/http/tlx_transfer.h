@@ -38,8 +38,9 @@ struct tlx_transfer {
 tlx_transfer *tlx_transfer_new(tlx_str body);
 
 /*
- * Sets on a new `easy`, whose sockets are `sockets`, what all transfers have in common. Returns false
- * where libcurl, as it runs, is too old for the guard: then each needs a connection of its own.
+ * Sets on a new `easy`, whose sockets are `sockets`, what all transfers have in common. Returns
+ * false where libcurl, as it runs, is too old for the guard: then each needs a connection of its
+ * own.
  */
 bool tlx_transfer_equip(CURL *easy, tlx_sockets *sockets);
 

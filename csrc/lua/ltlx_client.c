@@ -16,8 +16,8 @@
 /*
  * A client's user value is a table with numbered slots, as luaL_ref gives them, that hold for each
  * request in flight its pending, so that what was begun is not collected before it is done, and its
- * owner. Numbers, since a table whose keys are always new ones is rehashed again and again. The same
- * table is the user value of every pending.
+ * owner. Numbers, since a table whose keys are always new ones is rehashed again and again. The
+ * same table is the user value of every pending.
  */
 typedef struct client {
   tlx_http *http; /* NULL once closed */

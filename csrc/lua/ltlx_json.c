@@ -53,14 +53,10 @@ void ltlx_json_encode(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-static bool is_null(lua_State *L, int index) {
-  return lua_islightuserdata(L, index) && lua_touserdata(L, index) == NULL;
-}
-
 /* cjson makes a float of every number; `parts` must print as 1, not 1.0. */
 static bool is_whole_float(lua_State *L, int index) {
 #if LUA_VERSION_NUM >= 503
-  if (lua_type(L, index) != LUA_TNUMBER || lua_isinteger(L, index)) return false;
+  if (lua_isinteger(L, index)) return false;
   double value = (double)lua_tonumber(L, index);
   return value == floor(value) && fabs(value) <= MAX_EXACT;
 #else
@@ -69,11 +65,23 @@ static bool is_whole_float(lua_State *L, int index) {
 #endif
 }
 
-static void push_tidy(lua_State *L, int index) {
-  if (is_null(L, index)) {
-    lua_pushnil(L);
-  } else {
-    lua_pushinteger(L, (lua_Integer)lua_tonumber(L, index));
+static void tidy_table(lua_State *L, int table);
+
+/* Pushes what the value on top should be instead, if it should. [-0, +1] or [-0, +0] */
+static bool push_instead(lua_State *L, int value) {
+  switch (lua_type(L, value)) {
+    case LUA_TTABLE:
+      tidy_table(L, value);
+      return false;
+    case LUA_TLIGHTUSERDATA: /* cjson's null */
+      lua_pushnil(L);
+      return true;
+    case LUA_TNUMBER:
+      if (!is_whole_float(L, value)) return false;
+      lua_pushinteger(L, (lua_Integer)lua_tonumber(L, value));
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -83,11 +91,9 @@ static void tidy_table(lua_State *L, int table) {
   lua_pushnil(L);
   while (lua_next(L, table)) {
     int value = lua_gettop(L);
-    if (lua_istable(L, value)) {
-      tidy_table(L, value);
-    } else if (is_null(L, value) || is_whole_float(L, value)) {
+    if (push_instead(L, value)) {
       lua_pushvalue(L, value - 1);
-      push_tidy(L, value);
+      lua_insert(L, -2);
       lua_rawset(L, table);
     }
     lua_pop(L, 1);

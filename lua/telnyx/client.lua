@@ -121,14 +121,18 @@ local function merged(defaults, message)
 end
 
 ---@return telnyx.job
-local function new_job(self, message, call)
+local function new_job(self, message, call, turn, is_over)
   local shared = self.shared_
   local now = shared.loop:now()
   return {
     message = merged(self.defaults_, message),
     call = call,
+    turn = turn,
+    is_over = is_over,
+    segments = nil,
+    may_be_sent = false,
     attempts = {},
-    limits = { connect_timeout = call.connect_timeout },
+    limits = { connect_timeout = call.connect_timeout, timeout = call.timeout, fresh = false },
     state = {
       now = now,
       deadline = now + call.deadline,
@@ -179,7 +183,7 @@ function Pending:result()
 end
 
 local function begin(shared, job, callback)
-  local pending = setmetatable({ done = false }, Pending)
+  local pending = setmetatable({ done = false, message_ = false, info_ = false }, Pending)
   local function settle(message, info)
     pending.done, pending.message_, pending.info_ = true, message, info
     if not message and getmetatable(info) == nil then shared.new_error(info) end
@@ -252,9 +256,7 @@ function Client:send_all(source, given)
     default_from = self.defaults_.from,
     begin = function(message, key, turn, is_over, callback)
       local own = key and tables.merge(call, { key = key }) or call
-      local job = new_job(self, message, own)
-      job.turn, job.is_over = turn, is_over
-      begin(self.shared_, job, callback)
+      begin(self.shared_, new_job(self, message, own, turn, is_over), callback)
     end,
   })
 end

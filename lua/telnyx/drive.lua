@@ -21,7 +21,7 @@ local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = 
 ---@field segments telnyx.segments|nil
 ---@field turn (fun(now: number): number)|nil reserves a turn: seconds until it
 ---@field is_over (fun(): boolean)|nil whether a turn that has come should not be taken
----@field may_be_sent boolean|nil an attempt ended as unknown
+---@field may_be_sent boolean an attempt ended as unknown
 
 -- A spending limit, say, comes as a 429 too, but no wait of ours will lift it.
 local function needs_a_person(err)
@@ -36,7 +36,7 @@ local function tidy_error(given)
     or { cause = given ~= nil and tostring(given) or "the sender gave no reason" }
   if not OUTCOMES[err.outcome] then err.outcome = "unknown" end
   err.kind = err.kind or "protocol"
-  if err.retryable == nil or needs_a_person(err) then err.retryable = false end
+  if err.retryable == nil then err.retryable = false end
   return err
 end
 
@@ -48,6 +48,13 @@ local function tidy(message, result)
   end
   return nil, tidy_error({ outcome = "accepted", kind = "protocol",
     cause = "the sender returned a " .. type(message) .. " for a message" })
+end
+
+local function carry(shared, job, task)
+  local message, result = shared.loop:carry(task, job.message, job.limits)
+  if not shared.owns_sender then message, result = tidy(message, result) end
+  if not message and needs_a_person(result) then result.retryable = false end
+  return message, result
 end
 
 local function row_of(shared, message, result, seconds)
@@ -69,7 +76,7 @@ end
 local function attempt(shared, job, task)
   local started = shared.loop:now()
   job.limits.timeout = math.max(0.001, math.min(job.call.timeout, job.state.deadline - started))
-  local message, result = tidy(shared.loop:carry(task, job.message, job.limits))
+  local message, result = carry(shared, job, task)
   job.state.now = shared.loop:now()
   local row = row_of(shared, message, result, job.state.now - started)
   job.attempts[#job.attempts + 1] = row
@@ -185,8 +192,8 @@ local function drive(shared, job, task)
   -- Before a key or a turn is used up: both stay free for the message put right.
   local valid, err = core.validate(job.message)
   if not valid then return fail(shared, job, err) end
-  local carry = job.call.key and carry_under_key or carry_in_turn
-  return carry(shared, job, task)
+  if job.call.key then return carry_under_key(shared, job, task) end
+  return carry_in_turn(shared, job, task)
 end
 
 return drive

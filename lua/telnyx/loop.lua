@@ -18,7 +18,8 @@ local WAITS, ENDS = {}, {}
 ---@field waiting telnyx.waiter[] who waits for a request, in no order
 ---@field sleeping { wake: number, task: telnyx.task }[]
 ---@field idle telnyx.task[] whose coroutines can be used again
----@field ended telnyx.task_end[] done, but their callbacks are not called yet
+---@field ended telnyx.task_end[] done; their callbacks are called in this order
+---@field n_called integer how many of those have been
 ---@field n_tasks integer started and not yet done
 ---@field n_ended integer done since the beginning
 ---@field faults { value: any }[] what tasks and callbacks raised, and no step has yet
@@ -26,19 +27,20 @@ local Loop = {}
 Loop.__index = Loop
 
 ---@class telnyx.waiter a task, or a `send` that waits on its caller's thread
----@field place integer|nil its place in `waiting`
+---@field place integer|false its place in `waiting`
 
+-- Fields that come and go are false meanwhile: an absent one would have to be added again.
 ---@class telnyx.task: telnyx.waiter
 ---@field thread thread
 ---@field settle fun(message: table|nil, result: table) records the end; raises nothing
----@field callback function|nil the user's; called on the thread of who steps
+---@field callback function|false the user's; called on the thread of who steps
 
 ---@param sender table
 ---@return telnyx.loop
 local function new(sender)
   return setmetatable({
     sender = sender, pid = core.pid(), waiting = {}, sleeping = {}, idle = {}, ended = {},
-    faults = {}, n_tasks = 0, n_ended = 0,
+    faults = {}, n_tasks = 0, n_ended = 0, n_called = 0,
   }, Loop)
 end
 
@@ -91,7 +93,7 @@ local function go_on(self, task, what)
     end_task(self, task, nil, lost(tostring(signal), "protocol"))
   elseif signal == ENDS then
     end_task(self, task, message, result)
-    task.settle, task.callback = nil, nil
+    task.settle, task.callback = false, false
     -- Elsewhere a coroutine may belong to who made it, as nginx's do to a request.
     if self.sender.start then self.idle[#self.idle + 1] = task end
   end
@@ -102,20 +104,33 @@ local function raise_fault(self)
   if fault then error(fault.value, 0) end
 end
 
+-- Counted first, since a callback may step the loop, and raise.
+local function next_ended(self)
+  local one = self.ended[self.n_called + 1]
+  if one then
+    self.n_called = self.n_called + 1
+  elseif self.n_called > 0 then
+    self.ended, self.n_called = {}, 0
+  end
+  return one
+end
+
 -- On the caller's own thread, where a callback may yield and raise as it likes.
 local function call_back(self)
-  while #self.ended > 0 do
-    local one = table.remove(self.ended, 1)
+  local one = next_ended(self)
+  while one do
     one.callback(one.message, one.result)
+    one = next_ended(self)
   end
 end
 
 -- While a `send` waits, what others' callbacks raise must not cost it its outcome.
 local function call_back_protected(self)
-  while #self.ended > 0 do
-    local one = table.remove(self.ended, 1)
+  local one = next_ended(self)
+  while one do
     local ok, err = pcall(one.callback, one.message, one.result)
     if not ok then self.faults[#self.faults + 1] = { value = err } end
+    one = next_ended(self)
   end
 end
 
@@ -130,7 +145,7 @@ local function end_waiting(self, waiter)
   if not place then return end
   local last = self.waiting[n_waiting]
   self.waiting[place], last.place = last, place
-  self.waiting[n_waiting], waiter.place = nil, nil
+  self.waiting[n_waiting], waiter.place = nil, false
 end
 
 -- Lets go on whose requests are finished.
@@ -186,7 +201,7 @@ end
 local function interrupt(self, reason)
   local interrupted, sleeping = self.waiting, self.sleeping
   self.waiting, self.sleeping = {}, {}
-  for _, waiter in ipairs(interrupted) do waiter.place = nil end
+  for _, waiter in ipairs(interrupted) do waiter.place = false end
   for _, sleeper in ipairs(sleeping) do interrupted[#interrupted + 1] = sleeper.task end
   for _, waiter in ipairs(interrupted) do
     if waiter.thread then go_on(self, waiter, reason) end
@@ -232,7 +247,7 @@ end
 function Loop:carry(task, message, limits)
   heed_fork(self)
   if not self.sender.start then return self.sender:send(message, limits) end
-  local waiter = task or {}
+  local waiter = task or { place = false }
   local pending, err = self.sender:start(message, limits, waiter)
   if not pending then return nil, err end
   begin_waiting(self, waiter)
@@ -268,7 +283,7 @@ end
 
 -- A coroutine lives through many tasks, one after the other: they are dear to make.
 local function new_task()
-  local task = {}
+  local task = { thread = false, place = false, settle = false, callback = false }
   task.thread = coroutine.create(function(body)
     while true do body = coroutine.yield(ENDS, body(task)) end
   end)
@@ -282,7 +297,7 @@ local function spawn_elsewhere(self, task, body)
   self.sender:spawn(function()
     local ok, message, result = pcall(body, task)
     local callback = task.callback
-    task.callback = nil
+    task.callback = false
     if not ok then
       self.faults[#self.faults + 1] = { value = message }
       message, result = nil, lost(tostring(message), "protocol")
@@ -298,10 +313,10 @@ end
 ---@param callback function|nil
 function Loop:spawn(body, settle, callback)
   if type(self.sender.spawn) == "function" then
-    return spawn_elsewhere(self, { settle = settle, callback = callback }, body)
+    return spawn_elsewhere(self, { settle = settle, callback = callback or false }, body)
   end
   local task = table.remove(self.idle) or new_task()
-  task.settle, task.callback = settle, callback
+  task.settle, task.callback = settle, callback or false
   self.n_tasks = self.n_tasks + 1
   go_on(self, task, body)
   call_back(self)
@@ -334,7 +349,7 @@ end
 ---Seconds after which a step is due, whatever the descriptor says.
 ---@return number|nil none when nothing is under way
 function Loop:timeout()
-  if #self.ended > 0 or #self.faults > 0 then return 0 end
+  if #self.ended > self.n_called or #self.faults > 0 then return 0 end
   if self.is_closed then return nil end
   local has_timeout = type(self.sender.timeout) == "function"
   local due = has_timeout and self.sender:timeout() or math.huge

@@ -116,28 +116,47 @@ static double median(double costs[ROUNDS]) {
 
 #define MAX_LUAS 4
 
+typedef struct costs {
+  double c[ROUNDS];
+  double send[MAX_LUAS][ROUNDS], decode[MAX_LUAS][ROUNDS];
+} costs;
+
+static double cost_in(const char *lua, const char *what, const char *url) {
+  char *const program[] = { "sh",        "spec/bench/send.sh", (char *)lua, (char *)what,
+                            (char *)url, N_MESSAGES,           NULL };
+  return cost(program);
+}
+
+static void measure(const char *self, int n_luas, char **luas, const char *url, costs *costs) {
+  char *const c_program[] = { (char *)self, "post", (char *)url, N_MESSAGES, NULL };
+  for (int round = 0; round < ROUNDS; round++) {
+    costs->c[round] = cost(c_program);
+    for (int i = 0; i < n_luas; i++) {
+      costs->send[i][round] = cost_in(luas[i], "send", url);
+      costs->decode[i][round] = cost_in(luas[i], "decode", url);
+    }
+  }
+}
+
+static void report(int n_luas, char **luas, costs *costs) {
+  double c = median(costs->c), per_message = 1e6 / atof(N_MESSAGES);
+  printf("%-10s %6.1f us of processor a message\n", "C", c * per_message);
+  for (int i = 0; i < n_luas; i++) {
+    double send = median(costs->send[i]), decode = median(costs->decode[i]);
+    printf("%-10s %6.1f us of processor a message, %.2f times C; lua-cjson's share is %.1f us\n",
+           luas[i], send * per_message, send / c, decode * per_message);
+  }
+}
+
 int main(int argc, char **argv) {
   if (argc == 4 && strcmp(argv[1], "post") == 0) return post(argv[2], atol(argv[3]));
   int n_luas = argc - 1 < MAX_LUAS ? argc - 1 : MAX_LUAS;
-  double costs[MAX_LUAS + 1][ROUNDS];
+  static costs costs;
   canned service = canned_start();
   char url[64];
   snprintf(url, sizeof url, "http://127.0.0.1:%d/v2", service.port);
-  char *const c_program[] = { argv[0], "post", url, N_MESSAGES, NULL };
-  for (int round = 0; round < ROUNDS; round++) {
-    costs[0][round] = cost(c_program);
-    for (int i = 0; i < n_luas; i++) {
-      char *const lua[] = { "sh", "spec/bench/send.sh", argv[i + 1], url, N_MESSAGES, NULL };
-      costs[i + 1][round] = cost(lua);
-    }
-  }
-  double c = median(costs[0]), per_message = 1e6 / atof(N_MESSAGES);
-  printf("%-10s %6.1f us of processor a message\n", "C", c * per_message);
-  for (int i = 0; i < n_luas; i++) {
-    double mine = median(costs[i + 1]);
-    printf("%-10s %6.1f us of processor a message, %.2f times C\n", argv[i + 1], mine * per_message,
-           mine / c);
-  }
+  measure(argv[0], n_luas, argv + 1, url, &costs);
+  report(n_luas, argv + 1, &costs);
   canned_stop(&service);
   return 0;
 }
