@@ -4,24 +4,41 @@
 #   make test       build for Lua 5.4 and for LuaJIT, and run every spec on both
 #   make check      what reviewers cannot see: linters, layers, symbols, sanitizers
 #   make sandbox    the service's stand-in on 127.0.0.1, for any HTTP client (PORT=12111)
-#   make install    for one Lua: make install LUA_VERSION=5.4 PREFIX=/usr/local
+#   make install    for one Lua: make install LUA=5.4 PREFIX=/usr/local
+#
+# LUA=5.1, 5.2, 5.3, 5.4 or jit builds and tests for that one alone; make test-all for each.
 #
 # The first three install what they miss, with apt and as root; otherwise they say what to install.
 
-# LuaRocks, and whoever keeps lua.h elsewhere, name its folder; it says which Lua it is for.
+# Of the command line alone: in the environment, LUA is often an interpreter's path.
+ifneq ($(origin LUA),command line)
+LUA :=
+endif
+ifeq ($(if $(LUA),$(filter 5.1 5.2 5.3 5.4 jit,$(LUA)),none),)
+$(error LUA is 5.1, 5.2, 5.3, 5.4 or jit, not $(LUA))
+endif
+
+# Whose C API: LuaJIT's is that of 5.1. LuaRocks, and whoever keeps lua.h elsewhere, name its folder
+# instead, and it says which Lua it is for.
+version_of = $(patsubst jit,5.1,$(1))
 LUA_INCDIR ?=
-ifneq ($(LUA_INCDIR),)
+ifeq ($(LUA_INCDIR),)
+LUA_VERSION := $(call version_of,$(or $(LUA),5.4))
+else
 LUA_VERSION := $(shell awk '/define LUA_VERSION_NUM/ { printf "%d.%d", $$3 / 100, $$3 % 100 }' \
   "$(LUA_INCDIR)/lua.h")
 endif
-LUA_VERSION ?= 5.4
+ifeq ($(filter 5.1 5.2 5.3 5.4,$(LUA_VERSION)),)
+$(error the lua.h of LUA_INCDIR is for Lua $(LUA_VERSION); 5.1 to 5.4 will do)
+endif
 PREFIX ?= /usr/local
 PORT ?= 12111
 CC ?= cc
 WERROR ?= 0
 
-# 5.1 serves LuaJIT too, and so nginx.
-BUILDS = 5.4 5.1
+LUAS = $(or $(LUA),5.4 jit)
+# That of LuaJIT serves nginx too.
+BUILDS = $(call version_of,$(LUAS))
 
 # Kept apart from CFLAGS and LDFLAGS, which are the user's.
 TLX_CFLAGS = -std=c99 -fPIC -fvisibility=hidden -Icsrc/core -Icsrc/http -Wall -Wextra -pedantic \
@@ -97,10 +114,15 @@ LUAJIT = $(call paths,5.1) luajit
 # The hosts' own specs need their programs: make test-hosts.
 SPECS ?= $(sort $(wildcard spec/*_spec.lua))
 
-test: deps
+test: deps $(if $(filter 5.1 5.2 5.3,$(LUAS)),deps-all)
 	@$(MAKE) --no-print-directory build
-	@echo "== Lua 5.4" && $(LUA54) /usr/bin/busted $(SPECS)
+	@for lua in $(LUAS); do $(MAKE) --no-print-directory specs-$$lua || exit 1; done
+
+specs-jit:
 	@echo "== LuaJIT" && $(LUAJIT) /usr/bin/busted $(SPECS)
+
+specs-%:
+	@echo "== Lua $*" && $(call paths,$*) lua$* /usr/bin/busted $(SPECS)
 
 demo: deps
 	@$(MAKE) --no-print-directory build
@@ -122,10 +144,6 @@ clean:
 
 INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
 INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
-
-ifeq ($(filter 5.1 5.2 5.3 5.4,$(LUA_VERSION)),)
-$(error LUA_VERSION is 5.1, 5.2, 5.3 or 5.4; LuaJIT is 5.1)
-endif
 
 module: build/$(LUA_VERSION)/telnyx/core.so
 

@@ -19,10 +19,5 @@ test-hosts: deps-hosts
 deps-all: deps
 	@sh .ci/deps.sh $(PACKAGES_ALL)
 
-test-all: deps-all
-	@$(MAKE) --no-print-directory $(patsubst %,build/%/telnyx/core.so,5.1 5.2 5.3 5.4)
-	@echo "== Lua 5.1" && $(call paths,5.1) lua5.1 /usr/bin/busted $(SPECS)
-	@echo "== Lua 5.2" && $(call paths,5.2) lua5.2 /usr/bin/busted $(SPECS)
-	@echo "== Lua 5.3" && $(call paths,5.3) lua5.3 /usr/bin/busted $(SPECS)
-	@echo "== Lua 5.4" && $(LUA54) /usr/bin/busted $(SPECS)
-	@echo "== LuaJIT" && $(LUAJIT) /usr/bin/busted $(SPECS)
+test-all:
+	@$(MAKE) --no-print-directory test LUAS="5.1 5.2 5.3 5.4 jit"

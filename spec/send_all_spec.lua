@@ -77,23 +77,51 @@ describe("send_all in process", function()
     assert.equal(6, sender:ledger().posts)
   end)
 
+  local function memory_after(client, n_messages)
+    local n = 0
+    local counts = client:send_all(function()
+      n = n + 1
+      if n <= n_messages then return { to = "+18665550001", text = "x" } end
+    end, { concurrency = 64 })
+    assert.equal(n_messages, counts.accepted)
+    collectgarbage()
+    collectgarbage()
+    return collectgarbage("count")
+  end
+
+  local function runs_in_constant_memory(sender)
+    local client = telnyx.new({ sender = sender })
+    memory_after(client, 1000)
+    local before = memory_after(client, 1000)
+    assert.is_true(memory_after(client, 50000) - before < 64)
+  end
+
   it("runs in constant memory", function()
-    local client = telnyx.new({ sender = { send = function()
-      return { id = "m" }, { outcome = "accepted" }
-    end } })
-    local function run(n_messages)
-      local n = 0
-      client:send_all(function()
-        n = n + 1
-        if n <= n_messages then return { to = "+18665550001", text = "x" } end
-      end)
-      collectgarbage()
-      collectgarbage()
-      return collectgarbage("count")
-    end
-    run(1000)
-    local before = run(1000)
-    assert.is_true(run(50000) - before < 64)
+    runs_in_constant_memory({ send = function() return { id = "m" }, { outcome = "accepted" } end })
+  end)
+
+  it("runs in constant memory while many wait", function()
+    local owners, first, last, most = {}, 1, 0, 0
+    local pending = {
+      done = function() return true end,
+      result = function() return { id = "m" }, { outcome = "accepted" } end,
+    }
+    runs_in_constant_memory({
+      send = function() error("it can be stepped") end,
+      start = function(_, _, _, owner)
+        last = last + 1
+        owners[last] = owner
+        most = math.max(most, last - first + 1)
+        return pending
+      end,
+      step = function() return last - first + 1 end,
+      finished = function()
+        local owner = owners[first]
+        if owner then owners[first], first = nil, first + 1 end
+        return owner
+      end,
+    })
+    assert.equal(64, most)
   end)
 
   it("drains what is in flight when the caller's own function raises, then raises", function()

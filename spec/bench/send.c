@@ -3,8 +3,9 @@
  * a tight C program on curl_multi that posts the same bytes to the same service. In turns, within
  * one run; the medians of some rounds.
  *
- *   send LUA …           runs the bench with each of these Luas (LUA_PATH and LUA_CPATH are theirs)
+ *   send LUA …           runs the bench with each of these Luas
  *   send post URL N      is the C program
+ *   send run LUA WHAT N  runs spec/bench/WHAT.lua alone
  */
 #define _DEFAULT_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -121,9 +122,10 @@ typedef struct costs {
   double send[MAX_LUAS][ROUNDS], decode[MAX_LUAS][ROUNDS];
 } costs;
 
-static double cost_in(const char *lua, const char *what, const char *url) {
-  char *const program[] = { "sh",        "spec/bench/send.sh", (char *)lua, (char *)what,
-                            (char *)url, N_MESSAGES,           NULL };
+static double cost_in(const char *lua, const char *what, const char *url, const char *n) {
+  char *const program[] = { "sh",         "spec/bench/send.sh", (char *)lua,
+                            (char *)what, (char *)url,          (char *)n,
+                            NULL };
   return cost(program);
 }
 
@@ -132,8 +134,8 @@ static void measure(const char *self, int n_luas, char **luas, const char *url, 
   for (int round = 0; round < ROUNDS; round++) {
     costs->c[round] = cost(c_program);
     for (int i = 0; i < n_luas; i++) {
-      costs->send[i][round] = cost_in(luas[i], "send", url);
-      costs->decode[i][round] = cost_in(luas[i], "decode", url);
+      costs->send[i][round] = cost_in(luas[i], "send", url, N_MESSAGES);
+      costs->decode[i][round] = cost_in(luas[i], "decode", url, N_MESSAGES);
     }
   }
 }
@@ -148,15 +150,24 @@ static void report(int n_luas, char **luas, costs *costs) {
   }
 }
 
+static void compare(const char *self, int n_luas, char **luas, const char *url) {
+  static costs costs;
+  if (n_luas > MAX_LUAS) n_luas = MAX_LUAS;
+  measure(self, n_luas, luas, url, &costs);
+  report(n_luas, luas, &costs);
+}
+
 int main(int argc, char **argv) {
   if (argc == 4 && strcmp(argv[1], "post") == 0) return post(argv[2], atol(argv[3]));
-  int n_luas = argc - 1 < MAX_LUAS ? argc - 1 : MAX_LUAS;
-  static costs costs;
+  int is_failed = 0;
   canned service = canned_start();
   char url[64];
   snprintf(url, sizeof url, "http://127.0.0.1:%d/v2", service.port);
-  measure(argv[0], n_luas, argv + 1, url, &costs);
-  report(n_luas, argv + 1, &costs);
+  if (argc == 5 && strcmp(argv[1], "run") == 0) {
+    is_failed = cost_in(argv[2], argv[3], url, argv[4]) < 0;
+  } else {
+    compare(argv[0], argc - 1, argv + 1, url);
+  }
   canned_stop(&service);
-  return 0;
+  return is_failed;
 }
