@@ -17,11 +17,11 @@ forbid() {
 $found"
 }
 
-forbid csrc/core 'lua|lauxlib|luajit|curl/|ltlx|tlx_http|tlx_transfer|tlx_guard|tlx_sockets|tlx_sigpipe|time\.h|sys/|unistd|netinet' \
+forbid csrc/core 'lua|lauxlib|luajit|curl/|ltlx|tlx_http|tlx_transfer|tlx_guard|tlx_sockets|tlx_watch|tlx_sigpipe|time\.h|sys/|unistd|netinet' \
   'csrc/core may use the C library only, and no clock'
 forbid csrc/http 'lua|lauxlib|luajit|ltlx' 'csrc/http must not know Lua'
 forbid csrc/lua 'curl/' 'csrc/lua must not know libcurl'
-forbid csrc/lua 'tlx_transfer|tlx_guard|tlx_sockets|tlx_sigpipe' 'csrc/lua may see of csrc/http only its door, tlx_http.h'
+forbid csrc/lua 'tlx_transfer|tlx_guard|tlx_sockets|tlx_watch|tlx_sigpipe' 'csrc/lua may see of csrc/http only its door, tlx_http.h'
 
 # Every unit of the core may include only what stands below it, in this order.
 order="tlx.h tlx_utf8.h tlx_gsm7_table.h tlx_gsm7.h tlx_smart_table.h tlx_smart.h tlx_plain_run.h

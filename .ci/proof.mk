@@ -25,7 +25,7 @@ SANITIZE = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
   -fno-sanitize-recover=undefined
 
 $(eval $(call variant,unguarded,5.4,-DTLX_WITHOUT_GUARD))
-$(eval $(call variant,fallback,5.4,-DTLX_WITHOUT_PREREQ -DTLX_HOLD_SIGPIPE))
+$(eval $(call variant,fallback,5.4,-DTLX_WITHOUT_PREREQ -DTLX_HOLD_SIGPIPE -DTLX_WITHOUT_EPOLL))
 $(eval $(call variant,asan,5.4,$(SANITIZE)))
 $(eval $(call variant,asan,5.1,$(SANITIZE)))
 $(eval $(call variant,tsan,5.4,-g -O1 -fsanitize=thread))

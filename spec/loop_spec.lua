@@ -97,15 +97,45 @@ describe("step(0)", function()
   it("allocates nothing when nothing happened", function()
     local listener = station:listen({ { wire.request, wire.stall } })
     local client = telnyx.new({ api_key = "KEY_TEST", base_url = listener.url })
-    for _ = 1, 16 do client:start(MESSAGE) end
+    for _ = 1, 64 do client:start(MESSAGE) end
     local patience = socket.gettime() + 10
-    while listener:seen().whole < 16 and socket.gettime() < patience do client:step(0) end
+    while listener:seen().whole < 64 and socket.gettime() < patience do client:step(0) end
     -- The least of some rounds: LuaJIT allocates while it compiles the loop.
     local least = math.huge
     for _ = 1, 20 do least = math.min(least, bytes_for_steps(client, 200)) end
     assert.equal(0, least)
     client:close()
   end)
+end)
+
+describe("sends in flight", function()
+  local server
+  setup(function() server = sandbox_server.start() end)
+  teardown(function() server:stop() end)
+
+  -- Few are waited for in one way, many in another.
+  for _, n in ipairs({ 10, 200 }) do
+    for _, how in ipairs({ "in steps that wait", "by the descriptor" }) do
+      it(("are all heard, %d at once, %s"):format(n, how), function()
+        server:reset_ledger()
+        local client = telnyx.new({ api_key = "KEY_TEST", base_url = server.url, retry = false })
+        local n_accepted = 0
+        for _ = 1, n do
+          client:start({ from = MESSAGE.from, to = "+15550070001", text = "in a second" },
+            function(message) n_accepted = n_accepted + (message and 1 or 0) end)
+        end
+        if how == "by the descriptor" and client:fd() then
+          drive(client)
+        else
+          local patience = socket.gettime() + 20
+          while client:step(1) > 0 do assert(socket.gettime() < patience) end
+        end
+        assert.equal(n, n_accepted)
+        assert.equal(n, server:ledger().posts)
+        client:close()
+      end)
+    end
+  end
 end)
 
 describe("examples for loops", function()

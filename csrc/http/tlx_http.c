@@ -2,6 +2,7 @@
 
 #include "tlx_http.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +11,10 @@
 
 #include "tlx_sigpipe.h"
 #include "tlx_transfer.h"
+#include "tlx_watch.h"
 
 #if LIBCURL_VERSION_NUM < 0x074200
-#error "libcurl 7.66 or newer is needed (curl_multi_poll)"
+#error "libcurl 7.66 or newer is needed"
 #endif
 
 #define MAX_SPARE_EASY 64
@@ -33,6 +35,7 @@ struct tlx_http {
   size_t n_spare_easy;
   bool is_guarded; /* of every easy handle */
   tlx_sockets sockets;
+  tlx_watch watch;
   transfer_list in_flight, finished;
   size_t n_in_flight;
 };
@@ -220,6 +223,7 @@ static void leave_to_parent(tlx_http *http) {
   http->multi = NULL;
   http->n_spare_easy = 0;
   tlx_sockets_abandon(&http->sockets);
+  tlx_watch_abandon(&http->watch);
   http->pid = getpid();
 }
 
@@ -266,6 +270,7 @@ void tlx_http_free(tlx_http *http) {
   heed_fork(http);
   free_handles(http);
   tlx_sockets_reset(&http->sockets);
+  tlx_watch_reset(&http->watch);
   free_headers(http);
   free(http->url);
   free(http->ca_file);
@@ -273,9 +278,18 @@ void tlx_http_free(tlx_http *http) {
   free(http);
 }
 
+static bool open_multi(tlx_http *http) {
+  if (http->multi) return true;
+  http->multi = curl_multi_init();
+  return http->multi && tlx_watch_attach(&http->watch, http->multi);
+}
+
+/* Two when both families of addresses are tried, one of a name look-up, and one to spare. */
+#define SOCKETS_EACH 4
+
 static bool launch(tlx_http *http, tlx_transfer *t, const tlx_http_limits *limits) {
-  if (!http->multi) http->multi = curl_multi_init();
-  if (!http->multi) return false;
+  if (!open_multi(http)) return false;
+  if (!tlx_watch_reserve(&http->watch, SOCKETS_EACH * (http->n_in_flight + 1))) return false;
   t->easy = take_easy(http);
   if (!t->easy) return false;
   t->is_guarded = http->is_guarded;
@@ -332,36 +346,47 @@ static void give_up(tlx_http *http, CURLMcode code) {
   }
 }
 
-static void perform(tlx_http *http) {
-  int n_running = 0;
-  tlx_sockets_heed(&http->sockets); /* before, so that what comes meanwhile is announced */
-  tlx_sigpipe hold;
-  tlx_sigpipe_hold(&hold);
-  CURLMcode code = curl_multi_perform(http->multi, &n_running);
-  collect(http);
-  if (code != CURLM_OK) give_up(http, code);
-  tlx_sigpipe_release(&hold);
-}
-
 static double monotonic_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
+/* libcurl does what can be done on the sockets that are ready, and what is due. */
+static CURLMcode act(tlx_http *http) {
+  curl_socket_t fd;
+  int ready, n_running;
+  CURLMcode code = CURLM_OK;
+  while (code == CURLM_OK && tlx_watch_next(&http->watch, &fd, &ready)) {
+    code = curl_multi_socket_action(http->multi, fd, ready, &n_running);
+  }
+  if (code != CURLM_OK) return code;
+  return curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
+}
+
+static void drive(tlx_http *http, double wait_ms) {
+  long due_ms = -1;
+  curl_multi_timeout(http->multi, &due_ms);
+  if (due_ms >= 0 && (double)due_ms < wait_ms) wait_ms = (double)due_ms;
+  tlx_watch_wait(&http->watch, (long)ceil(wait_ms));
+  tlx_sigpipe hold;
+  tlx_sigpipe_hold(&hold);
+  CURLMcode code = act(http);
+  collect(http);
+  if (code != CURLM_OK) give_up(http, code);
+  tlx_sigpipe_release(&hold);
+}
+
 size_t tlx_http_step(tlx_http *http, long wait_ms) {
   heed_fork(http);
-  if (http->n_in_flight == 0) return 0;
-  double end_ms = wait_ms > 0 ? monotonic_ms() + (double)wait_ms : 0;
+  if (http->n_in_flight == 0 && http->watch.n == 0) return 0;
+  double left_ms = http->n_in_flight > 0 ? (double)wait_ms : 0;
+  double end_ms = left_ms > 0 ? monotonic_ms() + left_ms : 0;
   size_t n_before = http->n_in_flight;
-  perform(http);
-  while (wait_ms > 0 && http->n_in_flight == n_before) {
-    double left_ms = end_ms - monotonic_ms();
-    if (left_ms <= 0) break;
-    CURLMcode code = curl_multi_poll(http->multi, NULL, 0, (int)(left_ms + 1), NULL);
-    if (code != CURLM_OK) give_up(http, code);
-    perform(http);
-  }
+  do {
+    drive(http, left_ms);
+    if (left_ms > 0) left_ms = end_ms - monotonic_ms();
+  } while (left_ms > 0 && http->n_in_flight == n_before);
   return http->n_in_flight;
 }
 
@@ -373,7 +398,7 @@ static void hand_out(tlx_transfer *t) {
 
 int tlx_http_fd(tlx_http *http) {
   heed_fork(http);
-  return tlx_sockets_watch(&http->sockets);
+  return tlx_watch_fd(&http->watch);
 }
 
 /* A name look-up has a thread and no socket: its end is looked for this often. */

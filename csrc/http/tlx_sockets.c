@@ -10,10 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifdef __linux__
-#include <sys/epoll.h>
-#endif
-
 #ifndef SOCK_CLOEXEC
 #define SOCK_CLOEXEC 0
 #endif
@@ -25,40 +21,7 @@ struct tlx_socket {
   ino_t inode;
 };
 
-/* Edges only: an idle connection that the peer has closed would be readable for ever, and nobody
- * is going to read from it. What an edge announced, libcurl reads until there is no more. */
-static void watch_one(const tlx_sockets *sockets, curl_socket_t fd) {
-#ifdef __linux__
-  struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
-  if (sockets->is_watched) epoll_ctl(sockets->watch_fd, EPOLL_CTL_ADD, fd, &event);
-#else
-  (void)sockets, (void)fd;
-#endif
-}
-
-int tlx_sockets_watch(tlx_sockets *sockets) {
-  if (sockets->is_watched) return sockets->watch_fd;
-#ifdef __linux__
-  sockets->watch_fd = epoll_create1(EPOLL_CLOEXEC);
-  sockets->is_watched = sockets->watch_fd >= 0;
-  for (size_t i = 0; i < sockets->n; i++) watch_one(sockets, sockets->list[i].fd);
-#endif
-  return sockets->is_watched ? sockets->watch_fd : -1;
-}
-
-void tlx_sockets_heed(tlx_sockets *sockets) {
-#ifdef __linux__
-  enum { AT_ONCE = 64 };
-  struct epoll_event events[AT_ONCE];
-  while (sockets->is_watched && epoll_wait(sockets->watch_fd, events, AT_ONCE, 0) == AT_ONCE) {
-  }
-#else
-  (void)sockets;
-#endif
-}
-
 void tlx_sockets_reset(tlx_sockets *sockets) {
-  if (sockets->is_watched) close(sockets->watch_fd);
   free(sockets->list);
   *sockets = (tlx_sockets){ .list = NULL };
 }
@@ -73,7 +36,6 @@ void tlx_sockets_abandon(tlx_sockets *sockets) {
   for (size_t i = 0; i < sockets->n; i++) {
     if (is_same_file(&sockets->list[i])) close(sockets->list[i].fd);
   }
-  sockets->is_watched = false; /* an epoll has no identity to go by: better one number lost */
   tlx_sockets_reset(sockets);
 }
 
@@ -88,7 +50,6 @@ static bool add_socket(tlx_sockets *sockets, curl_socket_t fd) {
   struct stat identity = { 0 };
   fstat(fd, &identity);
   sockets->list[sockets->n++] = (struct tlx_socket){ fd, 0, identity.st_dev, identity.st_ino };
-  watch_one(sockets, fd);
   return true;
 }
 
