@@ -656,7 +656,8 @@ describe("the sandbox's memory", function()
       return collectgarbage("count")
     end
     local before = size_after(200)
-    assert.is_true(size_after(1000) - before < 100)
+    -- Kept, they would take 900; the rest of the process is not quite still.
+    assert.is_true(size_after(1000) - before < 400)
   end)
 end)
 
