@@ -138,6 +138,42 @@ describe("sends in flight", function()
   end
 end)
 
+-- Forty sends at once, each answered after a second, and what came of them.
+local FORTY = [[
+local client = require('telnyx').new({ api_key = 'KEY_TEST', base_url = '%s', timeout = 10 })
+local outcomes = {}
+for i = 1, 40 do
+  client:start({ from = '12345', to = '+15550070001', text = 'x' .. i }, function(_, info)
+    outcomes[info.outcome] = (outcomes[info.outcome] or 0) + 1
+  end)
+end
+while client:step(1) > 0 do end
+for outcome, count in pairs(outcomes) do print(outcome .. ' ' .. count) end
+]]
+
+describe("where an epoll", function()
+  local server, shim
+  setup(function()
+    server = sandbox_server.start()
+    shim = os.tmpname()
+    assert.equal("", process.run("cc -shared -fPIC -o " .. shim .. " spec/c/no_epoll.c -ldl"))
+  end)
+  teardown(function()
+    server:stop()
+    os.remove(shim)
+  end)
+
+  for _, row in ipairs({ { "create", "cannot be had" }, { "add", "has no room" } }) do
+    it(row[2] .. ", sends are heard all the same", function()
+      server:reset_ledger()
+      local output = process.run_lua(FORTY:format(server.url),
+        ("NO_EPOLL=%s LD_PRELOAD=%s"):format(row[1], shim))
+      assert.equal("accepted 40\n", output)
+      assert.equal(40, server:ledger().posts)
+    end)
+  end
+end)
+
 describe("examples for loops", function()
   local server
   setup(function() server = sandbox_server.start() end)

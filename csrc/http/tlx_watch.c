@@ -23,11 +23,16 @@ static bool open_epoll(tlx_watch *watch) {
   return watch->epoll_fd >= 0;
 }
 
-static void inform(const tlx_watch *watch, int operation, const struct pollfd *entry) {
+static bool control(const tlx_watch *watch, int operation, const struct pollfd *entry) {
   struct epoll_event event = { .data.fd = entry->fd };
   if (entry->events & POLLIN) event.events |= EPOLLIN;
   if (entry->events & POLLOUT) event.events |= EPOLLOUT;
-  if (watch->has_epoll) epoll_ctl(watch->epoll_fd, operation, entry->fd, &event);
+  return epoll_ctl(watch->epoll_fd, operation, entry->fd, &event) == 0;
+}
+
+static void inform(tlx_watch *watch, int operation, const struct pollfd *entry) {
+  if (!watch->has_epoll || control(watch, operation, entry)) return;
+  if (operation != EPOLL_CTL_DEL) watch->is_blind = true;
 }
 
 static void wait_epoll(tlx_watch *watch, int wait_ms) {
@@ -50,7 +55,7 @@ static bool open_epoll(tlx_watch *watch) {
   return false;
 }
 
-static void inform(const tlx_watch *watch, int operation, const struct pollfd *entry) {
+static void inform(tlx_watch *watch, int operation, const struct pollfd *entry) {
   (void)watch, (void)operation, (void)entry;
 }
 
@@ -132,7 +137,7 @@ void tlx_watch_wait(tlx_watch *watch, long wait_ms) {
   int ms = wait_ms < INT_MAX ? (int)wait_ms : INT_MAX;
   watch->n_ready = watch->n_told = 0;
   if (watch->n > FEW) tlx_watch_fd(watch);
-  if (watch->has_epoll) {
+  if (watch->has_epoll && !watch->is_blind) {
     wait_epoll(watch, ms);
   } else {
     wait_poll(watch, ms);

@@ -20,7 +20,8 @@ typedef struct tlx_watch {
   struct pollfd ready[TLX_READY_AT_ONCE];
   size_t n_ready, n_told; /* what the last wait found, and how many of them were told */
   bool has_epoll;
-  int epoll_fd; /* of the same sockets, when has_epoll */
+  bool is_blind; /* the epoll had no room for a socket: the list is polled, and knows them all */
+  int epoll_fd;  /* of the same sockets, when has_epoll */
 } tlx_watch;
 
 /* Has `multi` say through `watch` what it waits for. Returns false when libcurl cannot. */
@@ -37,8 +38,9 @@ void tlx_watch_wait(tlx_watch *watch, long wait_ms);
  * what there was no room for. */
 bool tlx_watch_next(tlx_watch *watch, curl_socket_t *fd, int *ready);
 
-/* A descriptor that is readable while a socket is ready. It stays the same until tlx_watch_reset.
- * Returns -1 where there is no epoll, or none to be had. */
+/* A descriptor that is readable while a socket is ready, unless the system had no room to watch it.
+ * It stays the same until tlx_watch_reset. Returns -1 where there is no epoll, or none to be had.
+ */
 int tlx_watch_fd(tlx_watch *watch);
 
 /* Frees the list and the descriptor; closes no socket. */
