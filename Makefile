@@ -10,12 +10,13 @@
 #
 # The first three install what they miss, with apt and as root; otherwise they say what to install.
 
-# Of the command line alone: in the environment, LUA is often an interpreter's path.
-ifneq ($(origin LUA),command line)
-LUA :=
+# Of the command line alone, and not handed on to programs: elsewhere, LUA is an interpreter's path.
+ONE_LUA := $(if $(filter command,$(origin LUA)),$(LUA))
+ifneq ($(ONE_LUA),)
+unexport LUA
 endif
-ifeq ($(if $(LUA),$(filter 5.1 5.2 5.3 5.4 jit,$(LUA)),none),)
-$(error LUA is 5.1, 5.2, 5.3, 5.4 or jit, not $(LUA))
+ifneq ($(filter-out 5.1 5.2 5.3 5.4 jit,$(ONE_LUA)),)
+$(error LUA is 5.1, 5.2, 5.3, 5.4 or jit, not $(ONE_LUA))
 endif
 
 # Whose C API: LuaJIT's is that of 5.1. LuaRocks, and whoever keeps lua.h elsewhere, name its folder
@@ -23,7 +24,7 @@ endif
 version_of = $(patsubst jit,5.1,$(1))
 LUA_INCDIR ?=
 ifeq ($(LUA_INCDIR),)
-LUA_VERSION := $(call version_of,$(or $(LUA),5.4))
+LUA_VERSION := $(call version_of,$(or $(ONE_LUA),5.4))
 else
 LUA_VERSION := $(shell awk '/define LUA_VERSION_NUM/ { printf "%d.%d", $$3 / 100, $$3 % 100 }' \
   "$(LUA_INCDIR)/lua.h")
@@ -36,7 +37,7 @@ PORT ?= 12111
 CC ?= cc
 WERROR ?= 0
 
-LUAS = $(or $(LUA),5.4 jit)
+LUAS = $(or $(ONE_LUA),5.4 jit)
 # That of LuaJIT serves nginx too.
 BUILDS = $(call version_of,$(LUAS))
 
@@ -114,8 +115,9 @@ LUAJIT = $(call paths,5.1) luajit
 # The hosts' own specs need their programs: make test-hosts.
 SPECS ?= $(sort $(wildcard spec/*_spec.lua))
 
+# The sandbox runs in nginx, and needs what nginx loads.
 test: deps $(if $(filter 5.1 5.2 5.3,$(LUAS)),deps-all)
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory build build/5.1/telnyx/core.so
 	@for lua in $(LUAS); do $(MAKE) --no-print-directory specs-$$lua || exit 1; done
 
 specs-jit:
