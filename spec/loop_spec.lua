@@ -138,6 +138,79 @@ describe("sends in flight", function()
   end
 end)
 
+-- A sender that can be stepped, whose requests are all done at the next step.
+local function stepped()
+  local sender = { owners = {} }
+  local pending = {
+    done = function() return sender.is_stepped end,
+    result = function() return { id = "m" }, { outcome = "accepted" } end,
+  }
+  function sender.send() error("it can be stepped") end
+  function sender:start(_, _, owner)
+    table.insert(self.owners, owner)
+    return pending
+  end
+  function sender:step()
+    self.is_stepped = true
+    return #self.owners
+  end
+  function sender:finished()
+    return self.is_stepped and table.remove(self.owners, 1) or nil
+  end
+  return sender
+end
+
+describe("a sender", function()
+  it("may serve two clients, each of which hears of its own", function()
+    local sender = stepped()
+    local a, b = telnyx.new({ sender = sender }), telnyx.new({ sender = sender })
+    local n_heard = 0
+    for _ = 1, 3 do b:start(MESSAGE, function() n_heard = n_heard + 1 end) end
+    assert(a:send(MESSAGE))
+    assert.equal(0, a:step(0))
+    assert.equal(0, b:step(0))
+    assert.equal(3, n_heard)
+  end)
+
+  it("that does not give back the owner is told so", function()
+    local sender = stepped()
+    function sender.finished() return {} end
+    local client = telnyx.new({ sender = sender })
+    client:start(MESSAGE)
+    local ok, why = pcall(client.step, client, 0)
+    assert.is_false(ok)
+    assert.truthy(why:find("finished", 1, true))
+  end)
+
+  it("that gives one back twice goes on once", function()
+    local sender = stepped()
+    local finished, last = sender.finished, nil
+    function sender:finished()
+      local again = last
+      last = nil
+      if again then return again end
+      last = finished(self)
+      return last
+    end
+    local client, n_heard = telnyx.new({ sender = sender }), 0
+    for _ = 1, 3 do client:start(MESSAGE, function() n_heard = n_heard + 1 end) end
+    assert.equal(0, client:step(0))
+    assert.equal(3, n_heard)
+  end)
+end)
+
+it("callbacks that send in their turn do so however many there are", function()
+  local client = telnyx.new({ sender = stepped() })
+  local n_accepted = 0
+  for _ = 1, 500 do
+    client:start(MESSAGE, function()
+      if client:send(MESSAGE) then n_accepted = n_accepted + 1 end
+    end)
+  end
+  for _ = 1, 10 do client:step(0) end
+  assert.equal(500, n_accepted)
+end)
+
 -- Forty sends at once, each answered after a second, and what came of them.
 local FORTY = [[
 local client = require('telnyx').new({ api_key = 'KEY_TEST', base_url = '%s', timeout = 10 })

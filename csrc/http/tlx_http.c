@@ -401,7 +401,8 @@ int tlx_http_fd(tlx_http *http) {
   return tlx_watch_fd(&http->watch);
 }
 
-/* A name look-up has a thread and no socket: its end is looked for this often. */
+/* For what no socket tells: an epoll that had no room for one, a name look-up of a libcurl that was
+ * built without socket pairs. */
 #define MAX_TIMEOUT_MS 250L
 
 long tlx_http_timeout_ms(tlx_http *http) {

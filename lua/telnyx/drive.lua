@@ -51,10 +51,10 @@ local function tidy(message, result)
 end
 
 local function carry(shared, job, task)
-  local message, result = shared.loop:carry(task, job.message, job.limits)
+  local message, result, interruption = shared.loop:carry(task, job.message, job.limits)
   if not shared.owns_sender then message, result = tidy(message, result) end
   if not message and needs_a_person(result) then result.retryable = false end
-  return message, result
+  return message, result, interruption
 end
 
 local function row_of(shared, message, result, seconds)
@@ -76,12 +76,12 @@ end
 local function attempt(shared, job, task)
   local started = shared.loop:now()
   job.limits.timeout = math.max(0.001, math.min(job.call.timeout, job.state.deadline - started))
-  local message, result = carry(shared, job, task)
+  local message, result, interruption = carry(shared, job, task)
   job.state.now = shared.loop:now()
   local row = row_of(shared, message, result, job.state.now - started)
   job.attempts[#job.attempts + 1] = row
   job.may_be_sent = job.may_be_sent or row.outcome == "unknown"
-  return message, result, row
+  return message, result, row, interruption
 end
 
 local function succeed(shared, job, message, info)
@@ -121,14 +121,14 @@ end
 -- Attempts, until one succeeds or no other is allowed.
 local function carry_out(shared, job, task)
   while true do
-    local message, result, row = attempt(shared, job, task)
+    local message, result, row, interruption = attempt(shared, job, task)
     local reason
-    if not message then row.wait, reason = next_wait(job, result) end
+    if not message and not interruption then row.wait, reason = next_wait(job, result) end
     report(shared.log, row, #job.attempts)
     if message then return succeed(shared, job, message, result) end
     if not row.wait or shared.is_closed then return fail(shared, job, result) end
     job.limits.fresh = reason == "stale"
-    local interruption = shared.loop:sleep(task, row.wait)
+    interruption = shared.loop:sleep(task, row.wait)
     if interruption == "forked" then result = shared.loop.forked() end
     local is_late = job.state.deadline - shared.loop:now() < LEAST_ATTEMPT
     if interruption or shared.is_closed or is_late then return fail(shared, job, result) end

@@ -26,11 +26,13 @@ local WAITS, ENDS = {}, {}
 local Loop = {}
 Loop.__index = Loop
 
----@class telnyx.waiter a task, or a `send` that waits on its caller's thread
----@field place integer|false its place in `waiting`
+---@class telnyx.waiter one wait for one request; what its sender knows as the owner
+---@field loop telnyx.loop
+---@field task telnyx.task|false nobody's when a `send` waits on its caller's thread
+---@field place integer|false its place in `waiting`, while it is there
 
 -- Fields that come and go are false meanwhile: an absent one would have to be added again.
----@class telnyx.task: telnyx.waiter
+---@class telnyx.task
 ---@field thread thread
 ---@field settle fun(message: table|nil, result: table) records the end; raises nothing
 ---@field callback function|false the user's; called on the thread of who steps
@@ -40,7 +42,7 @@ Loop.__index = Loop
 local function new(sender)
   return setmetatable({
     sender = sender, pid = core.pid(), waiting = {}, sleeping = {}, idle = {}, ended = {},
-    faults = {}, n_tasks = 0, n_ended = 0, n_called = 0,
+    faults = {}, n_tasks = 0, n_ended = 0, n_called = 0, is_calling = false,
   }, Loop)
 end
 
@@ -124,37 +126,47 @@ local function call_back(self)
   end
 end
 
--- While a `send` waits, what others' callbacks raise must not cost it its outcome.
+-- While a `send` waits, what others' callbacks raise must not cost it its outcome. One that
+-- sends in its turn does not hear of others meanwhile: the stack is not without end.
 local function call_back_protected(self)
+  if self.is_calling then return end
+  self.is_calling = true
   local one = next_ended(self)
   while one do
     local ok, err = pcall(one.callback, one.message, one.result)
     if not ok then self.faults[#self.faults + 1] = { value = err } end
     one = next_ended(self)
   end
+  self.is_calling = false
 end
 
-local function begin_waiting(self, waiter)
-  local place = #self.waiting + 1
-  self.waiting[place], waiter.place = waiter, place
+local function begin_waiting(waiter)
+  local waiting = waiter.loop.waiting
+  local place = #waiting + 1
+  waiting[place], waiter.place = waiter, place
 end
 
 -- The last one takes its place.
-local function end_waiting(self, waiter)
-  local place, n_waiting = waiter.place, #self.waiting
-  if not place then return end
-  local last = self.waiting[n_waiting]
-  self.waiting[place], last.place = last, place
-  self.waiting[n_waiting], waiter.place = nil, false
+---@return boolean whether it was waiting: after a fork, what is the parent's is not
+local function end_waiting(waiter)
+  local waiting, place = waiter.loop.waiting, waiter.place
+  if not place then return false end
+  local last = waiting[#waiting]
+  waiting[#waiting] = nil
+  if last ~= waiter then waiting[place], last.place = last, place end
+  waiter.place = false
+  return true
 end
 
--- Lets go on whose requests are finished.
+-- Lets go on whose requests are finished. A sender may serve several loops.
 local function dispatch(self)
   if not self.sender.finished then return end
   local waiter = self.sender:finished()
   while waiter do
-    end_waiting(self, waiter)
-    if waiter.thread then go_on(self, waiter) end
+    if type(waiter) ~= "table" or not waiter.loop then
+      error("the sender's 'finished' must return the owner that its 'start' was given", 0)
+    end
+    if end_waiting(waiter) and waiter.task then go_on(waiter.loop, waiter.task) end
     waiter = self.sender:finished()
   end
 end
@@ -185,8 +197,31 @@ local function pause(self, seconds)
   return self.sender:sleep(math.min(seconds, GLANCE))
 end
 
+-- Ends the wait of every task, for a reason.
+local function interrupt(self, reason)
+  local waiting, sleeping, tasks = self.waiting, self.sleeping, {}
+  self.waiting, self.sleeping = {}, {}
+  for _, waiter in ipairs(waiting) do
+    waiter.place = false
+    if waiter.task then tasks[#tasks + 1] = waiter.task end
+  end
+  for _, sleeper in ipairs(sleeping) do tasks[#tasks + 1] = sleeper.task end
+  for _, task in ipairs(tasks) do go_on(self, task, reason) end
+end
+
+local function has_forked(self)
+  return core.pid() ~= self.pid
+end
+
+local function heed_fork(self)
+  if not has_forked(self) then return end
+  self.pid = core.pid()
+  interrupt(self, "forked")
+end
+
 -- Waits for what comes first: a request, a pause that ends, the caller's patience.
 local function wait_once(self, seconds)
+  heed_fork(self)
   local nap = seconds
   if #self.sleeping > 0 then
     nap = math.max(0, math.min(seconds, next_wake(self) - self:now()))
@@ -195,24 +230,6 @@ local function wait_once(self, seconds)
   if n_in_flight == 0 and #self.waiting == 0 and nap > 0 then pause(self, nap) end
   dispatch(self)
   wake_due(self)
-end
-
--- Ends the wait of every task, for a reason.
-local function interrupt(self, reason)
-  local interrupted, sleeping = self.waiting, self.sleeping
-  self.waiting, self.sleeping = {}, {}
-  for _, waiter in ipairs(interrupted) do waiter.place = false end
-  for _, sleeper in ipairs(sleeping) do interrupted[#interrupted + 1] = sleeper.task end
-  for _, waiter in ipairs(interrupted) do
-    if waiter.thread then go_on(self, waiter, reason) end
-  end
-end
-
-local function heed_fork(self)
-  local pid = core.pid()
-  if pid == self.pid then return end
-  self.pid = pid
-  interrupt(self, "forked")
 end
 
 ---Ends every task as it stands, after its sender was closed.
@@ -227,42 +244,48 @@ end
 
 local function carry_as_task(pending)
   local interruption = coroutine.yield(WAITS)
-  if interruption == "forked" then return nil, Loop.forked() end
-  if not pending:done() then return nil, lost("the client was closed meanwhile") end
+  if interruption == "forked" then return nil, Loop.forked(), interruption end
+  if not pending:done() then return nil, lost("the client was closed meanwhile"), "closed" end
   return pending:result()
 end
 
 local function carry_blocking(self, waiter, pending)
-  while not pending:done() do
+  local pid = self.pid
+  while not pending:done() and self.pid == pid do
     wait_once(self, SLICE)
     call_back_protected(self)
   end
-  end_waiting(self, waiter)
+  end_waiting(waiter)
+  if self.pid ~= pid or has_forked(self) then return nil, Loop.forked(), "forked" end
   return pending:result()
 end
 
 ---One attempt. A sender that cannot be stepped is simply called: it blocks, or it
 ---yields to a scheduler of its own.
 ---@param task telnyx.task|nil the task that waits; nil when the caller does
+---@return table|nil message
+---@return table|nil result
+---@return "forked"|"closed"|nil interruption why there must be no other attempt
 function Loop:carry(task, message, limits)
   heed_fork(self)
   if not self.sender.start then return self.sender:send(message, limits) end
-  local waiter = task or { place = false }
+  local waiter = { loop = self, task = task or false, place = false }
   local pending, err = self.sender:start(message, limits, waiter)
   if not pending then return nil, err end
-  begin_waiting(self, waiter)
+  begin_waiting(waiter)
   if task then return carry_as_task(pending) end
   return carry_blocking(self, waiter, pending)
 end
 
 local function sleep_blocking(self, seconds)
-  local wake = self:now() + seconds
+  local pid, wake = self.pid, self:now() + seconds
   local left = seconds
-  while left > 0 and not self.is_closed do
+  while left > 0 and not self.is_closed and self.pid == pid do
     wait_once(self, math.min(left, SLICE))
     call_back_protected(self)
     left = wake - self:now()
   end
+  if self.pid ~= pid or has_forked(self) then return "forked" end
   return self.is_closed and "closed" or nil
 end
 
@@ -270,20 +293,20 @@ end
 ---@return "forked"|"closed"|nil interruption why there must be no other attempt
 function Loop:sleep(task, seconds)
   if seconds <= 0 then return nil end
+  heed_fork(self)
   if type(self.sender.sleep) == "function" then
     self.sender:sleep(seconds)
+    return has_forked(self) and "forked" or nil
   elseif not task then
     return sleep_blocking(self, seconds)
-  else
-    self.sleeping[#self.sleeping + 1] = { wake = self:now() + seconds, task = task }
-    return coroutine.yield(WAITS)
   end
-  return nil
+  self.sleeping[#self.sleeping + 1] = { wake = self:now() + seconds, task = task }
+  return coroutine.yield(WAITS)
 end
 
 -- A coroutine lives through many tasks, one after the other: they are dear to make.
 local function new_task()
-  local task = { thread = false, place = false, settle = false, callback = false }
+  local task = { thread = false, settle = false, callback = false }
   task.thread = coroutine.create(function(body)
     while true do body = coroutine.yield(ENDS, body(task)) end
   end)
@@ -351,6 +374,7 @@ end
 function Loop:timeout()
   if #self.ended > self.n_called or #self.faults > 0 then return 0 end
   if self.is_closed then return nil end
+  if self.n_tasks > 0 and has_forked(self) then return 0 end
   local has_timeout = type(self.sender.timeout) == "function"
   local due = has_timeout and self.sender:timeout() or math.huge
   due = math.min(due, math.max(0, next_wake(self) - self:now()))

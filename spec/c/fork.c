@@ -4,6 +4,7 @@
  * stays the parent's: unknown in the child, accepted in the parent.
  */
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -93,6 +94,67 @@ static void pass_by(lua_State *L, const char *last_words) {
   finish_child(child);
 }
 
+static int l_fork(lua_State *L) {
+  lua_pushinteger(L, fork());
+  return 1;
+}
+
+/* The same one storey up, where what is unknown may even be tried again: not what the parent
+ * carries on. */
+static void prepare_whole(lua_State *L) {
+  lua_register(L, "fork", l_fork);
+  host_run(L,
+           "telnyx, heard = require 'telnyx', { n = 0 } "
+           "function new(url) return telnyx.new { api_key = 'KEY_HOST', base_url = url, "
+           "  retry = { unknown = true, base = 0.1, cap = 0.1 } } end "
+           "function note(_, info) "
+           "  heard[info.outcome] = (heard[info.outcome] or 0) + 1 "
+           "  heard.n = heard.n + 1 "
+           "end "
+           "function finish() repeat until whole:step(1) == 0 return heard.n end "
+           "whole = new(base_url) "
+           "for i = 101, 120 do whole:start(message(i, 'slow'), note) end");
+  for (int i = 0; i < CEILING_STEPS && canned_count(&service, 120) == 0; i++) {
+    host_run(L, "whole:step(0.01)");
+  }
+  expect(L, "return heard.n", "0");
+}
+
+static void live_as_whole_child(lua_State *L) {
+  n_faults = 0;
+  expect(L, "return whole:timeout()", "0");
+  expect(L, "return outcome(whole:send(message(121)))", "accepted");
+  expect(L, "for i = 122, 126 do whole:start(message(i), note) end return finish()", "25");
+  expect(L, "return heard.unknown", "20");
+  expect(L, "return heard.accepted", "5");
+  lua_close(L);
+}
+
+static void fork_whole(lua_State *L) {
+  prepare_whole(L);
+  pid_t child = fork();
+  if (child == 0) {
+    live_as_whole_child(L);
+    _exit(n_faults ? 1 : 0);
+  }
+  expect(L, "return finish()", "20");
+  expect(L, "return heard.accepted", "20");
+  finish_child(child);
+}
+
+/* A callback that forks while a send waits to be tried again: the parent alone tries. */
+static void fork_within_send(lua_State *L) {
+  host_run(L,
+           "nowhere = new 'http://127.0.0.1:1/v2' "
+           "nowhere:start(message(0), { retry = false }, function() child = fork() end) "
+           "kept = outcome(nowhere:send(message(0)))");
+  const char *words = host_run(L, "return child");
+  pid_t child = words ? (pid_t)strtol(words, NULL, 10) : -1;
+  expect(L, "return kept", child == 0 ? "unknown" : "not_sent");
+  if (child == 0) _exit(n_faults ? 1 : 0);
+  finish_child(child);
+}
+
 static void compare_books(void) {
   static const int PARENTS[] = { 1, 2, 3, 4, 5, 6, 7, 0 }, CHILDS[] = { 11, 12, 0 };
   for (int i = 0; PARENTS[i]; i++) {
@@ -101,6 +163,9 @@ static void compare_books(void) {
   for (int i = 0; CHILDS[i]; i++) {
     check(canned_count(&service, CHILDS[i]) == 1, "a message of the child is posted once");
     check(!is_port_of_any(port_of(CHILDS[i]), PARENTS), "the child has connections of its own");
+  }
+  for (int i = 101; i <= 126; i++) {
+    check(canned_count(&service, i) == 1, "each of many messages is posted once");
   }
   check(port_of(12) == port_of(11), "the child keeps its connection");
   check(port_of(7) == port_of(6), "the parent's connection outlives the child");
@@ -122,6 +187,8 @@ int main(void) {
   pass_by(L, "client:close()");
   pass_by(L, "client, slow, a, b = nil collectgarbage() collectgarbage()");
   expect(L, "return send(7)", "accepted");
+  fork_whole(L);
+  fork_within_send(L);
   lua_close(L);
   check(canned_settle(&service), "every connection is closed");
   compare_books();
