@@ -172,6 +172,14 @@ describe("a sender", function()
     assert.equal(3, n_heard)
   end)
 
+  it("may return more than is asked for", function()
+    local client = telnyx.new({ retry = { base = 0 }, sender = { send = function()
+      return nil, { outcome = "not_sent", kind = "connection", retryable = true }, "closed"
+    end } })
+    local _, err = client:send(MESSAGE)
+    assert.equal(3, #err.attempts)
+  end)
+
   it("that does not give back the owner is told so", function()
     local sender = stepped()
     function sender.finished() return {} end

@@ -242,11 +242,17 @@ function Loop:close()
   raise_fault(self)
 end
 
+-- Two values, whatever a sender of the user's own adds.
+local function result_of(pending)
+  local message, result = pending:result()
+  return message, result
+end
+
 local function carry_as_task(pending)
   local interruption = coroutine.yield(WAITS)
   if interruption == "forked" then return nil, Loop.forked(), interruption end
   if not pending:done() then return nil, lost("the client was closed meanwhile"), "closed" end
-  return pending:result()
+  return result_of(pending)
 end
 
 local function carry_blocking(self, waiter, pending)
@@ -257,7 +263,7 @@ local function carry_blocking(self, waiter, pending)
   end
   end_waiting(waiter)
   if self.pid ~= pid or has_forked(self) then return nil, Loop.forked(), "forked" end
-  return pending:result()
+  return result_of(pending)
 end
 
 ---One attempt. A sender that cannot be stepped is simply called: it blocks, or it
@@ -268,7 +274,10 @@ end
 ---@return "forked"|"closed"|nil interruption why there must be no other attempt
 function Loop:carry(task, message, limits)
   heed_fork(self)
-  if not self.sender.start then return self.sender:send(message, limits) end
+  if not self.sender.start then
+    local sent, result = self.sender:send(message, limits)
+    return sent, result
+  end
   local waiter = { loop = self, task = task or false, place = false }
   local pending, err = self.sender:start(message, limits, waiter)
   if not pending then return nil, err end

@@ -51,7 +51,7 @@
 ---@field key fun(index: integer, message: table): string|false|nil
 ---@field on_result fun(index: integer, message: table|nil, info_or_err: table)|nil
 
----@class telnyx.sender one attempt, whatever carries it
+---@class telnyx.sender one attempt, whatever carries it; it may serve several clients
 ---@field send fun(self, message: telnyx.message, limits: telnyx.limits): table|nil, table
 ---@field start (fun(self, message: table, limits: table, owner: any): table|nil, table|nil)|nil
 ---a pending
