@@ -188,6 +188,7 @@ describe("a sender", function()
     local ok, why = pcall(client.step, client, 0)
     assert.is_false(ok)
     assert.truthy(why:find("finished", 1, true))
+    assert.equal("m", client:send(MESSAGE).id)
   end)
 
   it("that gives one back twice goes on once", function()

@@ -8,9 +8,9 @@
 
 #if defined(__linux__) && !defined(TLX_WITHOUT_EPOLL)
 #include <sys/epoll.h>
-#define HAS_EPOLL true
+#define HAS_EPOLL 1
 #else
-#define HAS_EPOLL false
+#define HAS_EPOLL 0
 #endif
 
 /* Up to so many sockets are polled faster than an epoll is kept informed. */

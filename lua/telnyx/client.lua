@@ -129,7 +129,6 @@ local function new_job(self, message, call, turn, is_over)
     call = call,
     turn = turn,
     is_over = is_over,
-    segments = nil,
     may_be_sent = false,
     attempts = {},
     limits = { connect_timeout = call.connect_timeout, timeout = call.timeout, fresh = false },

@@ -158,13 +158,17 @@ local function end_waiting(waiter)
   return true
 end
 
--- Lets go on whose requests are finished. A sender may serve several loops.
+local NOT_OWNER = "the sender's 'finished' must return the owner that its 'start' was given"
+
+-- Lets go on whose requests are finished. A sender may serve several loops. What one does wrong
+-- is told by the next step: a `send` must not lose its outcome by it.
 local function dispatch(self)
   if not self.sender.finished then return end
   local waiter = self.sender:finished()
   while waiter do
     if type(waiter) ~= "table" or not waiter.loop then
-      error("the sender's 'finished' must return the owner that its 'start' was given", 0)
+      self.faults[#self.faults + 1] = { value = NOT_OWNER }
+      return
     end
     if end_waiting(waiter) and waiter.task then go_on(waiter.loop, waiter.task) end
     waiter = self.sender:finished()

@@ -44,6 +44,12 @@ static bool is_port_of_any(int port, const int *references) {
   return false;
 }
 
+static void step_until_posted(lua_State *L, const char *step, int reference) {
+  for (int i = 0; i < CEILING_STEPS && canned_count(&service, reference) == 0; i++) {
+    host_run(L, step);
+  }
+}
+
 /* Two connections that are kept alive, then a slow request on one of them. */
 static void prepare(lua_State *L) {
   host_run(L,
@@ -51,9 +57,7 @@ static void prepare(lua_State *L) {
            "while client:step(1) > 0 do end");
   expect(L, "return outcome(client:finished():result())", "accepted");
   host_run(L, "slow = client:start(message(3, 'slow'))");
-  for (int i = 0; i < CEILING_STEPS && canned_count(&service, 3) == 0; i++) {
-    host_run(L, "client:step(0.01)");
-  }
+  step_until_posted(L, "client:step(0.01)", 3);
   check(canned_count(&service, 3) == 1, "the slow request is under way");
 }
 
@@ -114,9 +118,7 @@ static void prepare_whole(lua_State *L) {
            "function finish() repeat until whole:step(1) == 0 return heard.n end "
            "whole = new(base_url) "
            "for i = 101, 120 do whole:start(message(i, 'slow'), note) end");
-  for (int i = 0; i < CEILING_STEPS && canned_count(&service, 120) == 0; i++) {
-    host_run(L, "whole:step(0.01)");
-  }
+  step_until_posted(L, "whole:step(0.01)", 120);
   expect(L, "return heard.n", "0");
 }
 
