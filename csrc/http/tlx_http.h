@@ -1,42 +1,39 @@
 /*
- * Carries requests over libcurl: at most one POST for each transfer, whatever the network does.
+ * Carries requests: each is one exchange on one connection, and no path leads from a request of
+ * which a byte was taken to another connection. libcurl makes the connections; the HTTP is ours.
  *
- * One engine drives any number of transfers on one curl_multi handle; a blocking send is a start
- * and steps until it is done. An engine and its transfers belong to one thread at a time. After a
- * fork the child's engine starts anew and shares no connection with its parent.
+ * One engine drives any number of transfers; a blocking send is a start and steps until it is done.
+ * An engine and its transfers belong to one thread at a time. After a fork the child's engine starts
+ * anew and shares no connection with its parent.
  */
 #ifndef TLX_HTTP_H
 #define TLX_HTTP_H
 
 #include "tlx.h"
 #include "tlx_reply.h"
+#include "tlx_request.h"
 
 typedef struct tlx_http tlx_http;
 typedef struct tlx_transfer tlx_transfer;
 
-typedef struct tlx_http_header {
-  tlx_str name, value;
-} tlx_http_header;
-
-/* Copied by tlx_http_new. Views hold no NUL, CR or LF. */
+/* Copied by tlx_http_new. */
 typedef struct tlx_http_settings {
-  tlx_str url;
-  const tlx_http_header *headers;
-  size_t n_headers;
+  tlx_target target;   /* of every request */
   const char *ca_file; /* PEM bundle to trust; NULL: libcurl's own */
   const char *proxy;   /* NULL: from the environment; "": none */
   size_t max_response_bytes;
+  size_t max_connections; /* open at once, at least 1; more transfers wait for one */
 } tlx_http_settings;
 
 /* For one transfer. */
 typedef struct tlx_http_limits {
   long timeout_ms;         /* from the start to the last byte of the reply; at least 1 */
-  long connect_timeout_ms; /* name look-up, connection, TLS; at least 1 */
+  long connect_timeout_ms; /* name look-up, connection, TLS, once it is begun; at least 1 */
   bool fresh;              /* do not use a connection that is kept alive */
 } tlx_http_limits;
 
-/* Returns an engine, or NULL when memory is short. Opens nothing yet. Its own copies of
- * the header values are wiped when it is freed; libcurl's buffers are not. */
+/* Returns an engine, or NULL when memory is short. Opens nothing yet. Its copies of the headers are
+ * wiped when they are freed. */
 tlx_http *tlx_http_new(const tlx_http_settings *settings);
 
 /* Closes every connection. Transfers still in flight end, as they stand; they stay their owners'
@@ -54,10 +51,14 @@ tlx_transfer *tlx_http_start(tlx_http *http, tlx_str body, const tlx_http_limits
                              void *owner);
 
 /*
- * Drives every transfer in flight until one is done or `wait_ms` have passed; 0 never waits.
+ * Drives every transfer in flight until one is done or `wait_ms` have passed. 0 never waits, and
+ * leaves off after TLX_STEP_BUDGET_MS: then the timeout is 0, since there is more to do.
  * Returns how many are still in flight. Calls nothing of the caller's.
  */
 size_t tlx_http_step(tlx_http *http, long wait_ms);
+
+/* What a step that does not wait may take of a frame. */
+#define TLX_STEP_BUDGET_MS 0.5
 
 /*
  * A descriptor that becomes readable when a step has something to do, for a host's event loop; -1
@@ -66,7 +67,7 @@ size_t tlx_http_step(tlx_http *http, long wait_ms);
 int tlx_http_fd(tlx_http *http);
 
 /* Milliseconds after which a step is due even if the descriptor is not readable; -1 when nothing is
- * in flight. Milliseconds, since that is what libcurl's own clock counts. */
+ * in flight and nothing is done that was not handed out. */
 long tlx_http_timeout_ms(tlx_http *http);
 
 /* The next transfer that is done and has not been handed out, or NULL. */
@@ -85,7 +86,7 @@ void tlx_transfer_free(tlx_transfer *transfer);
 /* What came of a transfer that is done. Views live as long as the transfer. */
 typedef struct tlx_transfer_result {
   tlx_carriage carriage;
-  bool was_stale; /* ended before it began: the kept-alive connection was closed */
+  bool was_stale; /* a connection that was kept alive broke before it began */
   const tlx_reply *reply;
   tlx_str body;      /* what arrived of it */
   const char *cause; /* words for a person when the reply is not whole, otherwise "" */

@@ -1,56 +1,40 @@
-/* One POST on its way: what the engine and libcurl's callbacks share. Internal to this folder. */
+/* One POST on its way: an exchange, its time limit, and whose it is. Internal to this folder. */
 #ifndef TLX_TRANSFER_H
 #define TLX_TRANSFER_H
 
-#include <curl/curl.h>
-
-#include "tlx_guard.h"
+#include "tlx_cause.h"
+#include "tlx_connection.h"
+#include "tlx_deadlines.h"
+#include "tlx_exchange.h"
 #include "tlx_http.h"
-
-#define TLX_MAX_HEAD_BYTES 65536
-
-/* Bytes of a reply's body, never more than `max`. */
-typedef struct tlx_body {
-  char *bytes;
-  size_t n, room, max;
-} tlx_body;
+#include "tlx_list.h"
 
 struct tlx_transfer {
-  tlx_http *http; /* NULL once the engine is gone */
+  tlx_link link; /* in the engine's list of those that wait, are in flight or are done */
+  tlx_deadline deadline;
+  tlx_http *http; /* NULL once it was handed out or the engine is gone */
   void *owner;
-  tlx_transfer *before, *after; /* neighbours in the engine's list */
-  CURL *easy;                   /* NULL when done */
-  bool is_done, is_listed;
-  bool is_guarded; /* false where libcurl, as it runs, is too old for the guard */
-  bool is_body_too_big, is_head_too_big, is_memory_short;
-  tlx_guard guard;
-  tlx_carriage carriage;
-  tlx_reply reply;
-  tlx_body body;
-  size_t n_head_bytes;
-  const char *cause;
-  char error[CURL_ERROR_SIZE];
-  size_t n_request;
-  char request[]; /* the body of the POST */
+  tlx_connection *connection; /* NULL while it waits for one, and when it is done */
+  long connect_timeout_ms;
+  bool is_fresh; /* on a connection that has served nobody before */
+  bool is_done, was_stale;
+  bool is_the_parents; /* who carries it on after a fork */
+  tlx_exchange exchange;
+  tlx_kind failure; /* of the carrier; TLX_KIND_NONE when the exchange says */
+  char cause[TLX_MAX_CAUSE];
+  char request[];
 };
 
-/* A transfer of this body, not yet prepared; NULL when memory is short. */
-tlx_transfer *tlx_transfer_new(tlx_str body);
+/* A transfer that waits; NULL when memory is short. `body` is copied. */
+tlx_transfer *tlx_transfer_new(tlx_str prefix, tlx_str body, bool is_tls, size_t max_response_bytes);
 
-/*
- * Sets on a new `easy`, whose sockets are `sockets`, what all transfers have in common. Returns
- * false where libcurl, as it runs, is too old for the guard: then each needs a connection of its
- * own.
- */
-bool tlx_transfer_equip(CURL *easy, tlx_sockets *sockets);
+/* It ends for a reason of the carrier's, whose words are copied. */
+void tlx_transfer_fail(tlx_transfer *transfer, tlx_kind failure, const char *cause);
 
-/* Sets on `easy` what belongs to this transfer alone. Returns false when libcurl cannot. */
-bool tlx_transfer_prepare(tlx_transfer *transfer, const tlx_http_limits *limits);
+/* Whose deadline it is. */
+tlx_transfer *tlx_transfer_due(tlx_deadline *deadline);
 
-/* Judges what libcurl reported and lets go of `easy`, which the engine keeps for another. */
-void tlx_transfer_finish(tlx_transfer *transfer, CURLcode code);
-
-/* Ends it as it stands, for a reason of ours: static words. */
-void tlx_transfer_end(tlx_transfer *transfer, const char *cause);
+/* Whether anybody may have read a byte of it. */
+bool tlx_transfer_has_begun(const tlx_transfer *transfer);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #if defined(__linux__) && !defined(TLX_WITHOUT_EPOLL)
@@ -12,9 +14,6 @@
 #else
 #define HAS_EPOLL 0
 #endif
-
-/* Up to so many sockets are polled faster than an epoll is kept informed. */
-#define FEW 16
 
 #if HAS_EPOLL
 
@@ -72,71 +71,72 @@ static void wait_poll(tlx_watch *watch, int wait_ms) {
   }
 }
 
-bool tlx_watch_reserve(tlx_watch *watch, size_t n) {
-  if (n <= watch->room) return true;
-  size_t room = watch->room ? watch->room : 8;
-  while (room < n) room *= 2;
+static bool has_room_in_list(tlx_watch *watch) {
+  if (watch->n < watch->room) return true;
+  size_t room = watch->room ? watch->room * 2 : 8;
   struct pollfd *list = realloc(watch->list, room * sizeof *list);
-  if (!list) return false;
-  watch->list = list;
+  if (list) watch->list = list;
+  tlx_watched *of = list ? realloc(watch->of, room * sizeof *of) : NULL;
+  if (!of) return false;
+  watch->of = of;
   watch->room = room;
   return true;
 }
 
-static struct pollfd *find(const tlx_watch *watch, curl_socket_t fd) {
-  for (size_t i = watch->n; i > 0; i--) {
-    if (watch->list[i - 1].fd == fd) return &watch->list[i - 1];
-  }
-  return NULL;
+static bool has_place_for(tlx_watch *watch, int fd) {
+  size_t n = watch->n_places ? watch->n_places : 64;
+  if ((size_t)fd < watch->n_places) return true;
+  while (n <= (size_t)fd) n *= 2;
+  size_t *places = realloc(watch->places, n * sizeof *places);
+  if (!places) return false;
+  memset(places + watch->n_places, 0, (n - watch->n_places) * sizeof *places);
+  watch->places = places;
+  watch->n_places = n;
+  return true;
 }
 
-static void add(tlx_watch *watch, curl_socket_t fd, short events) {
-  /* Where even this fails, what it was for ends by its time limit. */
-  if (!tlx_watch_reserve(watch, watch->n + 1)) return;
+/* From 1; 0 when it is not watched. */
+static size_t place_of(const tlx_watch *watch, int fd) {
+  return fd >= 0 && (size_t)fd < watch->n_places ? watch->places[fd] : 0;
+}
+
+static bool add(tlx_watch *watch, int fd, short events, void *owner) {
+  struct stat identity = { 0 };
+  if (!has_room_in_list(watch) || !has_place_for(watch, fd)) return false;
+  fstat(fd, &identity);
+  tlx_watch_fd(watch);
   watch->list[watch->n] = (struct pollfd){ fd, events, 0 };
-  inform(watch, EPOLL_CTL_ADD, &watch->list[watch->n++]);
+  watch->of[watch->n] = (tlx_watched){ owner, identity.st_dev, identity.st_ino };
+  inform(watch, EPOLL_CTL_ADD, &watch->list[watch->n]);
+  watch->places[fd] = ++watch->n;
+  return true;
 }
 
-/* Its number may soon be another socket's, which is not ready for the same. */
-static void forget_ready(tlx_watch *watch, curl_socket_t fd) {
-  for (size_t i = watch->n_told; i < watch->n_ready; i++) {
-    if (watch->ready[i].fd == fd) watch->ready[i].revents = 0;
-  }
+bool tlx_watch_set(tlx_watch *watch, int fd, short events, void *owner) {
+  size_t place = place_of(watch, fd);
+  if (place == 0) return add(watch, fd, events, owner);
+  struct pollfd *entry = &watch->list[place - 1];
+  watch->of[place - 1].owner = owner;
+  if (entry->events == events) return true;
+  entry->events = events;
+  inform(watch, EPOLL_CTL_MOD, entry);
+  return true;
 }
 
-static void drop(tlx_watch *watch, struct pollfd *entry) {
-  inform(watch, EPOLL_CTL_DEL, entry);
-  forget_ready(watch, entry->fd);
-  *entry = watch->list[--watch->n];
-}
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *per_socket) {
-  tlx_watch *watch = user;
-  struct pollfd *entry = find(watch, fd);
-  short events = 0;
-  (void)easy, (void)per_socket;
-  if (what & CURL_POLL_IN) events |= POLLIN;
-  if (what & CURL_POLL_OUT) events |= POLLOUT;
-  if (what == CURL_POLL_REMOVE) {
-    if (entry) drop(watch, entry);
-  } else if (!entry) {
-    add(watch, fd, events);
-  } else {
-    entry->events = events;
-    inform(watch, EPOLL_CTL_MOD, entry);
-  }
-  return 0;
-}
-
-bool tlx_watch_attach(tlx_watch *watch, CURLM *multi) {
-  return curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
-         curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, watch) == CURLM_OK;
+void tlx_watch_drop(tlx_watch *watch, int fd) {
+  size_t place = place_of(watch, fd), last = watch->n;
+  if (place == 0) return;
+  inform(watch, EPOLL_CTL_DEL, &watch->list[place - 1]);
+  watch->list[place - 1] = watch->list[last - 1];
+  watch->of[place - 1] = watch->of[last - 1];
+  watch->places[watch->list[place - 1].fd] = place;
+  watch->places[fd] = 0;
+  watch->n--;
 }
 
 void tlx_watch_wait(tlx_watch *watch, long wait_ms) {
   int ms = wait_ms < INT_MAX ? (int)wait_ms : INT_MAX;
   watch->n_ready = watch->n_told = 0;
-  if (watch->n > FEW) tlx_watch_fd(watch);
   if (watch->has_epoll && !watch->is_blind) {
     wait_epoll(watch, ms);
   } else {
@@ -144,24 +144,19 @@ void tlx_watch_wait(tlx_watch *watch, long wait_ms) {
   }
 }
 
-/* As libcurl's own waiting has it: an error is there to be read. */
-static int ready_for(short events) {
-  int ready = 0;
-  if (events & (POLLIN | POLLHUP | POLLERR)) ready |= CURL_CSELECT_IN;
-  if (events & POLLOUT) ready |= CURL_CSELECT_OUT;
-  if (events & POLLNVAL) ready |= CURL_CSELECT_ERR;
-  return ready;
-}
-
-bool tlx_watch_next(tlx_watch *watch, curl_socket_t *fd, int *ready) {
+bool tlx_watch_next(tlx_watch *watch, struct pollfd *ready, void **owner) {
   while (watch->n_told < watch->n_ready) {
-    const struct pollfd *entry = &watch->ready[watch->n_told++];
-    if (!entry->revents) continue;
-    *fd = entry->fd;
-    *ready = ready_for(entry->revents);
+    *ready = watch->ready[watch->n_told++];
+    size_t place = place_of(watch, ready->fd);
+    if (place == 0) continue;
+    *owner = watch->of[place - 1].owner;
     return true;
   }
   return false;
+}
+
+bool tlx_watch_has_next(const tlx_watch *watch) {
+  return watch->n_told < watch->n_ready || watch->n_ready == TLX_READY_AT_ONCE;
 }
 
 int tlx_watch_fd(tlx_watch *watch) {
@@ -172,12 +167,28 @@ int tlx_watch_fd(tlx_watch *watch) {
   return watch->epoll_fd;
 }
 
-void tlx_watch_abandon(tlx_watch *watch) {
+static void clear(tlx_watch *watch) {
   free(watch->list);
+  free(watch->of);
+  free(watch->places);
   *watch = (tlx_watch){ .list = NULL };
 }
 
 void tlx_watch_reset(tlx_watch *watch) {
   if (watch->has_epoll) close(watch->epoll_fd);
-  tlx_watch_abandon(watch);
+  clear(watch);
+}
+
+static bool is_same_file(int fd, const tlx_watched *watched) {
+  struct stat now;
+  return fstat(fd, &now) == 0 && now.st_dev == watched->device && now.st_ino == watched->inode;
+}
+
+/* A child that became a daemon has closed everything, and may have files of its own by now: an epoll
+ * has no identity to tell it by, so that one is left open. */
+void tlx_watch_abandon(tlx_watch *watch) {
+  for (size_t i = 0; i < watch->n; i++) {
+    if (is_same_file(watch->list[i].fd, &watch->of[i])) close(watch->list[i].fd);
+  }
+  clear(watch);
 }
