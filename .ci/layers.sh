@@ -26,7 +26,8 @@ forbid csrc/lua 'tlx_transfer|tlx_guard|tlx_sockets|tlx_watch|tlx_sigpipe' 'csrc
 # Every unit of the core may include only what stands below it, in this order.
 order="tlx.h tlx_utf8.h tlx_gsm7_table.h tlx_gsm7.h tlx_smart_table.h tlx_smart.h tlx_plain_run.h
 tlx_segments.h tlx_outsiders.h tlx_savings.h tlx_date_time.h tlx_shapes.h tlx_message.def tlx_message.h tlx_violations.h
-tlx_validate.h tlx_endpoint.h tlx_reply.h"
+tlx_validate.h tlx_endpoint.h tlx_reply.h tlx_request.h tlx_buffer.h tlx_faults.h tlx_head.h tlx_chunk.h
+tlx_exchange.h tlx_reader.h"
 rank() {
   n=0
   for unit in $order; do

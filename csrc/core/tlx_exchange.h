@@ -1,8 +1,8 @@
 /*
  * One HTTP/1.1 exchange without I/O: one request out, one reply in. Whoever carries it, over
- * libcurl's connections, nginx's or none, asks for the bytes to write and feeds the bytes that came,
- * cut anywhere; it says whether there is more to come, whether the reply is whole, or why none will
- * be. There is no other reader of replies.
+ * libcurl's connections, nginx's or none, asks for the bytes to write and feeds the bytes that
+ * came, cut anywhere; it says whether there is more to come, whether the reply is whole, or why
+ * none will be. There is no other reader of replies.
  *
  * Strict by RFC 9112; every ceiling is its own. Once it is done or broken, that is final.
  */
@@ -10,6 +10,9 @@
 #define TLX_EXCHANGE_H
 
 #include "tlx.h"
+#include "tlx_buffer.h"
+#include "tlx_faults.h"
+#include "tlx_head.h"
 #include "tlx_reply.h"
 
 /* All heads of one reply (those of 1xx too) and its trailers together. */
@@ -26,33 +29,6 @@ typedef enum tlx_exchange_state {
   TLX_EXCHANGE_BROKEN /* no whole reply will come of it: the fault says why */
 } tlx_exchange_state;
 
-/* Why it is broken: XX(name, kind, what happened). The words follow "the request went out, then: "
- * or stand alone. */
-#define TLX_EXCHANGE_FAULTS(XX)                                                                    \
-  XX(NONE, NONE, "")                                                                               \
-  XX(UNASKED, PROTOCOL, "the other side spoke before it was asked")                                \
-  XX(CLOSED, CONNECTION, "the connection was closed before an answer")                             \
-  XX(RESET, CONNECTION, "the connection broke before an answer")                                   \
-  XX(CUT, CONNECTION, "the connection ended before the answer was whole")                          \
-  XX(TIMEOUT, TIMEOUT, "no whole answer came in time")                                             \
-  XX(NOT_HTTP, PROTOCOL, "the answer does not begin as HTTP/1.1 does")                             \
-  XX(BAD_STATUS, PROTOCOL, "the answer has a status that HTTP does not know")                      \
-  XX(HEAD_TOO_LONG, PROTOCOL, "the answer has more than 64 KiB of headers")                        \
-  XX(TOO_MANY_INTERIM, PROTOCOL, "the answer keeps promising another one")                         \
-  XX(BAD_HEADER, PROTOCOL, "the answer has a header that is none")                                 \
-  XX(BAD_LENGTH, PROTOCOL, "the answer has a Content-Length that is none, or several")             \
-  XX(BAD_CODING, PROTOCOL, "the answer has a Transfer-Encoding other than chunked")                \
-  XX(BAD_CHUNK, PROTOCOL, "the answer has a chunk that does not keep to its size")                 \
-  XX(BODY_TOO_LONG, PROTOCOL, "the answer is larger than max_response_bytes allows")               \
-  XX(NO_MEMORY, CONNECTION, "memory ran out while the answer arrived")
-
-typedef enum tlx_exchange_fault {
-#define XX(name, kind, words) TLX_FAULT_##name,
-  TLX_EXCHANGE_FAULTS(XX)
-#undef XX
-      TLX_N_FAULTS
-} tlx_exchange_fault;
-
 /* How a connection ended. */
 typedef enum tlx_exchange_ending {
   TLX_ENDING_CLOSE,  /* an orderly end; with TLS, one that was announced */
@@ -60,29 +36,23 @@ typedef enum tlx_exchange_ending {
   TLX_ENDING_TIMEOUT /* it has not ended, but nobody waits any longer */
 } tlx_exchange_ending;
 
-/* Bytes of a reply's body, never more than `max`; on the heap. */
-typedef struct tlx_exchange_body {
-  char *bytes;
-  size_t n, room, max;
-} tlx_exchange_body;
-
 /* Caller-owned, freed by tlx_exchange_free. Others read it through the functions below. */
 typedef struct tlx_exchange {
   tlx_str request;
   size_t n_written;
-  bool is_sealed, was_offered;
+  bool is_sealed, was_offered, was_torn;
   tlx_exchange_state state;
   tlx_exchange_fault fault;
   tlx_reply reply;
-  tlx_exchange_body body;
+  tlx_buffer body;
   struct tlx_exchange_reader {
     int place; /* what comes next; the reader's own */
-    tlx_reply interim; /* a 1xx head, which nobody reads */
-    size_t n_head, n_line, n_left;
+    tlx_head head;
+    tlx_buffer line; /* one that was cut, as far as it came */
+    size_t n_head;   /* bytes of heads and trailers so far */
+    size_t n_left;   /* of the body or the chunk */
     int n_interim;
-    unsigned flags;
-    char *line; /* the one that is being collected */
-    size_t line_room;
+    bool is_last; /* no other exchange may follow, whatever the headers say */
   } reader;
 } tlx_exchange;
 
@@ -102,7 +72,8 @@ void tlx_exchange_init(tlx_exchange *exchange, tlx_str request, bool is_sealed,
 void tlx_exchange_free(tlx_exchange *exchange);
 
 /* What is to be written next: the rest of the request, always up to its end; empty when it is
- * written, or when the exchange is done or broken. Counts as offered from then on: see has_begun. */
+ * written, once a final status was read, and when the exchange is broken. Counts as offered from
+ * then on: see has_begun. */
 tlx_str tlx_exchange_offer(tlx_exchange *exchange);
 
 /* The connection took so many bytes of what was offered. */
@@ -127,8 +98,8 @@ tlx_exchange_state tlx_exchange_end(tlx_exchange *exchange, tlx_exchange_ending 
 
 /*
  * Whether anybody may have read a byte of the request. A plain connection counts what the system
- * took, and the peer can have at most that. A TLS record is authenticated whole: until its last byte
- * is taken, nobody can decrypt any of it. Whoever answers has read something.
+ * took, and the peer can have at most that. A TLS record is authenticated whole: until its last
+ * byte is taken, nobody can decrypt any of it. Whoever answers has read something.
  */
 bool tlx_exchange_has_begun(const tlx_exchange *exchange);
 

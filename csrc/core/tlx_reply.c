@@ -23,26 +23,51 @@ void tlx_reply_init(tlx_reply *reply) {
   memset(reply, 0, sizeof *reply);
 }
 
-static void keep(char *room, size_t size, tlx_str value) {
-  if (value.n >= size) return;
-  memcpy(room, value.p, value.n);
-  room[value.n] = '\0';
-}
-
 static tlx_str trim(tlx_str s) {
   while (s.n && (s.p[0] == ' ' || s.p[0] == '\t')) s = (tlx_str){ s.p + 1, s.n - 1 };
   while (s.n && strchr(" \t\r\n", s.p[s.n - 1])) s.n--;
   return s;
 }
 
-void tlx_reply_header(tlx_reply *reply, tlx_str name, tlx_str value) {
-#define XX(field, text, room)                   \
-  if (tlx_str_eq_nocase(name, TLX_STR(text))) { \
-    keep(reply->field, room, trim(value));      \
-    return;                                     \
-  }
+/* Where each header that is read goes. */
+static const struct place {
+  tlx_str name;
+  size_t offset, size;
+} PLACES[] = {
+#define XX(field, name, room) { { name, sizeof(name) - 1 }, offsetof(tlx_reply, field), room },
   TLX_REPLY_HEADERS(XX)
 #undef XX
+};
+
+static char *room_of(tlx_reply *reply, tlx_reply_field field) {
+  return (char *)reply + PLACES[field].offset;
+}
+
+/* By length and first letter: most headers are none of these. */
+static tlx_reply_field field_named(tlx_str name) {
+  int field = 0;
+  for (; field < TLX_N_REPLY_FIELDS; field++) {
+    tlx_str known = PLACES[field].name;
+    if (known.n != name.n || (name.p[0] | 0x20) != known.p[0]) continue;
+    if (tlx_str_eq_nocase(known, name)) break;
+  }
+  return (tlx_reply_field)field;
+}
+
+tlx_reply_field tlx_reply_header(tlx_reply *reply, tlx_str name, tlx_str value) {
+  tlx_reply_field field = field_named(name);
+  if (field == TLX_N_REPLY_FIELDS) return field;
+  value = trim(value);
+  if (value.n < PLACES[field].size) {
+    char *room = room_of(reply, field);
+    memcpy(room, value.p, value.n);
+    room[value.n] = '\0';
+  }
+  return field;
+}
+
+void tlx_reply_forget(tlx_reply *reply, tlx_reply_field field) {
+  *room_of(reply, field) = '\0';
 }
 
 bool tlx_is_final_status(int status) {

@@ -46,6 +46,13 @@ typedef struct tlx_carriage {
   XX(reset, "x-ratelimit-reset", 32)         \
   XX(date, "date", 64)
 
+typedef enum tlx_reply_field {
+#define XX(field, name, room) TLX_REPLY_##field,
+  TLX_REPLY_HEADERS(XX)
+#undef XX
+      TLX_N_REPLY_FIELDS
+} tlx_reply_field;
+
 /* The head of a reply, collected as it arrives. Caller-owned, no freeing. */
 typedef struct tlx_reply {
   int status;         /* of the last complete status line; 0 before the first */
@@ -67,8 +74,12 @@ void tlx_reply_init(tlx_reply *reply);
  */
 void tlx_reply_line(tlx_reply *reply, tlx_str line);
 
-/* Keeps one header if it is one that is read; its name in any case. */
-void tlx_reply_header(tlx_reply *reply, tlx_str name, tlx_str value);
+/* Keeps one header if it is one that is read; its name in any case. Returns which it is, or
+ * TLX_N_REPLY_FIELDS. */
+tlx_reply_field tlx_reply_header(tlx_reply *reply, tlx_str name, tlx_str value);
+
+/* Takes the header as absent after all. */
+void tlx_reply_forget(tlx_reply *reply, tlx_reply_field field);
 
 /* A wait or count that the reply did not name. */
 #define TLX_NOT_NAMED (-1.0)

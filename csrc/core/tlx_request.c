@@ -1,0 +1,68 @@
+#include "tlx_request.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_DIGITS 24
+#define HTTP_PORT 80
+#define HTTPS_PORT 443
+
+static const tlx_str END_OF_HEAD = { "\r\n\r\n", 4 };
+
+/* Writes at `n` of `out`, unless that is NULL, and returns where it ends. */
+static size_t put(char *out, size_t n, tlx_str s) {
+  if (out && s.n) memcpy(out + n, s.p, s.n);
+  return n + s.n;
+}
+
+static tlx_str decimal(size_t value, char digits[MAX_DIGITS]) {
+  int n = snprintf(digits, MAX_DIGITS, "%zu", value);
+  return (tlx_str){ digits, (size_t)n };
+}
+
+static size_t put_host(const tlx_target *target, char *out, size_t n) {
+  char digits[MAX_DIGITS];
+  n = put(out, n, TLX_STR("Host: "));
+  n = put(out, n, target->host);
+  if (target->port != (target->is_https ? HTTPS_PORT : HTTP_PORT)) {
+    n = put(out, n, TLX_STR(":"));
+    n = put(out, n, decimal(target->port, digits));
+  }
+  return put(out, n, TLX_STR("\r\n"));
+}
+
+static size_t put_prefix(const tlx_target *target, char *out) {
+  size_t n = put(out, 0, target->method);
+  n = put(out, n, TLX_STR(" "));
+  n = put(out, n, target->path);
+  n = put(out, n, TLX_STR(" HTTP/1.1\r\n"));
+  n = put_host(target, out, n);
+  for (size_t i = 0; i < target->n_headers; i++) {
+    n = put(out, n, target->headers[i].name);
+    n = put(out, n, TLX_STR(": "));
+    n = put(out, n, target->headers[i].value);
+    n = put(out, n, TLX_STR("\r\n"));
+  }
+  return put(out, n, TLX_STR("Content-Length: "));
+}
+
+size_t tlx_request_prefix_size(const tlx_target *target) {
+  return put_prefix(target, NULL);
+}
+
+void tlx_request_write_prefix(const tlx_target *target, char *out) {
+  put_prefix(target, out);
+}
+
+size_t tlx_request_size(size_t n_prefix, size_t n_body) {
+  char digits[MAX_DIGITS];
+  return n_prefix + decimal(n_body, digits).n + END_OF_HEAD.n + n_body;
+}
+
+void tlx_request_write(tlx_str prefix, tlx_str body, char *out) {
+  char digits[MAX_DIGITS];
+  size_t n = put(out, 0, prefix);
+  n = put(out, n, decimal(body.n, digits));
+  n = put(out, n, END_OF_HEAD);
+  put(out, n, body);
+}
