@@ -26,7 +26,7 @@ forbid csrc/lua 'tlx_transfer|tlx_guard|tlx_sockets|tlx_watch|tlx_sigpipe' 'csrc
 # Every unit of the core may include only what stands below it, in this order.
 order="tlx.h tlx_utf8.h tlx_gsm7_table.h tlx_gsm7.h tlx_smart_table.h tlx_smart.h tlx_plain_run.h
 tlx_segments.h tlx_outsiders.h tlx_savings.h tlx_date_time.h tlx_shapes.h tlx_message.def tlx_message.h tlx_violations.h
-tlx_validate.h tlx_endpoint.h tlx_reply.h"
+tlx_validate.h tlx_endpoint.h tlx_reply.h tlx_request.h tlx_exchange.h"
 rank() {
   n=0
   for unit in $order; do
@@ -50,14 +50,14 @@ requires() {
 allowed() {
   case $1 in
     lua/telnyx/init.lua) echo 'telnyx\.(client|core|errors|resty|sandbox|store)' ;;
-    lua/telnyx/client.lua) echo 'telnyx\.(core|drive|errors|keys|loop|options|profiles|random|resty|retry|send_all|store|tables)' ;;
-    lua/telnyx/drive.lua) echo 'telnyx\.(core|cost|errors|keys|tables)' ;;
-    lua/telnyx/errors.lua) echo 'telnyx\.errors_[a-z]+' ;;
-    lua/telnyx/errors_*.lua) echo 'nothing' ;;
+    lua/telnyx/client.lua) echo 'telnyx\.(core|errors|options|profiles|resty|run.send_all|send.(life|loop|once|random|retry)|store|tables)' ;;
+    lua/telnyx/errors/init.lua) echo 'telnyx\.errors.catalogue' ;;
+    lua/telnyx/errors/catalogue.lua) echo 'nothing' ;;
     lua/telnyx/resty*.lua) echo 'telnyx\.(core|errors|options|resty_[a-z]+)' ;;
-    lua/telnyx/cost.lua) echo 'telnyx\.(core|errors|tables)' ;;
-    lua/telnyx/send_all.lua) echo 'telnyx\.pace' ;;
-    lua/telnyx/retry.lua) echo 'telnyx\.core' ;;
+    lua/telnyx/run/send_all.lua) echo 'telnyx\.run.pace' ;;
+    lua/telnyx/send/cost.lua) echo 'telnyx\.(core|errors|tables)' ;;
+    lua/telnyx/send/life.lua) echo 'telnyx\.(core|errors|send.(cost|once)|tables)' ;;
+    lua/telnyx/send/retry.lua) echo 'telnyx\.core' ;;
     lua/telnyx/sandbox/*) echo 'telnyx\.(core|sandbox(\.[a-z0-9_]+)?)|cjson\.safe|socket' ;;
     *) echo 'telnyx\.(core|errors|options)|cjson\.safe' ;;
   esac
