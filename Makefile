@@ -149,7 +149,9 @@ INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
 
 module: build/$(LUA_VERSION)/telnyx/core.so
 
+# A file that an older version left behind would be found before a folder of the same name.
 install: module
+	rm -rf "$(DESTDIR)$(INST_LUADIR)/telnyx"
 	install -d "$(DESTDIR)$(INST_LIBDIR)/telnyx" "$(DESTDIR)$(INST_LUADIR)"
 	install -m 755 build/$(LUA_VERSION)/telnyx/core.so "$(DESTDIR)$(INST_LIBDIR)/telnyx/core.so"
 	cp -R lua/telnyx "$(DESTDIR)$(INST_LUADIR)/"

@@ -19,7 +19,7 @@ format-check:
 	clang-format --dry-run -Werror $(C_FILES)
 
 layers:
-	sh .ci/layers.sh
+	lua5.4 .ci/layers.lua
 
 symbols: build
 	sh .ci/symbols.sh $(BUILDS:%=build/%/telnyx/core.so)

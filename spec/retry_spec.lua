@@ -1,4 +1,4 @@
-local retry = require "telnyx.retry"
+local retry = require "telnyx.send.retry"
 
 -- The "minimal standard" generator: exact in doubles, the same on every Lua.
 local function lcg(seed)

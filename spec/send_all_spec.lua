@@ -1,6 +1,6 @@
 -- Many messages: counts, order, pace, early end, memory.
 
-local pace = require("telnyx.pace")
+local pace = require("telnyx.run.pace")
 local sandbox = require("telnyx.sandbox")
 local sandbox_server = require("spec.support.sandbox")
 local telnyx = require("telnyx")

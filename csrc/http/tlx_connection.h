@@ -13,27 +13,27 @@
 
 /* What all connections of an engine have in common. */
 typedef struct tlx_dialler {
-  char *url;     /* scheme, host and port */
-  char *place;   /* host and port, for messages */
+  char *url;   /* scheme, host and port */
+  char *place; /* host and port, for messages */
   bool is_tls;
-  char *ca_file;   /* PEM bundle to trust; NULL: libcurl's own */
-  char *proxy;     /* NULL: from the environment; "": none */
-  CURLM *multi;    /* NULL until the first connection */
-  CURLSH *share;   /* of TLS sessions, so that a second connection costs less */
+  char *ca_file; /* PEM bundle to trust; NULL: libcurl's own */
+  char *proxy;   /* NULL: from the environment; "": none */
+  CURLM *multi;  /* NULL until the first connection */
+  CURLSH *share; /* of TLS sessions, so that a second connection costs less */
   size_t n_dialling;
 } tlx_dialler;
 
 typedef struct tlx_connection {
   tlx_link link; /* in the pool */
   CURL *easy;
-  int fd;          /* -1 until it is made */
+  int fd; /* -1 until it is made */
   bool is_dialling;
   bool is_tls;
   bool has_served; /* an exchange before this one */
   bool is_over;    /* its first end or error is final */
   bool is_mute;    /* it took no more of what was sent */
   bool had_no_descriptor;
-  void *transfer;  /* whom it serves, or NULL */
+  void *transfer; /* whom it serves, or NULL */
   double idle_since_ms;
   char error[CURL_ERROR_SIZE]; /* libcurl's own words */
 } tlx_connection;

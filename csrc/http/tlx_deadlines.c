@@ -22,8 +22,8 @@ static void rise(tlx_deadlines *deadlines, tlx_deadline *deadline, size_t place)
 static void sink(tlx_deadlines *deadlines, tlx_deadline *deadline, size_t place) {
   size_t child;
   while ((child = 2 * place) <= deadlines->n) {
-    bool is_right = child < deadlines->n &&
-                    at(deadlines, child + 1)->at_ms < at(deadlines, child)->at_ms;
+    bool is_right =
+        child < deadlines->n && at(deadlines, child + 1)->at_ms < at(deadlines, child)->at_ms;
     if (is_right) child++;
     if (at(deadlines, child)->at_ms >= deadline->at_ms) break;
     put(deadlines, place, at(deadlines, child));

@@ -1,307 +1,246 @@
+#define _POSIX_C_SOURCE 200809L
+
 #include "tlx_engine.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "tlx_machine.h"
 #include "tlx_sigpipe.h"
 
-/* Between two looks at the clock, which libcurl's handshakes get each. */
-#define EVENTS_PER_LOOK 8
-/* A name look-up needs so many, and says of their lack only that there is no such name. */
-#define DESCRIPTORS_OF_A_LOOKUP 4
-
-bool tlx_engine_is_spent(const tlx_http *http) {
-  return http->budget_end_ms < HUGE_VAL && tlx_machine_now_ms() >= http->budget_end_ms;
-}
-
-void tlx_engine_settle(tlx_http *http, tlx_transfer *t) {
-  tlx_deadlines_remove(&http->deadlines, &t->deadline);
-  tlx_list_append(&http->finished, &t->link);
-  t->connection = NULL;
-  t->is_done = true;
-  http->n_ended++;
-}
-
-void tlx_engine_drop(tlx_http *http, tlx_connection *c) {
-  if (c->fd >= 0) tlx_watch_drop(&http->watch, c->fd);
-  tlx_connection_close(&http->dialler, c);
-}
-
-static void fail(tlx_http *http, tlx_transfer *t, tlx_kind kind, const char *cause) {
-  tlx_transfer_fail(t, kind, cause);
-  tlx_engine_settle(http, t);
-}
-
-/* ---- connections ---------------------------------------------------------------------------- */
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *per_socket) {
-  tlx_http *http = user;
-  short events = 0;
-  (void)easy, (void)per_socket;
-  if (what & CURL_POLL_IN) events |= POLLIN;
-  if (what & CURL_POLL_OUT) events |= POLLOUT;
-  if (what == CURL_POLL_REMOVE) {
-    tlx_watch_drop(&http->watch, fd);
-  } else {
-    tlx_watch_set(&http->watch, fd, events, NULL); /* else its time limit ends it */
-  }
-  return 0;
-}
-
-static int on_timer(CURLM *multi, long timeout_ms, void *user) {
-  tlx_http *http = user;
-  (void)multi;
-  http->libcurl_due_ms = timeout_ms < 0 ? HUGE_VAL : tlx_machine_now_ms() + (double)timeout_ms;
-  return 0;
-}
-
-static bool open_dialler(tlx_http *http) {
-  tlx_dialler *dialler = &http->dialler;
-  if (dialler->multi) return true;
-  dialler->multi = curl_multi_init();
-  dialler->share = curl_share_init();
-  if (!dialler->multi || !dialler->share) {
-    tlx_dialler_reset(dialler);
-    return false;
-  }
-  curl_share_setopt(dialler->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-  curl_multi_setopt(dialler->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-  curl_multi_setopt(dialler->multi, CURLMOPT_SOCKETDATA, http);
-  curl_multi_setopt(dialler->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-  curl_multi_setopt(dialler->multi, CURLMOPT_TIMERDATA, http);
-  return true;
-}
-
-static bool dial(tlx_http *http, tlx_transfer *t) {
-  double left_ms = t->deadline.at_ms - tlx_machine_now_ms();
-  double limit_ms = (double)t->connect_timeout_ms;
-  if (left_ms < limit_ms) limit_ms = left_ms > 1 ? left_ms : 1;
-  tlx_connection *c =
-      open_dialler(http) ? tlx_connection_dial(&http->dialler, (long)ceil(limit_ms)) : NULL;
-  if (!c) return false;
-  c->transfer = t;
-  t->connection = c;
-  tlx_list_append(&http->pool.busy, &c->link);
-  tlx_list_append(&http->in_flight, &t->link);
-  return true;
-}
-
-static bool is_live(tlx_connection *c, double now_ms) {
-#ifdef TLX_WITHOUT_LOOK /* only ever for showing what happens then */
-  (void)now_ms;
-  return c != NULL;
-#else
-  return now_ms - c->idle_since_ms < TLX_MAX_IDLE_MS && tlx_connection_is_silent(c);
+#if LIBCURL_VERSION_NUM < 0x074200
+#error "libcurl 7.66 or newer is needed"
 #endif
+
+/* For what no descriptor tells: an epoll that had no room for a socket, a name look-up of a libcurl
+ * that was built without socket pairs. */
+#define MAX_TIMEOUT_MS 250.0
+
+const char *tlx_http_library_version(void) {
+  return curl_version_info(CURLVERSION_NOW)->version;
 }
 
-/* An idle connection on which nothing but silence is; the others are dropped. */
-static tlx_connection *take_live(tlx_http *http) {
-  tlx_connection *c;
-  double now_ms = tlx_machine_now_ms();
-  while ((c = tlx_pool_take(&http->pool)) != NULL) {
-    if (is_live(c, now_ms)) return c;
-    tlx_engine_drop(http, c);
+/* ---- making and freeing -----------------------------------------------------------------------
+ */
+
+/* Never undone: other users of libcurl may share it. */
+static void global_init(void) {
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* NULL stays NULL. Returns false when memory is short. */
+static bool copy_string(char **copy, const char *string) {
+  if (!string) return true;
+  size_t n = strlen(string) + 1;
+  *copy = malloc(n);
+  if (!*copy) return false;
+  memcpy(*copy, string, n);
+  return true;
+}
+
+/* "https://", host and port; and the place in it from the host on. */
+static bool make_url(tlx_dialler *dialler, const tlx_target *target) {
+  const char *scheme = target->is_https ? "https://" : "http://";
+  size_t n_scheme = strlen(scheme), size = n_scheme + target->host.n + sizeof ":65535";
+  dialler->url = malloc(size);
+  if (!dialler->url) return false;
+  snprintf(dialler->url, size, "%s%.*s:%u", scheme, (int)target->host.n, target->host.p,
+           target->port);
+  dialler->place = dialler->url + n_scheme;
+  dialler->is_tls = target->is_https;
+  return true;
+}
+
+static bool make_prefix(tlx_http *http, const tlx_target *target) {
+  http->n_prefix = tlx_request_prefix_size(target);
+  http->prefix = malloc(http->n_prefix);
+  if (!http->prefix) return false;
+  tlx_request_write_prefix(target, http->prefix);
+  return true;
+}
+
+/* A compiler may drop a memset of memory that is freed next. */
+static void wipe(char *bytes, size_t n) {
+  volatile char *p = bytes;
+  while (n--) *p++ = 0;
+}
+
+tlx_http *tlx_http_new(const tlx_http_settings *settings) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, global_init);
+  tlx_http *http = calloc(1, sizeof *http);
+  if (!http) return NULL;
+  http->n_forks = tlx_machine_n_forks();
+  http->max_response_bytes = settings->max_response_bytes;
+  http->pool.max = settings->max_connections;
+  http->libcurl_due_ms = HUGE_VAL;
+  tlx_dialler *dialler = &http->dialler;
+  if (make_url(dialler, &settings->target) && make_prefix(http, &settings->target) &&
+      copy_string(&dialler->ca_file, settings->ca_file) &&
+      copy_string(&dialler->proxy, settings->proxy)) {
+    return http;
   }
+  tlx_http_free(http);
   return NULL;
 }
 
-static bool is_connection_at_hand(const tlx_http *http) {
-  return http->pool.idle.n > 0 || tlx_pool_has_room(&http->pool);
-}
-
-bool tlx_engine_place(tlx_http *http, tlx_transfer *t) {
-  tlx_connection *c = t->is_fresh ? NULL : take_live(http);
-  if (c) {
-    tlx_carry_begin(http, t, c);
-    return true;
-  }
-  tlx_connection *oldest = tlx_pool_oldest(&http->pool);
-  if (oldest && !tlx_pool_has_room(&http->pool)) tlx_engine_drop(http, oldest);
-  if (tlx_pool_has_room(&http->pool)) return dial(http, t);
-  tlx_list_append(&http->waiting, &t->link);
-  return true;
-}
-
-static void serve_waiting(tlx_http *http) {
-  while (http->waiting.first && is_connection_at_hand(http)) {
-    tlx_transfer *t = (tlx_transfer *)http->waiting.first;
-    if (tlx_engine_is_spent(http)) {
-      http->has_more = true;
-      return;
-    }
-    if (tlx_engine_place(http, t)) continue;
-    fail(http, t, TLX_KIND_CONNECTION, "memory ran out before a connection was made");
+static void end_all(tlx_http *http, tlx_list *list, const char *cause) {
+  while (list->first) {
+    tlx_transfer *t = (tlx_transfer *)list->first;
+    tlx_transfer_fail(t, TLX_KIND_CONNECTION, cause);
+    tlx_engine_settle(http, t);
   }
 }
 
-/* ---- connections that libcurl has made, or not ------------------------------------------------ */
-
-static void welcome(tlx_http *http, tlx_connection *c) {
-  tlx_transfer *t = c->transfer;
-  tlx_pool_regrow(&http->pool);
-  if (tlx_connection_is_silent(c)) {
-    tlx_carry_begin(http, t, c);
-    return;
-  }
-  if (c->is_over) {
-    fail(http, t, TLX_KIND_CONNECTION,
-         "the other side closed the connection before the request began");
-  } else {
-    fail(http, t, TLX_KIND_PROTOCOL, "the other side spoke before it was asked");
-  }
-  tlx_engine_drop(http, c);
-}
-
-static bool lacked_descriptors(const tlx_connection *c, CURLcode code) {
-  bool is_lookup = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY;
-  return c->had_no_descriptor ||
-         (is_lookup && !tlx_machine_has_descriptors(DESCRIPTORS_OF_A_LOOKUP));
-}
-
-static void turn_down(tlx_http *http, tlx_connection *c, CURLcode code) {
-  tlx_transfer *t = c->transfer;
-  char cause[TLX_MAX_CAUSE];
-  bool may_wait = lacked_descriptors(c, code) && tlx_pool_n_open(&http->pool) > 1;
-  tlx_cause_of(&http->dialler, c, code, cause);
-  tlx_engine_drop(http, c);
-  if (may_wait) {
-    t->connection = NULL;
-    tlx_pool_shrink(&http->pool);
-    tlx_list_prepend(&http->waiting, &t->link);
-  } else {
-    fail(http, t, tlx_cause_is_timeout(code) ? TLX_KIND_TIMEOUT : TLX_KIND_CONNECTION, cause);
+static void give_to_parent(tlx_list *list) {
+  for (tlx_link *link = list->first; link; link = link->after) {
+    ((tlx_transfer *)link)->is_the_parents = true; /* begun by it, now or soon */
   }
 }
 
-static void receive_made(tlx_http *http) {
-  CURLcode code;
-  tlx_connection *c;
-  while (http->dialler.n_dialling > 0 && (c = tlx_connection_made(&http->dialler, &code)) != NULL) {
-    if (code == CURLE_OK) {
-      welcome(http, c);
-    } else {
-      turn_down(http, c, code);
-    }
-    if (!tlx_engine_is_spent(http)) continue;
-    http->has_more = true;
-    return;
-  }
-}
-
-/* libcurl is out of memory or broken: what it is making would never end by itself. */
-static void give_up_dialling(tlx_http *http) {
-  for (tlx_link *link = http->in_flight.first, *after; link; link = after) {
-    tlx_connection *c = ((tlx_transfer *)link)->connection;
-    after = link->after;
-    if (c->is_dialling) turn_down(http, c, CURLE_OUT_OF_MEMORY);
-  }
-}
-
-/* ---- what is due ------------------------------------------------------------------------------ */
-
-static void tell_idle(tlx_http *http, tlx_connection *c) {
-  if (!tlx_connection_is_silent(c)) tlx_engine_drop(http, c);
-}
-
-static int ready_for(short events) {
-  int ready = 0;
-  if (events & (POLLIN | POLLHUP | POLLERR)) ready |= CURL_CSELECT_IN;
-  if (events & POLLOUT) ready |= CURL_CSELECT_OUT;
-  if (events & POLLNVAL) ready |= CURL_CSELECT_ERR;
-  return ready;
-}
-
-/* Returns whether it was one of libcurl's, each of which may take its time. */
-static bool heed(tlx_http *http, const struct pollfd *ready, tlx_connection *c) {
-  if (!c) {
-    int n_running;
-    curl_multi_socket_action(http->dialler.multi, ready->fd, ready_for(ready->revents), &n_running);
-    return true;
-  }
-  if (tlx_pool_is_idle(&http->pool, c)) {
-    tell_idle(http, c);
-  } else {
-    tlx_carry_on(http, c, ready->revents);
-  }
-  return false;
-}
-
-static void heed_ready(tlx_http *http) {
-  struct pollfd ready;
-  void *owner;
-  for (int n = 1; tlx_watch_next(&http->watch, &ready, &owner); n++) {
-    bool is_slow = heed(http, &ready, owner);
-    if ((is_slow || n % EVENTS_PER_LOOK == 0) && tlx_engine_is_spent(http)) return;
-  }
-}
-
-static void heed_libcurl(tlx_http *http) {
-  int n_running;
-  if (http->libcurl_due_ms > tlx_machine_now_ms()) return;
+/* The parent goes on using its handles: letting go of them here would end TLS sessions on sockets
+ * that are the parent's too. Their memory is given up; their sockets are closed unannounced. */
+static void leave_to_parent(tlx_http *http) {
+  static const char CAUSE[] = "the process forked meanwhile, and the parent carries the request on";
+  give_to_parent(&http->waiting);
+  give_to_parent(&http->in_flight);
+  end_all(http, &http->waiting, CAUSE);
+  end_all(http, &http->in_flight, CAUSE);
+  http->pool = (tlx_pool){ .max = http->pool.max };
+  http->dialler.multi = NULL;
+  http->dialler.share = NULL;
+  http->dialler.n_dialling = 0;
   http->libcurl_due_ms = HUGE_VAL;
-  CURLMcode code =
-      curl_multi_socket_action(http->dialler.multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
-  if (code != CURLM_OK) give_up_dialling(http);
-}
-
-static void end_overdue(tlx_http *http, double now_ms) {
-  tlx_deadline *first;
-  while ((first = tlx_deadlines_first(&http->deadlines)) != NULL && first->at_ms <= now_ms) {
-    tlx_transfer *t = tlx_transfer_due(first);
-    tlx_connection *c = t->connection;
-    if (!c) {
-      fail(http, t, TLX_KIND_TIMEOUT,
-           "no connection came free in time: max_connections of them were in use");
-    } else if (c->is_dialling) {
-      turn_down(http, c, CURLE_OPERATION_TIMEDOUT);
-    } else {
-      tlx_carry_end(http, t);
-    }
-  }
-}
-
-static void drop_aged(tlx_http *http, double now_ms) {
-  tlx_connection *c;
-  while ((c = tlx_pool_oldest(&http->pool)) != NULL &&
-         now_ms - c->idle_since_ms >= TLX_MAX_IDLE_MS) {
-    tlx_engine_drop(http, c);
-  }
-}
-
-double tlx_engine_due_in_ms(const tlx_http *http, double wait_ms) {
-  const tlx_deadline *first = tlx_deadlines_first(&http->deadlines);
-  double due_ms = http->libcurl_due_ms;
-  if (http->pool.half_read.n > 0 || http->has_more) return 0;
-  if (first && first->at_ms < due_ms) due_ms = first->at_ms;
-  due_ms -= tlx_machine_now_ms();
-  if (due_ms < wait_ms) wait_ms = due_ms;
-  return wait_ms > 0 ? wait_ms : 0;
-}
-
-void tlx_engine_drive(tlx_http *http, double wait_ms) {
-  if (wait_ms > 0) wait_ms = tlx_engine_due_in_ms(http, wait_ms);
-  tlx_watch_wait(&http->watch, (long)ceil(wait_ms));
-  tlx_sigpipe hold;
-  tlx_sigpipe_hold(&hold);
   http->has_more = false;
-  tlx_carry_rest(http);
-  heed_ready(http);
-  heed_libcurl(http);
-  receive_made(http);
-  double now_ms = tlx_machine_now_ms();
-  end_overdue(http, now_ms);
-  drop_aged(http, now_ms);
-  serve_waiting(http);
-  if (tlx_watch_has_next(&http->watch)) http->has_more = true;
+  tlx_watch_abandon(&http->watch);
+  http->n_forks = tlx_machine_n_forks();
+}
+
+static void heed_fork(tlx_http *http) {
+  if (http->n_forks != tlx_machine_n_forks()) leave_to_parent(http);
+}
+
+static void forget(tlx_transfer *t) {
+  tlx_list_leave(&t->link);
+  t->http = NULL;
+}
+
+static void close_all(tlx_http *http) {
+  tlx_sigpipe hold;
+  tlx_sigpipe_hold(&hold);
+  for (tlx_connection *c; (c = tlx_pool_any(&http->pool)) != NULL;) tlx_engine_drop(http, c);
+  tlx_dialler_reset(&http->dialler);
   tlx_sigpipe_release(&hold);
 }
 
-void tlx_engine_abandon(tlx_http *http, tlx_transfer *t) {
+void tlx_http_free(tlx_http *http) {
+  static const char CAUSE[] = "the client was closed meanwhile";
+  if (!http) return;
+  heed_fork(http);
+  end_all(http, &http->waiting, CAUSE);
+  end_all(http, &http->in_flight, CAUSE);
+  while (http->finished.first) forget((tlx_transfer *)http->finished.first);
+  close_all(http);
+  tlx_watch_reset(&http->watch);
+  tlx_deadlines_reset(&http->deadlines);
+  if (http->prefix) wipe(http->prefix, http->n_prefix);
+  if (http->dialler.proxy) wipe(http->dialler.proxy, strlen(http->dialler.proxy));
+  free(http->prefix);
+  free(http->dialler.url);
+  free(http->dialler.ca_file);
+  free(http->dialler.proxy);
+  free(http);
+}
+
+/* ---- sending ----------------------------------------------------------------------------------
+ */
+
+static bool launch(tlx_http *http, tlx_transfer *t) {
   tlx_sigpipe hold;
+  if (!tlx_deadlines_reserve(&http->deadlines)) return false;
   tlx_sigpipe_hold(&hold);
-  if (t->connection) tlx_engine_drop(http, t->connection);
-  tlx_deadlines_remove(&http->deadlines, &t->deadline);
-  tlx_list_leave(&t->link);
+  tlx_deadlines_add(&http->deadlines, &t->deadline);
+  bool is_placed = true;
+  if (http->waiting.n > 0) { /* in turn */
+    tlx_list_append(&http->waiting, &t->link);
+  } else {
+    is_placed = tlx_engine_place(http, t);
+  }
   tlx_sigpipe_release(&hold);
+  return is_placed;
+}
+
+tlx_transfer *tlx_http_start(tlx_http *http, tlx_str body, const tlx_http_limits *limits,
+                             void *owner) {
+  heed_fork(http);
+  tlx_transfer *t = tlx_transfer_new((tlx_str){ http->prefix, http->n_prefix }, body,
+                                     http->dialler.is_tls, http->max_response_bytes);
+  if (!t) return NULL;
+  t->http = http;
+  t->owner = owner;
+  t->is_fresh = limits->fresh;
+  t->connect_timeout_ms = limits->connect_timeout_ms;
+  t->deadline.at_ms = tlx_machine_now_ms() + (double)limits->timeout_ms;
+  if (launch(http, t)) return t;
+  tlx_transfer_free(t);
+  return NULL;
+}
+
+static size_t n_in_flight(const tlx_http *http) {
+  return http->waiting.n + http->in_flight.n;
+}
+
+static bool has_news(const tlx_http *http) {
+  return http->n_ended != http->n_reported;
+}
+
+size_t tlx_http_step(tlx_http *http, long wait_ms) {
+  heed_fork(http);
+  double now_ms = tlx_machine_now_ms(), end_ms = now_ms + (double)wait_ms;
+  http->budget_end_ms = wait_ms > 0 ? HUGE_VAL : now_ms + TLX_STEP_BUDGET_MS;
+  double left_ms = n_in_flight(http) > 0 && !has_news(http) ? end_ms - now_ms : 0;
+  do {
+    if (http->watch.n == 0 && n_in_flight(http) == 0) break;
+    tlx_engine_drive(http, left_ms);
+    if (left_ms > 0) left_ms = end_ms - tlx_machine_now_ms();
+  } while (left_ms > 0 && !has_news(http));
+  http->n_reported = http->n_ended;
+  return n_in_flight(http);
+}
+
+int tlx_http_fd(tlx_http *http) {
+  heed_fork(http);
+  return tlx_watch_fd(&http->watch);
+}
+
+long tlx_http_timeout_ms(tlx_http *http) {
+  heed_fork(http);
+  if (http->finished.n > 0) return 0;
+  if (n_in_flight(http) == 0) return -1;
+  return (long)ceil(tlx_engine_due_in_ms(http, MAX_TIMEOUT_MS));
+}
+
+/* ---- what came of it --------------------------------------------------------------------------
+ */
+
+tlx_transfer *tlx_http_finished(tlx_http *http) {
+  tlx_transfer *t = (tlx_transfer *)http->finished.first;
+  if (t) forget(t);
+  return t;
+}
+
+void tlx_transfer_claim(tlx_transfer *t) {
+  if (t->http && t->is_done) forget(t);
+}
+
+void tlx_transfer_free(tlx_transfer *t) {
+  if (!t) return;
+  if (t->http) heed_fork(t->http);
+  if (t->http && !t->is_done) tlx_engine_abandon(t->http, t);
+  tlx_transfer_claim(t);
+  tlx_exchange_free(&t->exchange);
+  free(t);
 }

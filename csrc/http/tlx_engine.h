@@ -24,10 +24,10 @@ struct tlx_http {
   tlx_deadlines deadlines;
   tlx_list waiting, in_flight, finished; /* transfers */
   size_t n_ended;                        /* since the beginning */
-  size_t n_reported; /* of those, how many had ended when the last step did */
+  size_t n_reported;                     /* of those, how many had ended when the last step did */
   double libcurl_due_ms;
-  double budget_end_ms; /* of this step; infinite when it may wait */
-  bool has_more;        /* the last step left something undone */
+  double budget_end_ms;        /* of this step; infinite when it may wait */
+  bool has_more;               /* the last step left something undone */
   char room[TLX_SEALED_BYTES]; /* for what is received */
 };
 
@@ -54,7 +54,7 @@ void tlx_carry_rest(tlx_http *http);
 /* Time is up: takes what has come, and ends it. */
 void tlx_carry_end(tlx_http *http, tlx_transfer *transfer);
 
-/* tlx_engine.c: who gets which connection, and when. */
+/* tlx_drive.c: who gets which connection, and when. */
 
 /* Gives it a connection, or lets it wait for one. Returns false when memory is short: nothing of it
  * was sent, and it stands in no list. */

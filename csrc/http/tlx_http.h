@@ -3,8 +3,8 @@
  * which a byte was taken to another connection. libcurl makes the connections; the HTTP is ours.
  *
  * One engine drives any number of transfers; a blocking send is a start and steps until it is done.
- * An engine and its transfers belong to one thread at a time. After a fork the child's engine starts
- * anew and shares no connection with its parent.
+ * An engine and its transfers belong to one thread at a time. After a fork the child's engine
+ * starts anew and shares no connection with its parent.
  */
 #ifndef TLX_HTTP_H
 #define TLX_HTTP_H
@@ -74,6 +74,9 @@ long tlx_http_timeout_ms(tlx_http *http);
 tlx_transfer *tlx_http_finished(tlx_http *http);
 
 bool tlx_transfer_is_done(const tlx_transfer *transfer);
+
+/* Whether anybody may have read a byte of it. */
+bool tlx_transfer_has_begun(const tlx_transfer *transfer);
 
 void *tlx_transfer_owner(const tlx_transfer *transfer);
 

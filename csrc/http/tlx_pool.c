@@ -34,10 +34,11 @@ tlx_connection *tlx_pool_oldest(const tlx_pool *pool) {
 }
 
 tlx_connection *tlx_pool_any(const tlx_pool *pool) {
-  const tlx_link *link = pool->idle.first   ? pool->idle.first
-                         : pool->busy.first ? pool->busy.first
-                                            : pool->half_read.first;
-  return (tlx_connection *)link;
+  const tlx_list *lists[] = { &pool->idle, &pool->busy, &pool->half_read };
+  for (int i = 0; i < 3; i++) {
+    if (lists[i]->first) return (tlx_connection *)lists[i]->first;
+  }
+  return NULL;
 }
 
 bool tlx_pool_is_idle(const tlx_pool *pool, const tlx_connection *c) {

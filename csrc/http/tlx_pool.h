@@ -9,11 +9,11 @@
 
 /* Zeroed when empty, but for `max`. */
 typedef struct tlx_pool {
-  tlx_list idle;     /* the youngest last */
-  tlx_list busy;     /* being made, or serving */
+  tlx_list idle;      /* the youngest last */
+  tlx_list busy;      /* being made, or serving */
   tlx_list half_read; /* serving, and not read as far as could be: no poll shows what is left */
-  size_t max;        /* open at once */
-  size_t room;       /* for now: less than `max` where descriptors are short; 0 means `max` */
+  size_t max;         /* open at once */
+  size_t room;        /* for now: less than `max` where descriptors are short; 0 means `max` */
 } tlx_pool;
 
 /* How many are open. */

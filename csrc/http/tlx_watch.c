@@ -184,8 +184,8 @@ static bool is_same_file(int fd, const tlx_watched *watched) {
   return fstat(fd, &now) == 0 && now.st_dev == watched->device && now.st_ino == watched->inode;
 }
 
-/* A child that became a daemon has closed everything, and may have files of its own by now: an epoll
- * has no identity to tell it by, so that one is left open. */
+/* A child that became a daemon has closed everything, and may have files of its own by now: an
+ * epoll has no identity to tell it by, so that one is left open. */
 void tlx_watch_abandon(tlx_watch *watch) {
   for (size_t i = 0; i < watch->n; i++) {
     if (is_same_file(watch->list[i].fd, &watch->of[i])) close(watch->list[i].fd);

@@ -1,7 +1,7 @@
 /*
- * Which sockets the engine waits for, libcurl's while it connects and ours afterwards, so that a step
- * costs by what has happened and not by what is open. A host's event loop gets one descriptor for
- * them all. Where there is no epoll, or none to be had, they are polled.
+ * Which sockets the engine waits for, libcurl's while it connects and ours afterwards, so that a
+ * step costs by what has happened and not by what is open. A host's event loop gets one descriptor
+ * for them all. Where there is no epoll, or none to be had, they are polled.
  */
 #ifndef TLX_WATCH_H
 #define TLX_WATCH_H
@@ -52,7 +52,8 @@ bool tlx_watch_next(tlx_watch *watch, struct pollfd *ready, void **owner);
 bool tlx_watch_has_next(const tlx_watch *watch);
 
 /* A descriptor that is readable while a socket is ready, unless the system had no room to watch it.
- * It stays the same until tlx_watch_reset. Returns -1 where there is no epoll, or none to be had. */
+ * It stays the same until tlx_watch_reset. Returns -1 where there is no epoll, or none to be had.
+ */
 int tlx_watch_fd(tlx_watch *watch);
 
 /* Frees everything and closes the epoll; closes no socket. */

@@ -15,6 +15,7 @@
 #include "tlx.h"
 #include "tlx_message.h"
 #include "tlx_reply.h"
+#include "tlx_request.h"
 #include "tlx_violations.h"
 
 /* Lua 5.1's names for what 5.2 renamed; LuaJIT has the 5.1 ones too. */
@@ -102,8 +103,9 @@ void ltlx_read_message(lua_State *L, int index, tlx_message *message, tlx_violat
 /* Reads and checks the message. Returns true when there is none to find. [-0, +0] */
 bool ltlx_check_message(lua_State *L, int index, double now_s, tlx_violations *violations);
 
-/* Pushes the body of the request for the message at `index`, which must have passed. [-0, +1] */
-void ltlx_push_body(lua_State *L, int index);
+/* Checks the message and pushes the body of its request; or returns false and pushes nil, err.
+ * [-0, +1] or [-0, +2] */
+bool ltlx_push_checked_body(lua_State *L, int index, double now_s);
 
 /* ltlx_extra.c */
 
@@ -114,15 +116,12 @@ void ltlx_check_extra(lua_State *L, int index, tlx_violations *violations);
 
 #define LTLX_N_HEADERS 4
 
+/* The target's headers are those of the same struct. */
 typedef struct ltlx_settings {
   bool is_loopback;
   tlx_str url;
-  struct ltlx_header {
-    tlx_str name, value;
-  } headers[LTLX_N_HEADERS];
-  bool is_https;
-  tlx_str host, path;
-  unsigned port;
+  tlx_header headers[LTLX_N_HEADERS];
+  tlx_target target;
 } ltlx_settings;
 
 /* Reads api_key, base_url, allow_http and user_agent of the table at `index`; raises when one is

@@ -10,7 +10,10 @@
 
 #define DEFAULT_TIMEOUT_S 30
 #define DEFAULT_CONNECT_TIMEOUT_S 10
+#define DEFAULT_MAX_CONNECTIONS 64
+#define MOST_MAX_CONNECTIONS 65536
 #define MAX_SECONDS 1e6
+#define MAX_SLICE_MS 100
 
 /*
  * A client's user value is a table with numbered slots, as luaL_ref gives them, that hold for each
@@ -64,21 +67,17 @@ static const char *read_proxy(lua_State *L, int options) {
 static tlx_http *new_http(lua_State *L, int options) {
   ltlx_settings settings;
   ltlx_read_settings(L, options, &settings);
-  tlx_http_header headers[LTLX_N_HEADERS];
-  for (int i = 0; i < LTLX_N_HEADERS; i++) {
-    headers[i] = (tlx_http_header){ settings.headers[i].name, settings.headers[i].value };
-  }
   const char *proxy = read_proxy(L, options);
   if (!proxy && settings.is_loopback) proxy = ""; /* the environment's is for other machines */
-  tlx_http_settings http = {
-    .url = settings.url,
-    .headers = headers,
-    .n_headers = LTLX_N_HEADERS,
+  const tlx_http_settings http = {
+    .target = settings.target,
     .ca_file = read_c_string(L, options, "ca_file"),
     .proxy = proxy,
-    .max_response_bytes = (size_t)ltlx_field_number(L, options, "max_response_bytes", 1,
-                                                    LTLX_MOST_MAX_RESPONSE_BYTES,
-                                                    LTLX_DEFAULT_MAX_RESPONSE_BYTES),
+    .max_response_bytes =
+        (size_t)ltlx_field_number(L, options, "max_response_bytes", 1, LTLX_MOST_MAX_RESPONSE_BYTES,
+                                  LTLX_DEFAULT_MAX_RESPONSE_BYTES),
+    .max_connections = (size_t)ltlx_field_number(L, options, "max_connections", 1,
+                                                 MOST_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS),
   };
   return tlx_http_new(&http);
 }
@@ -93,10 +92,10 @@ static void push_slots(lua_State *L) {
 
 /* core.client(options) */
 static int l_client_new(lua_State *L) {
-  static const char *const NAMES[] = { "api_key",    "base_url", "allow_http",
-                                       "user_agent", "timeout",  "connect_timeout",
-                                       "ca_file",    "proxy",    "max_response_bytes",
-                                       NULL };
+  static const char *const NAMES[] = { "api_key",         "base_url", "allow_http",
+                                       "user_agent",      "timeout",  "connect_timeout",
+                                       "ca_file",         "proxy",    "max_response_bytes",
+                                       "max_connections", NULL };
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   ltlx_check_names(L, 1, "client's options", NAMES);
@@ -111,6 +110,8 @@ static int l_client_new(lua_State *L) {
   lua_settop(L, 2);
   return 1;
 }
+
+enum { MESSAGE = 2, LIMITS, OWNER, BODY, PENDING_INDEX };
 
 static tlx_http_limits read_limits(lua_State *L, const client *c) {
   double timeout_s = c->timeout_s, connect_timeout_s = c->connect_timeout_s;
@@ -154,34 +155,39 @@ static void let_go(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
+/* Leaves the body on top: as the limits have it, or else that of the message if it is in order.
+ * Returns false when it is not, and leaves nil, err. */
+static bool push_checked_body(lua_State *L) {
+  if (lua_istable(L, LIMITS)) {
+    lua_pushliteral(L, "body");
+    lua_rawget(L, LIMITS);
+    if (lua_type(L, -1) == LUA_TSTRING) return true;
+    lua_pop(L, 1);
+  }
+  return ltlx_push_checked_body(L, MESSAGE, ltlx_now());
+}
+
 /*
  * Validates and begins. The only step from which bytes may leave is the last, and nothing after it
- * can raise. Returns true and leaves the pending on top, or false and leaves nil, err.
+ * can raise. Returns true and leaves the pending at PENDING_INDEX, on top, or false and leaves nil,
+ * err. What is held is not collected before it is done.
  */
-static bool begin(lua_State *L, client *c) {
-  enum { MESSAGE = 2, OWNER = 4, BODY, PENDING_INDEX, SLOTS };
-  tlx_violations violations;
+static bool begin(lua_State *L, client *c, bool is_held) {
   luaL_checktype(L, MESSAGE, LUA_TTABLE);
   lua_settop(L, OWNER);
   tlx_http_limits limits = read_limits(L, c);
-  if (!ltlx_check_message(L, MESSAGE, ltlx_now(), &violations)) {
-    ltlx_push_violations(L, &violations);
-    return false;
-  }
+  if (!push_checked_body(L)) return false;
   tlx_str body;
-  ltlx_push_body(L, MESSAGE);
   body.p = lua_tolstring(L, BODY, &body.n);
   pending *p = ltlx_new_object(L, sizeof *p, PENDING);
   ltlx_getuservalue(L, 1);
-  lua_pushvalue(L, SLOTS);
+  if (is_held) hold(L, PENDING_INDEX + 1, PENDING_INDEX, OWNER);
   ltlx_setuservalue(L, PENDING_INDEX);
-  hold(L, SLOTS, PENDING_INDEX, OWNER);
-  lua_settop(L, PENDING_INDEX);
+  luaL_checkstack(L, 16, "no room for the answer");
   if (!c->http) { /* closed by a finalizer that ran while we allocated */
     let_go(L, PENDING_INDEX);
     luaL_error(L, "the client is closed; nothing was sent");
   }
-  luaL_checkstack(L, 16, "no room for the answer");
   p->transfer = tlx_http_start(c->http, body, &limits, p);
   if (p->transfer) return true;
   let_go(L, PENDING_INDEX);
@@ -217,21 +223,59 @@ static int take_result(lua_State *L, int index) {
   return lua_gettop(L) - top;
 }
 
-/* client:send(message [, limits]) -> message, info | nil, err */
+/* Takes the request with it. Returns whether anybody may have read a byte of it. */
+static bool cancel(pending *p) {
+  bool has_begun = p->transfer && tlx_transfer_has_begun(p->transfer);
+  tlx_transfer_free(p->transfer);
+  p->transfer = NULL;
+  return has_begun;
+}
+
+/* Leaves the error on top. By assignment to a field that is there: memory may be short. */
+static int leave_by_error(lua_State *L, pending *p) {
+  bool has_begun = cancel(p);
+  if (lua_istable(L, LIMITS)) {
+    lua_pushliteral(L, "begun");
+    lua_pushboolean(L, has_begun);
+    lua_rawset(L, LIMITS);
+  }
+  return lua_error(L);
+}
+
+/* Lets the caller's own work go on meanwhile; its errors end the send. Returns how long it may be
+ * left alone then, in milliseconds. [-0, +0] */
+static long call_meanwhile(lua_State *L, pending *p) {
+  lua_pushvalue(L, OWNER);
+  if (lua_pcall(L, 0, 1, 0) != 0) leave_by_error(L, p);
+  double wait_s = (double)lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return wait_s > 0 && wait_s < MAX_SLICE_MS / 1e3 ? (long)ceil(wait_s * 1e3) : MAX_SLICE_MS;
+}
+
+/*
+ * client:send(message [, limits [, meanwhile]]) -> message, info | nil, err
+ *
+ * One call from the request to its answer: an error on the way, such as a hook's, finds no request
+ * that is left to itself. `meanwhile()` is called at least every tenth of a second, and returns the
+ * seconds until it would be called again.
+ */
 static int l_client_send(lua_State *L) {
   client *c = to_open_client(L);
-  if (!begin(L, c)) return 2;
-  int index = lua_gettop(L);
-  pending *p = lua_touserdata(L, index);
-  while (!tlx_transfer_is_done(p->transfer)) tlx_http_step(c->http, 1000);
+  if (!begin(L, c, false)) return 2;
+  pending *p = lua_touserdata(L, PENDING_INDEX);
+  bool has_meanwhile = !lua_isnoneornil(L, OWNER);
+  long wait_ms = has_meanwhile ? 0 : MAX_SLICE_MS;
+  while (!tlx_transfer_is_done(p->transfer)) {
+    tlx_http_step(c->http, wait_ms);
+    if (has_meanwhile && !tlx_transfer_is_done(p->transfer)) wait_ms = call_meanwhile(L, p);
+  }
   tlx_transfer_claim(p->transfer);
-  let_go(L, index);
-  return take_result(L, index);
+  return take_result(L, PENDING_INDEX);
 }
 
 /* client:start(message [, limits [, owner]]) -> pending | nil, err */
 static int l_client_start(lua_State *L) {
-  return begin(L, to_open_client(L)) ? 1 : 2;
+  return begin(L, to_open_client(L), true) ? 1 : 2;
 }
 
 /* client:step([seconds]) -> number still in flight */
@@ -326,10 +370,16 @@ static int l_pending_result(lua_State *L) {
   return take_result(L, 1);
 }
 
-static int l_pending_gc(lua_State *L) {
+/* pending:cancel() -> whether anybody may have read a byte of it: nothing of it is sent any more */
+static int l_pending_cancel(lua_State *L) {
   pending *p = to_pending(L);
-  tlx_transfer_free(p->transfer);
-  p->transfer = NULL;
+  lua_pushboolean(L, cancel(p));
+  let_go(L, 1);
+  return 1;
+}
+
+static int l_pending_gc(lua_State *L) {
+  cancel(to_pending(L));
   return 0;
 }
 
@@ -360,6 +410,7 @@ void ltlx_open_client(lua_State *L) {
   static const luaL_Reg pending_methods[] = {
     { "done", l_pending_done },
     { "result", l_pending_result },
+    { "cancel", l_pending_cancel },
     { NULL, NULL },
   };
   static const luaL_Reg pending_metamethods[] = { { "__gc", l_pending_gc }, { NULL, NULL } };

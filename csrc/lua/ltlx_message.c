@@ -103,8 +103,7 @@ static void merge_extra(lua_State *L, int message) {
   lua_remove(L, extra);
 }
 
-void ltlx_push_body(lua_State *L, int index) {
-  index = ltlx_absindex(L, index);
+static void push_body(lua_State *L, int index) {
   lua_pushliteral(L, "extra");
   lua_rawget(L, index);
   if (lua_isnil(L, -1)) {
@@ -115,4 +114,15 @@ void ltlx_push_body(lua_State *L, int index) {
   merge_extra(L, index);
   ltlx_json_encode(L, -1);
   lua_remove(L, -2);
+}
+
+bool ltlx_push_checked_body(lua_State *L, int index, double now_s) {
+  tlx_violations violations;
+  index = ltlx_absindex(L, index);
+  if (!ltlx_check_message(L, index, now_s, &violations)) {
+    ltlx_push_violations(L, &violations);
+    return false;
+  }
+  push_body(L, index);
+  return true;
 }

@@ -65,16 +65,21 @@ static tlx_str read_user_agent(lua_State *L, int index) {
 void ltlx_read_settings(lua_State *L, int index, ltlx_settings *settings) {
   index = ltlx_absindex(L, index);
   tlx_endpoint endpoint = read_endpoint(L, index);
-  settings->is_https = endpoint.is_https;
   settings->is_loopback = endpoint.is_loopback;
-  settings->host = endpoint.host;
-  settings->port = endpoint.port;
   push_path(L, &endpoint);
-  settings->path = top_string(L);
+  settings->target = (tlx_target){
+    .method = TLX_STR("POST"),
+    .is_https = endpoint.is_https,
+    .host = endpoint.host,
+    .port = endpoint.port,
+    .path = top_string(L),
+    .headers = settings->headers,
+    .n_headers = LTLX_N_HEADERS,
+  };
   push_url(L, &endpoint);
   settings->url = top_string(L);
   push_authorization(L, index);
-  const struct ltlx_header headers[LTLX_N_HEADERS] = {
+  const tlx_header headers[LTLX_N_HEADERS] = {
     { TLX_STR("Authorization"), top_string(L) },
     { TLX_STR("Content-Type"), TLX_STR("application/json") },
     { TLX_STR("Accept"), TLX_STR("application/json") },

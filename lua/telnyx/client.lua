@@ -1,17 +1,17 @@
 --- The client: what users hold. A send is made ready here, and carried out by
---- `telnyx.drive`.
+--- `telnyx.send`.
 
 local core = require("telnyx.core")
-local drive = require("telnyx.drive")
+local drive = require("telnyx.send.life")
 local errors = require("telnyx.errors")
-local keys = require("telnyx.keys")
-local loop = require("telnyx.loop")
+local once = require("telnyx.send.once")
+local loop = require("telnyx.send.loop")
 local options = require("telnyx.options")
 local profiles = require("telnyx.profiles")
-local random = require("telnyx.random")
+local random = require("telnyx.send.random")
 local resty = require("telnyx.resty")
-local retry = require("telnyx.retry")
-local send_all = require("telnyx.send_all")
+local retry = require("telnyx.send.retry")
+local send_all = require("telnyx.run.send_all")
 local store = require("telnyx.store")
 local tables = require("telnyx.tables")
 
@@ -288,7 +288,7 @@ function Client:resolve(key, ...)
     error("resolve expects the message that was sent, a table; or nil, when none was", 2)
   end
   if self.shared_.under_way[key] then return nil, "a send under this key is still under way" end
-  return keys.resolve(self.shared_.store, key, message)
+  return once.resolve(self.shared_.store, key, message)
 end
 
 ---Closes every connection. What is in flight ends as it stands. May be called twice.

@@ -1,6 +1,6 @@
 --- Many messages through one client: some at a time, at a pace, in constant memory.
 
-local pace = require("telnyx.pace")
+local pace = require("telnyx.run.pace")
 
 -- Trouble that every further message would meet as well.
 local FATAL = {}

@@ -9,7 +9,7 @@
 local json = require("cjson.safe").new()
 local errors = require("telnyx.errors")
 
-local keys = {}
+local once = {}
 
 local MAX_SLOTS = 10000
 
@@ -52,7 +52,7 @@ local FINGERPRINTED = { "to", "from", "messaging_profile_id", "subject", "text" 
 ---Tells one message from another, for who uses a key twice by mistake.
 ---@param message table
 ---@return string
-function keys.fingerprint(message)
+function once.fingerprint(message)
   local total = 7
   for _, field in ipairs(FINGERPRINTED) do
     total = sum(total, field .. "=" .. tostring(message[field] or "") .. "\n")
@@ -115,7 +115,7 @@ end
 ---@param key string
 ---@param print string
 ---@return telnyx.claim
-function keys.claim(store, key, print)
+function once.claim(store, key, print)
   local n = first_slot(store, key)
   while n <= MAX_SLOTS do
     local slot = slot_name(key, n)
@@ -158,7 +158,7 @@ end
 ---@param message table|nil
 ---@param result table info or err
 ---@return string|nil why it could not be recorded: then the key stays unresolved
-function keys.settle(store, claim, message, result)
+function once.settle(store, claim, message, result)
   local state = state_of(message, result)
   local record = { state = state, print = claim.print, message = message }
   if state == "begun" then return nil end
@@ -185,7 +185,7 @@ end
 ---@param message table|nil the message that was sent; nil: none was
 ---@return true|nil
 ---@return string|nil why
-function keys.resolve(store, key, message)
+function once.resolve(store, key, message)
   local slot = last_slot(store, key)
   if store:get(slot) == nil then return nil, "nothing was sent under this key" end
   local record = read(store, slot)
@@ -201,4 +201,4 @@ function keys.resolve(store, key, message)
   return true
 end
 
-return keys
+return once

@@ -4,7 +4,7 @@
 -- place that gives them their class, their advice and their voice, and the
 -- last place where a secret could slip out.
 
-local data = require "telnyx.errors_catalogue"
+local data = require("telnyx.errors.catalogue")
 
 ---@alias telnyx.outcome "not_sent"|"rejected"|"unknown"|"accepted"
 ---@alias telnyx.kind "invalid"|"connection"|"timeout"|"api"|"protocol"

@@ -2,9 +2,9 @@
 --- succeeds or no other is allowed. Straight-line code; the loop knows how to wait.
 
 local core = require("telnyx.core")
-local cost = require("telnyx.cost")
+local cost = require("telnyx.send.cost")
 local errors = require("telnyx.errors")
-local keys = require("telnyx.keys")
+local once = require("telnyx.send.once")
 local tables = require("telnyx.tables")
 
 -- With less time than this left, an attempt could only end as unknown.
@@ -169,12 +169,12 @@ end
 -- The intent is recorded before the wire; a turn is only for what will be posted.
 local function carry_under_key(shared, job, task)
   local key = job.call.key
-  local claim = keys.claim(shared.store, key, keys.fingerprint(job.message))
+  local claim = once.claim(shared.store, key, once.fingerprint(job.message))
   if not claim.slot then return replayed(shared, job, claim) end
   shared.under_way[key] = true
   local message, result = carry_in_turn(shared, job, task)
   shared.under_way[key] = nil
-  result.store_error = keys.settle(shared.store, claim, message, result)
+  result.store_error = once.settle(shared.store, claim, message, result)
   return message, result
 end
 

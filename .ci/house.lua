@@ -1,0 +1,102 @@
+-- The house, as .ci/layers.lua checks it. Rows go from the ground up: each may use only what stands
+-- above it on this page. A file without a row fails, and so does a row without a file.
+
+-- units   headers, and the sources that belong to them, in order; a source without a header of its
+--         own name belongs to the first that it includes
+-- below   rooms whose headers may be included too: all of them, or those named
+-- system  the only other headers allowed
+-- unseen  how the names begin of headers that are not
+-- back    a source and the unit above it that it includes all the same
+local c = {
+  {
+    folder = "csrc/core",
+    units = [[
+      tlx tlx_utf8 tlx_gsm7_table tlx_gsm7 tlx_smart_table tlx_smart tlx_plain_run tlx_segments
+      tlx_outsiders tlx_savings tlx_date_time tlx_shapes tlx_message tlx_violations tlx_validate
+      tlx_endpoint tlx_reply tlx_request tlx_buffer tlx_faults tlx_head tlx_chunk tlx_exchange
+      tlx_reader
+    ]],
+    -- C99 without its clock.
+    system = [[
+      assert.h ctype.h emmintrin.h errno.h float.h limits.h math.h stdarg.h stdbool.h stddef.h
+      stdint.h stdio.h stdlib.h string.h
+    ]],
+  },
+  {
+    folder = "csrc/http",
+    units = [[
+      tlx_sigpipe tlx_machine tlx_list tlx_deadlines tlx_watch tlx_connection tlx_cause tlx_pool
+      tlx_http tlx_transfer tlx_engine
+    ]],
+    below = { ["csrc/core"] = true },
+    unseen = "lua lauxlib",
+  },
+  {
+    folder = "csrc/lua",
+    units = "ltlx",
+    below = { ["csrc/core"] = true, ["csrc/http"] = "tlx_http" },
+    unseen = "curl/",
+  },
+}
+
+-- A file of lua/telnyx, and what it may require.
+local lua = {
+  { "types" },
+  { "tables" },
+  { "options", "telnyx.core" },
+  { "profiles", "telnyx.core telnyx.options" },
+  { "errors/catalogue" },
+  { "errors/init", "telnyx.errors.catalogue" },
+
+  { "store", "telnyx.core" },
+  { "resty_reply" },
+  { "resty", "telnyx.core telnyx.resty_reply" },
+
+  { "send/random", "telnyx.core" },
+  { "send/retry", "telnyx.core" },
+  { "send/cost", "telnyx.core telnyx.errors telnyx.tables" },
+  { "send/once", "cjson.safe telnyx.errors" },
+  { "send/loop", "telnyx.core" },
+  { "send/life", "telnyx.core telnyx.errors telnyx.send.cost telnyx.send.once telnyx.tables" },
+
+  { "run/pace" },
+  { "run/send_all", "telnyx.run.pace" },
+
+  { "client", [[
+    telnyx.core telnyx.errors telnyx.options telnyx.profiles telnyx.resty telnyx.run.send_all
+    telnyx.send.life telnyx.send.loop telnyx.send.once telnyx.send.random telnyx.send.retry
+    telnyx.store telnyx.tables
+  ]] },
+  { "init", "telnyx.client telnyx.core telnyx.errors telnyx.store" },
+
+  -- A house of its own: of the other, it knows the core.
+  { "sandbox/json", "cjson.safe" },
+  { "sandbox/clock", "telnyx.core" },
+  { "sandbox/utf8" },
+  { "sandbox/uuid" },
+  { "sandbox/ring" },
+  { "sandbox/limiter" },
+  { "sandbox/options" },
+  { "sandbox/reference", "telnyx.sandbox.utf8" },
+  { "sandbox/errors", "telnyx.sandbox.json" },
+  { "sandbox/validate", "telnyx.sandbox.clock telnyx.sandbox.json" },
+  { "sandbox/message", "telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.json" },
+  { "sandbox/forecast", "telnyx.sandbox.errors telnyx.sandbox.json telnyx.sandbox.message" },
+  { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },
+  { "sandbox/store", "telnyx.sandbox.json telnyx.sandbox.ring" },
+  { "sandbox/service", [[
+    telnyx.core telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.forecast
+    telnyx.sandbox.json telnyx.sandbox.limiter telnyx.sandbox.message telnyx.sandbox.options
+    telnyx.sandbox.reference telnyx.sandbox.store telnyx.sandbox.utf8 telnyx.sandbox.uuid
+    telnyx.sandbox.validate telnyx.sandbox.weather
+  ]] },
+  { "sandbox/sender", [[
+    telnyx.core telnyx.sandbox.clock telnyx.sandbox.options telnyx.sandbox.service
+  ]] },
+  { "sandbox/init", "telnyx.sandbox.sender telnyx.sandbox.service telnyx.sandbox.weather" },
+  { "sandbox/front", "telnyx.core telnyx.sandbox.service" },
+  { "sandbox/nginx", "telnyx.sandbox.front" },
+  { "sandbox/serve", "telnyx.sandbox.nginx" },
+}
+
+return { c = c, lua = lua }

@@ -1,0 +1,309 @@
+#include "tlx_engine.h"
+
+#include <math.h>
+
+#include "tlx_machine.h"
+#include "tlx_sigpipe.h"
+
+/* Between two looks at the clock, which libcurl's handshakes get each. */
+#define EVENTS_PER_LOOK 8
+/* A name look-up needs so many, and says of their lack only that there is no such name. */
+#define DESCRIPTORS_OF_A_LOOKUP 4
+
+bool tlx_engine_is_spent(const tlx_http *http) {
+  return http->budget_end_ms < HUGE_VAL && tlx_machine_now_ms() >= http->budget_end_ms;
+}
+
+void tlx_engine_settle(tlx_http *http, tlx_transfer *t) {
+  tlx_deadlines_remove(&http->deadlines, &t->deadline);
+  tlx_list_append(&http->finished, &t->link);
+  t->connection = NULL;
+  t->is_done = true;
+  http->n_ended++;
+}
+
+void tlx_engine_drop(tlx_http *http, tlx_connection *c) {
+  if (c->fd >= 0) tlx_watch_drop(&http->watch, c->fd);
+  tlx_connection_close(&http->dialler, c);
+}
+
+static void fail(tlx_http *http, tlx_transfer *t, tlx_kind kind, const char *cause) {
+  tlx_transfer_fail(t, kind, cause);
+  tlx_engine_settle(http, t);
+}
+
+/* ---- connections ---------------------------------------------------------------------------- */
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *per_socket) {
+  tlx_http *http = user;
+  short events = 0;
+  (void)easy, (void)per_socket;
+  if (what & CURL_POLL_IN) events |= POLLIN;
+  if (what & CURL_POLL_OUT) events |= POLLOUT;
+  if (what == CURL_POLL_REMOVE) {
+    tlx_watch_drop(&http->watch, fd);
+  } else {
+    tlx_watch_set(&http->watch, fd, events, NULL); /* else its time limit ends it */
+  }
+  return 0;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *user) {
+  tlx_http *http = user;
+  (void)multi;
+  http->libcurl_due_ms = timeout_ms < 0 ? HUGE_VAL : tlx_machine_now_ms() + (double)timeout_ms;
+  return 0;
+}
+
+static bool open_dialler(tlx_http *http) {
+  tlx_dialler *dialler = &http->dialler;
+  if (dialler->multi) return true;
+  dialler->multi = curl_multi_init();
+  dialler->share = curl_share_init();
+  if (!dialler->multi || !dialler->share) {
+    tlx_dialler_reset(dialler);
+    return false;
+  }
+  curl_share_setopt(dialler->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+  curl_multi_setopt(dialler->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+  curl_multi_setopt(dialler->multi, CURLMOPT_SOCKETDATA, http);
+  curl_multi_setopt(dialler->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+  curl_multi_setopt(dialler->multi, CURLMOPT_TIMERDATA, http);
+  return true;
+}
+
+static bool dial(tlx_http *http, tlx_transfer *t) {
+  double left_ms = t->deadline.at_ms - tlx_machine_now_ms();
+  double limit_ms = (double)t->connect_timeout_ms;
+  if (left_ms < limit_ms) limit_ms = left_ms > 1 ? left_ms : 1;
+  tlx_connection *c =
+      open_dialler(http) ? tlx_connection_dial(&http->dialler, (long)ceil(limit_ms)) : NULL;
+  if (!c) return false;
+  c->transfer = t;
+  t->connection = c;
+  tlx_list_append(&http->pool.busy, &c->link);
+  tlx_list_append(&http->in_flight, &t->link);
+  return true;
+}
+
+static bool is_live(tlx_connection *c, double now_ms) {
+#ifdef TLX_WITHOUT_LOOK /* only ever for showing what happens then */
+  (void)now_ms;
+  return c != NULL;
+#else
+  return now_ms - c->idle_since_ms < TLX_MAX_IDLE_MS && tlx_connection_is_silent(c);
+#endif
+}
+
+/* An idle connection on which nothing but silence is; the others are dropped. */
+static tlx_connection *take_live(tlx_http *http) {
+  tlx_connection *c;
+  double now_ms = tlx_machine_now_ms();
+  while ((c = tlx_pool_take(&http->pool)) != NULL) {
+    if (is_live(c, now_ms)) return c;
+    tlx_engine_drop(http, c);
+  }
+  return NULL;
+}
+
+static bool is_connection_at_hand(const tlx_http *http) {
+  return http->pool.idle.n > 0 || tlx_pool_has_room(&http->pool);
+}
+
+bool tlx_engine_place(tlx_http *http, tlx_transfer *t) {
+  tlx_connection *c = t->is_fresh ? NULL : take_live(http);
+  if (c) {
+    tlx_carry_begin(http, t, c);
+    return true;
+  }
+  tlx_connection *oldest = tlx_pool_oldest(&http->pool);
+  if (oldest && !tlx_pool_has_room(&http->pool)) tlx_engine_drop(http, oldest);
+  if (tlx_pool_has_room(&http->pool)) return dial(http, t);
+  tlx_list_append(&http->waiting, &t->link);
+  return true;
+}
+
+static void serve_waiting(tlx_http *http) {
+  while (http->waiting.first && is_connection_at_hand(http)) {
+    tlx_transfer *t = (tlx_transfer *)http->waiting.first;
+    if (tlx_engine_is_spent(http)) {
+      http->has_more = true;
+      return;
+    }
+    if (tlx_engine_place(http, t)) continue;
+    fail(http, t, TLX_KIND_CONNECTION, "memory ran out before a connection was made");
+  }
+}
+
+/* ---- connections that libcurl has made, or not ------------------------------------------------
+ */
+
+static void welcome(tlx_http *http, tlx_connection *c) {
+  tlx_transfer *t = c->transfer;
+  tlx_pool_regrow(&http->pool);
+  if (tlx_connection_is_silent(c)) {
+    tlx_carry_begin(http, t, c);
+    return;
+  }
+  if (c->is_over) {
+    fail(http, t, TLX_KIND_CONNECTION,
+         "the other side closed the connection before the request began");
+  } else {
+    fail(http, t, TLX_KIND_PROTOCOL, "the other side spoke before it was asked");
+  }
+  tlx_engine_drop(http, c);
+}
+
+static bool lacked_descriptors(const tlx_connection *c, CURLcode code) {
+  bool is_lookup = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY;
+  return c->had_no_descriptor ||
+         (is_lookup && !tlx_machine_has_descriptors(DESCRIPTORS_OF_A_LOOKUP));
+}
+
+static void turn_down(tlx_http *http, tlx_connection *c, CURLcode code) {
+  tlx_transfer *t = c->transfer;
+  char cause[TLX_MAX_CAUSE];
+  bool may_wait = lacked_descriptors(c, code) && tlx_pool_n_open(&http->pool) > 1;
+  tlx_cause_of(&http->dialler, c, code, cause);
+  tlx_engine_drop(http, c);
+  if (may_wait) {
+    t->connection = NULL;
+    tlx_pool_shrink(&http->pool);
+    tlx_list_prepend(&http->waiting, &t->link);
+  } else {
+    fail(http, t, tlx_cause_is_timeout(code) ? TLX_KIND_TIMEOUT : TLX_KIND_CONNECTION, cause);
+  }
+}
+
+static void receive_made(tlx_http *http) {
+  CURLcode code;
+  tlx_connection *c;
+  while (http->dialler.n_dialling > 0 && (c = tlx_connection_made(&http->dialler, &code)) != NULL) {
+    if (code == CURLE_OK) {
+      welcome(http, c);
+    } else {
+      turn_down(http, c, code);
+    }
+    if (!tlx_engine_is_spent(http)) continue;
+    http->has_more = true;
+    return;
+  }
+}
+
+/* libcurl is out of memory or broken: what it is making would never end by itself. */
+static void give_up_dialling(tlx_http *http) {
+  for (tlx_link *link = http->in_flight.first, *after; link; link = after) {
+    tlx_connection *c = ((tlx_transfer *)link)->connection;
+    after = link->after;
+    if (c->is_dialling) turn_down(http, c, CURLE_OUT_OF_MEMORY);
+  }
+}
+
+/* ---- what is due ------------------------------------------------------------------------------
+ */
+
+static void tell_idle(tlx_http *http, tlx_connection *c) {
+  if (!tlx_connection_is_silent(c)) tlx_engine_drop(http, c);
+}
+
+static int ready_for(short events) {
+  int ready = 0;
+  if (events & (POLLIN | POLLHUP | POLLERR)) ready |= CURL_CSELECT_IN;
+  if (events & POLLOUT) ready |= CURL_CSELECT_OUT;
+  if (events & POLLNVAL) ready |= CURL_CSELECT_ERR;
+  return ready;
+}
+
+/* Returns whether it was one of libcurl's, each of which may take its time. */
+static bool heed(tlx_http *http, const struct pollfd *ready, tlx_connection *c) {
+  if (!c) {
+    int n_running;
+    curl_multi_socket_action(http->dialler.multi, ready->fd, ready_for(ready->revents), &n_running);
+    return true;
+  }
+  if (tlx_pool_is_idle(&http->pool, c)) {
+    tell_idle(http, c);
+  } else {
+    tlx_carry_on(http, c, ready->revents);
+  }
+  return false;
+}
+
+static void heed_ready(tlx_http *http) {
+  struct pollfd ready;
+  void *owner;
+  for (int n = 1; tlx_watch_next(&http->watch, &ready, &owner); n++) {
+    bool is_slow = heed(http, &ready, owner);
+    if ((is_slow || n % EVENTS_PER_LOOK == 0) && tlx_engine_is_spent(http)) return;
+  }
+}
+
+static void heed_libcurl(tlx_http *http) {
+  int n_running;
+  if (http->libcurl_due_ms > tlx_machine_now_ms()) return;
+  http->libcurl_due_ms = HUGE_VAL;
+  CURLMcode code =
+      curl_multi_socket_action(http->dialler.multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
+  if (code != CURLM_OK) give_up_dialling(http);
+}
+
+static void end_overdue(tlx_http *http, double now_ms) {
+  tlx_deadline *first;
+  while ((first = tlx_deadlines_first(&http->deadlines)) != NULL && first->at_ms <= now_ms) {
+    tlx_transfer *t = tlx_transfer_due(first);
+    tlx_connection *c = t->connection;
+    if (!c) {
+      fail(http, t, TLX_KIND_TIMEOUT,
+           "no connection came free in time: max_connections of them were in use");
+    } else if (c->is_dialling) {
+      turn_down(http, c, CURLE_OPERATION_TIMEDOUT);
+    } else {
+      tlx_carry_end(http, t);
+    }
+  }
+}
+
+static void drop_aged(tlx_http *http, double now_ms) {
+  tlx_connection *c;
+  while ((c = tlx_pool_oldest(&http->pool)) != NULL &&
+         now_ms - c->idle_since_ms >= TLX_MAX_IDLE_MS) {
+    tlx_engine_drop(http, c);
+  }
+}
+
+double tlx_engine_due_in_ms(const tlx_http *http, double wait_ms) {
+  const tlx_deadline *first = tlx_deadlines_first(&http->deadlines);
+  double due_ms = http->libcurl_due_ms;
+  if (http->pool.half_read.n > 0 || http->has_more) return 0;
+  if (first && first->at_ms < due_ms) due_ms = first->at_ms;
+  due_ms -= tlx_machine_now_ms();
+  if (due_ms < wait_ms) wait_ms = due_ms;
+  return wait_ms > 0 ? wait_ms : 0;
+}
+
+void tlx_engine_drive(tlx_http *http, double wait_ms) {
+  if (wait_ms > 0) wait_ms = tlx_engine_due_in_ms(http, wait_ms);
+  tlx_watch_wait(&http->watch, (long)ceil(wait_ms));
+  tlx_sigpipe hold;
+  tlx_sigpipe_hold(&hold);
+  http->has_more = false;
+  tlx_carry_rest(http);
+  heed_ready(http);
+  heed_libcurl(http);
+  receive_made(http);
+  double now_ms = tlx_machine_now_ms();
+  end_overdue(http, now_ms);
+  drop_aged(http, now_ms);
+  serve_waiting(http);
+  if (tlx_watch_has_next(&http->watch)) http->has_more = true;
+  tlx_sigpipe_release(&hold);
+}
+
+void tlx_engine_abandon(tlx_http *http, tlx_transfer *t) {
+  tlx_sigpipe hold;
+  tlx_sigpipe_hold(&hold);
+  if (t->connection) tlx_engine_drop(http, t->connection);
+  tlx_deadlines_remove(&http->deadlines, &t->deadline);
+  tlx_list_leave(&t->link);
+  tlx_sigpipe_release(&hold);
+}
