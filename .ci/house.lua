@@ -58,14 +58,17 @@ local lua = {
   { "send/once", "cjson.safe telnyx.errors" },
   { "send/loop", "telnyx.core" },
   { "send/life", "telnyx.core telnyx.errors telnyx.send.cost telnyx.send.once telnyx.tables" },
+  { "send/engine", [[
+    telnyx.core telnyx.errors telnyx.resty telnyx.send.life telnyx.send.loop telnyx.send.once
+    telnyx.send.random telnyx.store
+  ]] },
 
   { "run/pace" },
   { "run/send_all", "telnyx.run.pace" },
 
   { "client", [[
-    telnyx.core telnyx.errors telnyx.options telnyx.profiles telnyx.resty telnyx.run.send_all
-    telnyx.send.life telnyx.send.loop telnyx.send.once telnyx.send.random telnyx.send.retry
-    telnyx.store telnyx.tables
+    telnyx.core telnyx.options telnyx.profiles telnyx.run.send_all telnyx.send.engine
+    telnyx.send.retry telnyx.tables
   ]] },
   { "init", "telnyx.client telnyx.core telnyx.errors telnyx.store" },
 

@@ -2,58 +2,23 @@
 --- `telnyx.send`.
 
 local core = require("telnyx.core")
-local drive = require("telnyx.send.life")
-local errors = require("telnyx.errors")
-local once = require("telnyx.send.once")
-local loop = require("telnyx.send.loop")
+local engine = require("telnyx.send.engine")
 local options = require("telnyx.options")
 local profiles = require("telnyx.profiles")
-local random = require("telnyx.send.random")
-local resty = require("telnyx.resty")
 local retry = require("telnyx.send.retry")
 local send_all = require("telnyx.run.send_all")
-local store = require("telnyx.store")
 local tables = require("telnyx.tables")
 
 local DEFAULT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT, DEFAULT_DEADLINE = 30, 10, 60
 
 ---@class telnyx.client
----@field private shared_ table what a client and its profiles have in common
+---@field private engine_ telnyx.engine shared with its profiles
+---@field private profiles_ table<string, telnyx.profile>
 ---@field private defaults_ table message fields
 ---@field private call_ table options of a call
 local Client = {}
 Client.__index = Client
 Client.__name = "telnyx.client"
-
-local function user_agent(app, carrier)
-  local agent = "telnyx-lua/" .. core.version .. " " .. carrier
-  return app and (agent .. " " .. app) or agent
-end
-
--- What carries the bytes unless a sender is given: nginx's own sockets inside nginx, where
--- anything else would hold up the worker, and otherwise libcurl.
-local function default_sender(own, level)
-  local make, carrier = core.client, "libcurl/" .. core.libcurl
-  if resty.is_available() then make, carrier = resty.sender, resty.NAME end
-  local ok, made = pcall(make, {
-    api_key = own.api_key,
-    base_url = own.base_url,
-    allow_http = own.allow_http,
-    user_agent = user_agent(own.app, carrier),
-    ca_file = own.ca_file,
-    proxy = own.proxy,
-    max_response_bytes = own.max_response_bytes,
-  })
-  if not ok then error(made, level + 1) end
-  return made
-end
-
--- Keeps the key out of every table that a host might print.
-local function secret_keeper(api_key)
-  local function new_error(fields) return errors.new(fields, api_key) end
-  local function redact(text) return errors.redact(text, api_key) end
-  return new_error, redact
-end
 
 -- What a call goes by: `given` over `under`. The retry policy is made once for many calls.
 local function merged_call(under, given, level)
@@ -86,22 +51,11 @@ local function new(given)
   local named = profiles.read(own.profiles, 2)
   for _, profile in pairs(named) do retry.policy(profile.call.retry, 2) end
   local defaults = options.defaults(own.defaults, 2)
-  local new_error, redact = secret_keeper(own.api_key)
-  local shared = {
-    loop = loop.new(own.sender or default_sender(own, 2)),
-    new_error = new_error,
-    redact = redact,
-    budget = policy:new_budget(),
-    random = random.new(),
-    profiles = named,
-    log = own.log,
-    store = own.store or store.memory(),
-    under_way = {},
-    where = own.sender and "own sender" or own.base_url or "https://api.telnyx.com/v2",
-    owns_sender = not own.sender,
-  }
   return setmetatable({
-    shared_ = shared, defaults_ = defaults, call_ = call_options(own, policy),
+    engine_ = engine.new(own, policy, 2),
+    profiles_ = named,
+    defaults_ = defaults,
+    call_ = call_options(own, policy),
   }, Client)
 end
 
@@ -122,8 +76,8 @@ end
 
 ---@return telnyx.job
 local function new_job(self, message, call, turn, is_over)
-  local shared = self.shared_
-  local now = shared.loop:now()
+  local own = self.engine_
+  local now = own.loop:now()
   return {
     message = merged(self.defaults_, message),
     call = call,
@@ -135,8 +89,8 @@ local function new_job(self, message, call, turn, is_over)
     state = {
       now = now,
       deadline = now + call.deadline,
-      random = shared.random,
-      budget = shared.budget,
+      random = own.random,
+      budget = own.budget,
     },
   }
 end
@@ -145,7 +99,7 @@ local function check_open(self, method, level)
   if getmetatable(self) ~= Client then
     error("call it with a colon: client:" .. method, level + 1)
   end
-  if self.shared_.is_closed then error("the client is closed", level + 1) end
+  if self.engine_.is_closed then error("the client is closed", level + 1) end
 end
 
 local function job_for(self, method, message, given)
@@ -164,31 +118,8 @@ end
 ---@return telnyx.sent|nil message the service's message object
 ---@return telnyx.info|telnyx.error info or, without a message, what went wrong
 function Client:send(message, given)
-  return drive(self.shared_, job_for(self, "send", message, given), nil)
-end
-
----@class telnyx.pending
----@field done boolean
-local Pending = {}
-Pending.__index = Pending
-
----What `send` would have returned. Raises while the message is under way.
----@return telnyx.sent|nil
----@return telnyx.info|telnyx.error
-function Pending:result()
-  if getmetatable(self) ~= Pending then error("call it with a colon: pending:result()", 2) end
-  if not self.done then error("not done yet: step the client until pending.done", 2) end
-  return self.message_, self.info_
-end
-
-local function begin(shared, job, callback)
-  local pending = setmetatable({ done = false, message_ = false, info_ = false }, Pending)
-  local function settle(message, info)
-    pending.done, pending.message_, pending.info_ = true, message, info
-    if not message and getmetatable(info) == nil then shared.new_error(info) end
-  end
-  shared.loop:spawn(function(task) return drive(shared, job, task) end, settle, callback)
-  return pending
+  local job = job_for(self, "send", message, given)
+  return self.engine_:send(job)
 end
 
 ---Begins to send one message; `step` drives it on.
@@ -202,7 +133,7 @@ function Client:start(message, given, callback)
     error("start expects a function to call back, got a " .. type(callback), 2)
   end
   local job = job_for(self, "start", message, given)
-  local pending = begin(self.shared_, job, callback)
+  local pending = self.engine_:start(job, callback)
   return pending
 end
 
@@ -214,20 +145,20 @@ function Client:step(seconds)
   if seconds ~= nil and not (type(seconds) == "number" and seconds >= 0) then
     error("step expects seconds from 0 up, got a " .. type(seconds), 2)
   end
-  return self.shared_.loop:step(seconds or 0)
+  return self.engine_.loop:step(seconds or 0)
 end
 
 ---A descriptor that becomes readable when `step` has something to do; for poll, epoll and
 ---event loops. Ask again after a fork.
 ---@return integer|nil nil where the system or the sender has none
 function Client:fd()
-  return self.shared_.loop:fd()
+  return self.engine_.loop:fd()
 end
 
 ---Seconds until `step` is due even if the descriptor is not readable.
 ---@return number|nil nil when nothing is under way
 function Client:timeout()
-  return self.shared_.loop:timeout()
+  return self.engine_.loop:timeout()
 end
 
 local function check_source(source, level)
@@ -251,11 +182,11 @@ function Client:send_all(source, given)
   local run_options = options.run(given, 2)
   local call = merged_call(self.call_, run_options.call, 2)
   return send_all(source, run_options, {
-    loop = self.shared_.loop,
+    loop = self.engine_.loop,
     default_from = self.defaults_.from,
     begin = function(message, key, turn, is_over, callback)
       local own = key and tables.merge(call, { key = key }) or call
-      begin(self.shared_, new_job(self, message, own, turn, is_over), callback)
+      self.engine_:start(new_job(self, message, own, turn, is_over), callback)
     end,
   })
 end
@@ -265,9 +196,10 @@ end
 ---@return telnyx.client
 function Client:profile(name)
   check_open(self, "profile", 2)
-  local profile = profiles.find(self.shared_.profiles, name, 2)
+  local profile = profiles.find(self.profiles_, name, 2)
   return setmetatable({
-    shared_ = self.shared_,
+    engine_ = self.engine_,
+    profiles_ = self.profiles_,
     defaults_ = tables.merge(self.defaults_, profile.fields),
     call_ = merged_call(self.call_, profile.call, 2),
   }, Client)
@@ -287,24 +219,16 @@ function Client:resolve(key, ...)
   if select("#", ...) == 0 or (message ~= nil and type(message) ~= "table") then
     error("resolve expects the message that was sent, a table; or nil, when none was", 2)
   end
-  if self.shared_.under_way[key] then return nil, "a send under this key is still under way" end
-  return once.resolve(self.shared_.store, key, message)
+  return self.engine_:resolve(key, message)
 end
 
 ---Closes every connection. What is in flight ends as it stands. May be called twice.
-function Client:close()
-  local shared = self.shared_
-  if shared.is_closed then return end
-  shared.is_closed = true
-  local sender = shared.loop.sender
-  if shared.owns_sender and sender.close then sender:close() end
-  shared.loop:close()
-end
+function Client:close() self.engine_:close() end
 
 Client.__close = Client.close
 
 function Client:__tostring()
-  return "telnyx.client (" .. self.shared_.where .. ")"
+  return "telnyx.client (" .. tostring(self.engine_) .. ")"
 end
 
 return { new = new }

@@ -50,19 +50,19 @@ local function tidy(message, result)
     cause = "the sender returned a " .. type(message) .. " for a message" })
 end
 
-local function carry(shared, job, task)
-  local message, result, interruption = shared.loop:carry(task, job.message, job.limits)
-  if not shared.owns_sender then message, result = tidy(message, result) end
+local function carry(engine, job, task)
+  local message, result, interruption = engine.loop:carry(task, job.message, job.limits)
+  if not engine.owns_sender then message, result = tidy(message, result) end
   if not message and needs_a_person(result) then result.retryable = false end
   return message, result, interruption
 end
 
-local function row_of(shared, message, result, seconds)
+local function row_of(engine, message, result, seconds)
   return {
     outcome = message and "accepted" or result.outcome,
     seconds = seconds,
     status = result.status,
-    cause = type(result.cause) == "string" and shared.redact(result.cause) or nil,
+    cause = type(result.cause) == "string" and engine.redact(result.cause) or nil,
     code = result.code,
     stale = result.stale,
   }
@@ -73,19 +73,19 @@ local function report(log, row, n_attempt)
   if log then pcall(log, tables.merge(row, { event = "attempt", attempt = n_attempt })) end
 end
 
-local function attempt(shared, job, task)
-  local started = shared.loop:now()
+local function attempt(engine, job, task)
+  local started = engine.loop:now()
   job.limits.timeout = math.max(0.001, math.min(job.call.timeout, job.state.deadline - started))
-  local message, result, interruption = carry(shared, job, task)
-  job.state.now = shared.loop:now()
-  local row = row_of(shared, message, result, job.state.now - started)
+  local message, result, interruption = carry(engine, job, task)
+  job.state.now = engine.loop:now()
+  local row = row_of(engine, message, result, job.state.now - started)
   job.attempts[#job.attempts + 1] = row
   job.may_be_sent = job.may_be_sent or row.outcome == "unknown"
   return message, result, row, interruption
 end
 
-local function succeed(shared, job, message, info)
-  if shared.budget then shared.budget:put(job.state.now) end
+local function succeed(engine, job, message, info)
+  if engine.budget then engine.budget:put(job.state.now) end
   info.outcome = "accepted"
   info.attempts = job.attempts
   if job.segments then
@@ -103,11 +103,11 @@ local function taint(err)
   err.outcome, err.retryable = "unknown", false
 end
 
-local function fail(shared, job, err)
+local function fail(engine, job, err)
   local seems_unsent = err.outcome == "not_sent" or err.outcome == "rejected"
   if job.may_be_sent and seems_unsent then taint(err) end
   err.attempts = job.attempts
-  return nil, shared.new_error(err)
+  return nil, engine.new_error(err)
 end
 
 local function next_wait(job, err)
@@ -119,19 +119,19 @@ local function next_wait(job, err)
 end
 
 -- Attempts, until one succeeds or no other is allowed.
-local function carry_out(shared, job, task)
+local function carry_out(engine, job, task)
   while true do
-    local message, result, row, interruption = attempt(shared, job, task)
+    local message, result, row, interruption = attempt(engine, job, task)
     local reason
     if not message and not interruption then row.wait, reason = next_wait(job, result) end
-    report(shared.log, row, #job.attempts)
-    if message then return succeed(shared, job, message, result) end
-    if not row.wait or shared.is_closed then return fail(shared, job, result) end
+    report(engine.log, row, #job.attempts)
+    if message then return succeed(engine, job, message, result) end
+    if not row.wait or engine.is_closed then return fail(engine, job, result) end
     job.limits.fresh = reason == "stale"
-    interruption = shared.loop:sleep(task, row.wait)
-    if interruption == "forked" then result = shared.loop.forked() end
-    local is_late = job.state.deadline - shared.loop:now() < LEAST_ATTEMPT
-    if interruption or shared.is_closed or is_late then return fail(shared, job, result) end
+    interruption = engine.loop:sleep(task, row.wait)
+    if interruption == "forked" then result = engine.loop.forked() end
+    local is_late = job.state.deadline - engine.loop:now() < LEAST_ATTEMPT
+    if interruption or engine.is_closed or is_late then return fail(engine, job, result) end
   end
 end
 
@@ -140,60 +140,60 @@ local function not_begun(cause)
 end
 
 -- Waits for the message's turn, if it has to. The deadline counts from then on.
-local function take_turn(shared, job, task)
+local function take_turn(engine, job, task)
   if not job.turn then return nil end
-  local interruption = shared.loop:sleep(task, job.turn(shared.loop:now()))
-  if interruption == "forked" then return shared.loop.forked() end
-  if interruption or shared.is_closed then return not_begun("the client was closed meanwhile") end
+  local interruption = engine.loop:sleep(task, job.turn(engine.loop:now()))
+  if interruption == "forked" then return engine.loop.forked() end
+  if interruption or engine.is_closed then return not_begun("the client was closed meanwhile") end
   if job.is_over() then return not_begun("the run had ended before its turn came") end
-  job.state.deadline = shared.loop:now() + job.call.deadline
+  job.state.deadline = engine.loop:now() + job.call.deadline
   return nil
 end
 
-local function carry_in_turn(shared, job, task)
-  local err = take_turn(shared, job, task)
-  if err then return fail(shared, job, err) end
-  return carry_out(shared, job, task)
+local function carry_in_turn(engine, job, task)
+  local err = take_turn(engine, job, task)
+  if err then return fail(engine, job, err) end
+  return carry_out(engine, job, task)
 end
 
-local function replayed(shared, job, claim)
+local function replayed(engine, job, claim)
   local result = claim.info or claim.err
   result.replayed = claim.is_recorded
   if claim.message then
     result.attempts = {}
     return claim.message, result
   end
-  return fail(shared, job, result)
+  return fail(engine, job, result)
 end
 
 -- The intent is recorded before the wire; a turn is only for what will be posted.
-local function carry_under_key(shared, job, task)
+local function carry_under_key(engine, job, task)
   local key = job.call.key
-  local claim = once.claim(shared.store, key, once.fingerprint(job.message))
-  if not claim.slot then return replayed(shared, job, claim) end
-  shared.under_way[key] = true
-  local message, result = carry_in_turn(shared, job, task)
-  shared.under_way[key] = nil
-  result.store_error = once.settle(shared.store, claim, message, result)
+  local claim = once.claim(engine.store, key, once.fingerprint(job.message))
+  if not claim.slot then return replayed(engine, job, claim) end
+  engine.under_way[key] = true
+  local message, result = carry_in_turn(engine, job, task)
+  engine.under_way[key] = nil
+  result.store_error = once.settle(engine.store, claim, message, result)
   return message, result
 end
 
 ---The whole life of a send, written once for `send` and `start`.
----@param shared table what a client and its profiles have in common
+---@param engine telnyx.engine
 ---@param job telnyx.job
 ---@param task telnyx.task|nil
 ---@return table|nil message
 ---@return table result info or err
-local function drive(shared, job, task)
+local function drive(engine, job, task)
   local priced, segments = cost.apply(job.message, job.call)
-  if not priced then return fail(shared, job, segments) end
+  if not priced then return fail(engine, job, segments) end
   job.message, job.segments = priced, segments
-  if not job.call.key and not job.turn then return carry_out(shared, job, task) end
+  if not job.call.key and not job.turn then return carry_out(engine, job, task) end
   -- Before a key or a turn is used up: both stay free for the message put right.
   local valid, err = core.validate(job.message)
-  if not valid then return fail(shared, job, err) end
-  if job.call.key then return carry_under_key(shared, job, task) end
-  return carry_in_turn(shared, job, task)
+  if not valid then return fail(engine, job, err) end
+  if job.call.key then return carry_under_key(engine, job, task) end
+  return carry_in_turn(engine, job, task)
 end
 
 return drive

@@ -1,0 +1,135 @@
+--- What a client and its profiles have in common: a loop over one sender, and what its sends
+--- share. Sends begin here.
+
+local core = require("telnyx.core")
+local drive = require("telnyx.send.life")
+local errors = require("telnyx.errors")
+local loop = require("telnyx.send.loop")
+local once = require("telnyx.send.once")
+local random = require("telnyx.send.random")
+local resty = require("telnyx.resty")
+local store = require("telnyx.store")
+
+---@class telnyx.engine
+---@field loop telnyx.loop
+---@field budget telnyx.budget|nil of retries; nil: without limit
+---@field random fun(): number in [0, 1), for the waits
+---@field store telnyx.store where keys are remembered
+---@field under_way table<string, true> keys of sends that have not ended
+---@field log function|nil the user's; gets a row for each attempt
+---@field owns_sender boolean whether the sender was made here, and ends with the client
+---@field is_closed boolean
+---@field new_error fun(fields: table): telnyx.error makes an error of the fields, without the key
+---@field redact fun(text: any): any the text without the key
+---@field private where string for people: what it sends to
+local Engine = {}
+Engine.__index = Engine
+Engine.__name = "telnyx.engine"
+
+local function user_agent(app, carrier)
+  local agent = "telnyx-lua/" .. core.version .. " " .. carrier
+  return app and (agent .. " " .. app) or agent
+end
+
+-- What carries the bytes unless a sender is given: nginx's own sockets inside nginx, where
+-- anything else would hold up the worker, and otherwise libcurl.
+local function default_sender(own, level)
+  local make, carrier = core.client, "libcurl/" .. core.libcurl
+  if resty.is_available() then make, carrier = resty.sender, resty.NAME end
+  local ok, made = pcall(make, {
+    api_key = own.api_key,
+    base_url = own.base_url,
+    allow_http = own.allow_http,
+    user_agent = user_agent(own.app, carrier),
+    ca_file = own.ca_file,
+    proxy = own.proxy,
+    max_response_bytes = own.max_response_bytes,
+  })
+  if not ok then error(made, level + 1) end
+  return made
+end
+
+-- Keeps the key out of every table that a host might print.
+local function secret_keeper(api_key)
+  local function new_error(fields) return errors.new(fields, api_key) end
+  local function redact(text) return errors.redact(text, api_key) end
+  return new_error, redact
+end
+
+---@param own table the checked options of `telnyx.new`
+---@param policy telnyx.retry_policy
+---@param level integer whose fault misuse is: 1 the caller's, 2 its caller's
+---@return telnyx.engine
+local function new(own, policy, level)
+  local new_error, redact = secret_keeper(own.api_key)
+  return setmetatable({
+    loop = loop.new(own.sender or default_sender(own, level + 1)),
+    budget = policy:new_budget(),
+    random = random.new(),
+    store = own.store or store.memory(),
+    under_way = {},
+    log = own.log,
+    owns_sender = not own.sender,
+    is_closed = false,
+    new_error = new_error,
+    redact = redact,
+    where = own.sender and "own sender" or own.base_url or "https://api.telnyx.com/v2",
+  }, Engine)
+end
+
+---The whole life of a send, on the caller's thread.
+---@param job telnyx.job
+---@return telnyx.sent|nil message
+---@return telnyx.info|telnyx.error
+function Engine:send(job) return drive(self, job, nil) end
+
+---@class telnyx.pending
+---@field done boolean
+local Pending = {}
+Pending.__index = Pending
+
+---What `send` would have returned. Raises while the message is under way.
+---@return telnyx.sent|nil
+---@return telnyx.info|telnyx.error
+function Pending:result()
+  if getmetatable(self) ~= Pending then error("call it with a colon: pending:result()", 2) end
+  if not self.done then error("not done yet: step the client until pending.done", 2) end
+  return self.message_, self.info_
+end
+
+---Begins a send; the loop drives it on.
+---@param job telnyx.job
+---@param callback function|nil
+---@return telnyx.pending
+function Engine:start(job, callback)
+  local pending = setmetatable({ done = false, message_ = false, info_ = false }, Pending)
+  local function settle(message, info)
+    pending.done, pending.message_, pending.info_ = true, message, info
+    if not message and getmetatable(info) == nil then self.new_error(info) end
+  end
+  self.loop:spawn(function(task) return drive(self, job, task) end, settle, callback)
+  return pending
+end
+
+---Settles from outside what became of a message sent under a key.
+---@param key string
+---@param message table|nil the message that was sent; nil: none was
+---@return true|nil
+---@return string|nil why
+function Engine:resolve(key, message)
+  if self.under_way[key] then return nil, "a send under this key is still under way" end
+  return once.resolve(self.store, key, message)
+end
+
+---Closes every connection. What is in flight ends as it stands. May be called twice.
+function Engine:close()
+  if self.is_closed then return end
+  self.is_closed = true
+  local sender = self.loop.sender
+  if self.owns_sender and sender.close then sender:close() end
+  self.loop:close()
+end
+
+function Engine:__tostring() return self.where end
+
+return { new = new }
