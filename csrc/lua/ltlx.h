@@ -146,6 +146,10 @@ int ltlx_push_answer(lua_State *L, const ltlx_answer *answer);
 /* Pushes nil, err for what was refused here. Returns 2. [-0, +2] */
 int ltlx_push_violations(lua_State *L, const tlx_violations *violations);
 
+/* Of the body of a reply. */
+#define LTLX_DEFAULT_MAX_RESPONSE_BYTES (1024 * 1024)
+#define LTLX_MOST_MAX_RESPONSE_BYTES (1 << 30)
+
 /* ltlx_clock.c */
 
 /* Wall clock, seconds since 1970. */
@@ -160,6 +164,7 @@ int ltlx_clock_pid(lua_State *L);
 
 /* The openers: each adds its functions to the table below the JSON instance on top. [-0, +0] */
 void ltlx_open_client(lua_State *L);
+void ltlx_open_exchange(lua_State *L);
 void ltlx_open_request(lua_State *L);
 void ltlx_open_segments(lua_State *L);
 void ltlx_open_lock(lua_State *L);

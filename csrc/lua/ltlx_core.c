@@ -46,6 +46,7 @@ TLX_EXPORT int luaopen_telnyx_core(lua_State *L) {
   set_constants(L);
   ltlx_json_open(L);
   ltlx_open_client(L);
+  ltlx_open_exchange(L);
   ltlx_open_request(L);
   ltlx_open_segments(L);
   ltlx_open_lock(L);
