@@ -553,7 +553,7 @@ describe("one send", function()
     local made = wire.send("HTTP/1.1 200 Connection established\r\n\r\n")
 
     it("goes through a tunnel, plain HTTP too", function()
-      local listener, address = proxy { head, made, request, accept }
+      local listener, address = proxy { request, made, request, accept }
       new_client("http://127.0.0.1:9/v2", { proxy = address })
       verdict.assert_result(try(), { outcome = "success" })
       local requests = listener:seen().connections[1].requests
@@ -563,7 +563,7 @@ describe("one send", function()
     end)
 
     it("is unknown when the proxy dies after reading", function()
-      local listener, address = proxy { head, made, request, fin }
+      local listener, address = proxy { request, made, request, fin }
       new_client("http://127.0.0.1:9/v2", { proxy = address })
       verdict.assert_result(try(), { outcome = "unknown", kind = "connection" })
       assert.equal(1, #settle(listener).connections)
