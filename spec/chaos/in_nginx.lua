@@ -1,5 +1,5 @@
 -- The lane inside nginx, over its sockets: light threads that take one reference after the other.
--- Answers with a line for each: reference, 1 when sent, outcome, outcomes of its attempts.
+-- Answers with a line for each: reference, id or -, outcome, outcomes of its attempts.
 
 local telnyx = require "telnyx"
 local new_random = require("spec.chaos.random").new
@@ -21,14 +21,15 @@ local function send(client, reference, random)
   local sent, account = client:send {
     from = "+18445550001", to = "+18665550001", text = ("ref:%d"):format(reference), extra = extra,
   }
-  return ("%d %d %s %s\n"):format(reference, sent and 1 or 0, account.outcome, attempts_of(account))
+  return ("%d %s %s %s\n"):format(reference, sent and sent.id or "-", account.outcome,
+    attempts_of(account))
 end
 
---- Handles a request whose arguments are url, first, last, seed and timeout.
+--- Handles a request whose arguments are url, first, last, seed, timeout and pause.
 function in_nginx.serve()
   local ngx = _G.ngx -- luacheck: ignore 143
   local args = ngx.req.get_uri_args()
-  local timeout, seed = tonumber(args.timeout), tonumber(args.seed)
+  local timeout, seed, pause = tonumber(args.timeout), tonumber(args.seed), tonumber(args.pause)
   local client = telnyx.new {
     api_key = "KEY0123456789ABCDEF_chaoschaos", base_url = args.url, timeout = timeout,
     deadline = 12 * timeout, retry = { base = 0.01, cap = 0.05, max_wait = 1, budget = false },
@@ -42,6 +43,7 @@ function in_nginx.serve()
         next_reference = next_reference + 1
         local line = send(client, reference, random) -- others write while it waits
         lines[#lines + 1] = line
+        if pause > 0 then ngx.sleep(pause) end
       end
     end)
   end

@@ -1,5 +1,7 @@
 -- Compares what the senders reported with what the server's ledger holds.
 
+local id_of = require("spec.chaos.weather").id_of
+
 local Judge = {}
 Judge.__index = Judge
 
@@ -8,6 +10,7 @@ local CRIMES = {
   { "twice", "accepted more than once" },
   { "denied", "said not sent or rejected, but accepted" },
   { "invented", "said accepted, but not accepted" },
+  { "anothers", "said accepted with another's id" },
   { "silent", "never reported, or reported twice" },
   { "extra", "more requests than attempts reported begun" },
 }
@@ -42,6 +45,7 @@ function Judge:hear(reference, sent, account)
   local outcome = sent and "accepted" or account.outcome
   self.told[reference] = {
     outcome = outcome,
+    id = type(sent) == "table" and sent.id or nil,
     begun = begun(account.attempts) or (outcome == "not_sent" and 0 or 1),
     was_stale = was_stale(account),
   }
@@ -49,12 +53,15 @@ end
 
 local NOTHING = { received = 0, accepted = 0 }
 
-local function crime_of(told, times, row)
+-- What came just before a request, and was not there when the client looked, passes for its reply.
+local function crime_of(reference, told, times, row)
+  if row.has_raced then return nil end
   if row.accepted > 1 then return "twice" end
   if times ~= 1 then return "silent" end
   local outcome = told.outcome
   if row.accepted == 1 and (outcome == "not_sent" or outcome == "rejected") then return "denied" end
   if row.accepted == 0 and outcome == "accepted" then return "invented" end
+  if told.id and told.id ~= id_of(reference) then return "anothers" end
   if row.received > told.begun then return "extra" end
 end
 
@@ -63,8 +70,9 @@ function Judge:count(ledger)
   local counts = { sends = 0, stale = 0, stale_accepted = 0, unknown_accepted = 0, accepted = 0 }
   for reference = self.first, self.last do
     local told, row = self.told[reference] or {}, ledger[reference] or NOTHING
-    local crime = crime_of(told, self.times[reference], row)
+    local crime = crime_of(reference, told, self.times[reference], row)
     counts.sends = counts.sends + 1
+    if row.has_raced then counts.raced = (counts.raced or 0) + 1 end
     if crime then counts[crime] = (counts[crime] or 0) + 1 end
     if told.outcome then counts[told.outcome] = (counts[told.outcome] or 0) + 1 end
     if told.outcome == "unknown" then

@@ -161,7 +161,7 @@ function lanes.pausing(options, report)
         client:step(STEP)
         go_on()
       end
-      core.sleep(random:next() * 0.03)
+      core.sleep(options.pause or random:next() * 0.03)
     end
   end
   client:close()

@@ -32,12 +32,13 @@ local function named(url)
 end
 
 local function run(server, options, report)
-  local path = ("/chaos?url=%s&first=%d&last=%d&seed=%d&timeout=%s"):format(
-    escaped(named(options.url)), options.first, options.last, options.seed, options.timeout)
+  local path = ("/chaos?url=%s&first=%d&last=%d&seed=%d&timeout=%s&pause=%s"):format(
+    escaped(named(options.url)), options.first, options.last, options.seed, options.timeout,
+    options.pause or 0)
   for line in server:ask(path):gmatch("[^\n]+") do
-    local reference, sent, outcome, attempts = line:match("^(%d+) (%d) (%S+) ?(.*)$")
+    local reference, id, outcome, attempts = line:match("^(%d+) (%S+) (%S+) ?(.*)$")
     local account = { outcome = outcome, attempts = attempts_of(attempts) }
-    report(tonumber(reference), sent == "1", account)
+    report(tonumber(reference), id ~= "-" and { id = id } or nil, account)
   end
 end
 

@@ -12,7 +12,7 @@ local HOST = "127.0.0.1"
 local seed = assert(tonumber(arg[1]), "a seed is needed")
 
 local tasks, n_connections = {}, 0
-local ledger = {} -- by reference: { received, accepted }
+local ledger = {} -- by reference: { received, accepted, raced }
 local fates = {} -- how often each befell a request or connection
 local certificates = tls.make()
 
@@ -23,7 +23,7 @@ local function count(name)
 end
 
 local function row_of(reference)
-  ledger[reference] = ledger[reference] or { received = 0, accepted = 0 }
+  ledger[reference] = ledger[reference] or { received = 0, accepted = 0, raced = 0 }
   return ledger[reference]
 end
 
@@ -32,6 +32,7 @@ local function enter(reference, climate)
   local row = row_of(reference)
   row.received = row.received + 1
   local random = new_random(seed, reference, row.received)
+  random.reference = reference
   local fate = random:weighted(climate.whole)
   local accepted = fate.accepted
   if accepted == "either" then accepted = random:chance(0.5) end
@@ -53,13 +54,24 @@ end
 -- Waits for the next request, unless the connection ends before.
 local function idle(connection, climate, random)
   local fate = random:weighted(climate.idle)
-  if not fate.act then
+  if not fate.seconds then
     count(fate.name)
     return
   end
-  if not connection:wait_readable(random:next() * fate.seconds) then
-    befall(connection, fate, random)
-  end
+  if connection:wait_readable(random:next() * fate.seconds) then return end
+  if not fate.says then befall(connection, fate, random) end
+  count(fate.name)
+  connection:send(random:one_of(fate.says))
+  connection.spoke_at = socket.gettime()
+end
+
+-- A request that comes this soon after may have been on its way already.
+local RACE = 0.002
+
+local function note_race(connection, reference)
+  local since = connection.spoke_at and socket.gettime() - connection.spoke_at
+  connection.spoke_at = nil
+  if since and since < RACE then row_of(reference).raced = 1 end
 end
 
 local function read_request(connection, climate, random)
@@ -84,6 +96,7 @@ local function serve(connection, listener, random)
   if listener.context then connection:handshake(listener.context) end
   while true do
     local reference = read_request(connection, climate, random)
+    note_race(connection, reference)
     local chosen, own = enter(reference, climate)
     if not chosen.act(connection, own) then break end
     idle(connection, climate, random)
@@ -151,7 +164,8 @@ end
 local function report(control)
   local lines = {}
   for reference, row in pairs(ledger) do
-    lines[#lines + 1] = ("message %d %d %d"):format(reference, row.received, row.accepted)
+    lines[#lines + 1] = ("message %d %d %d %d"):format(
+      reference, row.received, row.accepted, row.raced)
   end
   for name, times in pairs(fates) do
     lines[#lines + 1] = ("fate %d %s"):format(times, name)
@@ -230,6 +244,8 @@ local function main()
   local listeners = {
     listen("http", weather, false), listen("https", weather, true),
     listen("fair_http", weather.fair, false), listen("fair_https", weather.fair, true),
+    listen("talking_http", weather.talking, false),
+    listen("talking_https", weather.talking, true),
   }
   io.stdout:write("ca_file ", certificates.ca_file, "\n")
   io.stdout:write("control ", (select(2, door:getsockname())), "\n")

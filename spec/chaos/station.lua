@@ -32,8 +32,8 @@ local function start(seed)
   return station
 end
 
---- What the server saw, once every connection has ended: rows by reference, each with `received`
---- and `accepted`; how often each fate befell something; the number of connections.
+--- What the server saw, once every connection has ended: rows by reference, each with `received`,
+--- `accepted`, and `has_raced` when unasked bytes came just before it; how often each fate befell something; the number of connections.
 ---@return table rows
 ---@return table fates
 ---@return integer n_connections
@@ -42,11 +42,13 @@ function Station:report()
   local rows, fates = {}, {}
   while true do
     local line = assert(self.control:receive("*l"))
-    local reference, received, accepted = line:match("^message (%d+) (%d+) (%d+)$")
+    local reference, received, accepted, raced = line:match("^message (%d+) (%d+) (%d+) (%d)$")
     local times, name = line:match("^fate (%d+) (.*)$")
     local n_connections = line:match("^connections (%d+)$")
     if reference then
-      rows[tonumber(reference)] = { received = tonumber(received), accepted = tonumber(accepted) }
+      rows[tonumber(reference)] = {
+        received = tonumber(received), accepted = tonumber(accepted), has_raced = raced == "1",
+      }
     elseif times then
       fates[name] = tonumber(times)
     elseif n_connections then

@@ -18,8 +18,14 @@ local function envelope(code)
   return ('{"errors":[{"code":"%s","title":"Chaos"}]}'):format(code)
 end
 
+--- The id of the message that a request becomes; `reference` 0 is nobody's.
+function weather.id_of(reference)
+  return ("40385f64-5717-4562-b3fc-%012d"):format(reference)
+end
+
+-- The random numbers of a message are its own, and say whose.
 local function message(random)
-  return MESSAGE:format(("40385f64-5717-4562-b3fc-%012d"):format(random:whole(0, 999999)))
+  return MESSAGE:format(weather.id_of(random.reference))
 end
 
 local function accept(headers)
@@ -184,6 +190,22 @@ weather.fair = {
       connection:send(REQUEST_TIMEOUT)
       connection:close()
     end },
+  },
+}
+
+-- What nobody asked for: each would do for the reply to the next request.
+local UNASKED = {
+  reply(200, MESSAGE:format(weather.id_of(0))), reply(429, envelope("10011"), "Retry-After: 0\r\n"),
+  reply(400, envelope("10015")), reply(503, envelope("10037")), REQUEST_TIMEOUT,
+  "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\n", "H", "\r\n",
+}
+
+-- A service that answers well, and then talks when it was not asked.
+weather.talking = {
+  whole = weather.fair.whole, early = weather.fair.early, new = weather.fair.new,
+  idle = {
+    { weight = 30, name = "kept" },
+    { weight = 70, name = "spoke unasked", seconds = 0.008, says = UNASKED },
   },
 }
 
