@@ -4,10 +4,6 @@
 /* With a reply this long between two looks at the clock. */
 #define READS_PER_LOOK 16
 
-static void watch(tlx_http *http, tlx_connection *c, short events) {
-  if (!tlx_watch_set(&http->watch, c->fd, events, c)) c->is_over = true;
-}
-
 /* What is left in the other side's pipe would be taken for the next reply. */
 static bool is_good_for_more(tlx_connection *c, const tlx_transfer *t, bool is_drained) {
   if (!tlx_exchange_is_reusable(&t->exchange)) return false;
@@ -59,7 +55,8 @@ static void write_on(tlx_http *http, tlx_connection *c) {
     io = tlx_connection_send(c, rest, &n);
     tlx_exchange_wrote(exchange, n);
   }
-  watch(http, c, io == TLX_IO_AGAIN ? POLLIN | POLLOUT : POLLIN);
+  /* It is watched already, so this takes no memory. */
+  tlx_watch_set(&http->watch, c->fd, io == TLX_IO_AGAIN ? POLLIN | POLLOUT : POLLIN, c);
   if (io != TLX_IO_BROKEN) return;
   c->is_mute = true;
   read_on(http, c);
@@ -69,7 +66,12 @@ void tlx_carry_begin(tlx_http *http, tlx_transfer *t, tlx_connection *c) {
   c->transfer = t;
   t->connection = c;
   tlx_list_append(&http->in_flight, &t->link);
-  write_on(http, c);
+  if (tlx_watch_set(&http->watch, c->fd, POLLIN, c)) {
+    write_on(http, c);
+  } else {
+    tlx_engine_fail(http, t, TLX_KIND_CONNECTION, "memory ran out before the request began");
+    tlx_engine_drop(http, c);
+  }
 }
 
 void tlx_carry_on(tlx_http *http, tlx_connection *c, short events) {

@@ -27,7 +27,7 @@ void tlx_engine_drop(tlx_http *http, tlx_connection *c) {
   tlx_connection_close(&http->dialler, c);
 }
 
-static void fail(tlx_http *http, tlx_transfer *t, tlx_kind kind, const char *cause) {
+void tlx_engine_fail(tlx_http *http, tlx_transfer *t, tlx_kind kind, const char *cause) {
   tlx_transfer_fail(t, kind, cause);
   tlx_engine_settle(http, t);
 }
@@ -42,8 +42,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *p
   if (what & CURL_POLL_OUT) events |= POLLOUT;
   if (what == CURL_POLL_REMOVE) {
     tlx_watch_drop(&http->watch, fd);
-  } else {
-    tlx_watch_set(&http->watch, fd, events, NULL); /* else its time limit ends it */
+  } else if (!tlx_watch_set(&http->watch, fd, events, NULL)) {
+    http->has_lost_track = true;
   }
   return 0;
 }
@@ -131,7 +131,7 @@ static void serve_waiting(tlx_http *http) {
       return;
     }
     if (tlx_engine_place(http, t)) continue;
-    fail(http, t, TLX_KIND_CONNECTION, "memory ran out before a connection was made");
+    tlx_engine_fail(http, t, TLX_KIND_CONNECTION, "memory ran out before a connection was made");
   }
 }
 
@@ -146,10 +146,10 @@ static void welcome(tlx_http *http, tlx_connection *c) {
     return;
   }
   if (c->is_over) {
-    fail(http, t, TLX_KIND_CONNECTION,
-         "the other side closed the connection before the request began");
+    tlx_engine_fail(http, t, TLX_KIND_CONNECTION,
+                    "the other side closed the connection before the request began");
   } else {
-    fail(http, t, TLX_KIND_PROTOCOL, "the other side spoke before it was asked");
+    tlx_engine_fail(http, t, TLX_KIND_PROTOCOL, "the other side spoke before it was asked");
   }
   tlx_engine_drop(http, c);
 }
@@ -171,7 +171,8 @@ static void turn_down(tlx_http *http, tlx_connection *c, CURLcode code) {
     tlx_pool_shrink(&http->pool);
     tlx_list_prepend(&http->waiting, &t->link);
   } else {
-    fail(http, t, tlx_cause_is_timeout(code) ? TLX_KIND_TIMEOUT : TLX_KIND_CONNECTION, cause);
+    tlx_engine_fail(http, t, tlx_cause_is_timeout(code) ? TLX_KIND_TIMEOUT : TLX_KIND_CONNECTION,
+                    cause);
   }
 }
 
@@ -190,8 +191,9 @@ static void receive_made(tlx_http *http) {
   }
 }
 
-/* libcurl is out of memory or broken: what it is making would never end by itself. */
+/* Memory is short, here or in libcurl: what it is making would never end by itself. */
 static void give_up_dialling(tlx_http *http) {
+  http->has_lost_track = false;
   for (tlx_link *link = http->in_flight.first, *after; link; link = after) {
     tlx_connection *c = ((tlx_transfer *)link)->connection;
     after = link->after;
@@ -244,7 +246,7 @@ static void heed_libcurl(tlx_http *http) {
   http->libcurl_due_ms = HUGE_VAL;
   CURLMcode code =
       curl_multi_socket_action(http->dialler.multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
-  if (code != CURLM_OK) give_up_dialling(http);
+  if (code != CURLM_OK) http->has_lost_track = true;
 }
 
 static void end_overdue(tlx_http *http, double now_ms) {
@@ -253,8 +255,8 @@ static void end_overdue(tlx_http *http, double now_ms) {
     tlx_transfer *t = tlx_transfer_due(first);
     tlx_connection *c = t->connection;
     if (!c) {
-      fail(http, t, TLX_KIND_TIMEOUT,
-           "no connection came free in time: max_connections of them were in use");
+      tlx_engine_fail(http, t, TLX_KIND_TIMEOUT,
+                      "no connection came free in time: max_connections of them were in use");
     } else if (c->is_dialling) {
       turn_down(http, c, CURLE_OPERATION_TIMEDOUT);
     } else {
@@ -291,6 +293,7 @@ void tlx_engine_drive(tlx_http *http, double wait_ms) {
   heed_ready(http);
   heed_libcurl(http);
   receive_made(http);
+  if (http->has_lost_track) give_up_dialling(http);
   double now_ms = tlx_machine_now_ms();
   end_overdue(http, now_ms);
   drop_aged(http, now_ms);

@@ -28,6 +28,7 @@ struct tlx_http {
   double libcurl_due_ms;
   double budget_end_ms;        /* of this step; infinite when it may wait */
   bool has_more;               /* the last step left something undone */
+  bool has_lost_track;         /* of a socket of libcurl's, for want of memory */
   char room[TLX_SEALED_BYTES]; /* for what is received */
 };
 
@@ -36,6 +37,9 @@ bool tlx_engine_is_spent(const tlx_http *http);
 
 /* It is done: its deadline is void, and it waits to be handed out. */
 void tlx_engine_settle(tlx_http *http, tlx_transfer *transfer);
+
+/* The same for a reason of the carrier's, whose words are copied. */
+void tlx_engine_fail(tlx_http *http, tlx_transfer *transfer, tlx_kind kind, const char *cause);
 
 /* Closes a connection that serves nobody. */
 void tlx_engine_drop(tlx_http *http, tlx_connection *connection);
