@@ -46,7 +46,9 @@ local lua = {
   { "options", "telnyx.core" },
   { "profiles", "telnyx.core telnyx.options" },
   { "errors/catalogue" },
-  { "errors/init", "telnyx.errors.catalogue" },
+  { "errors/secrets" },
+  { "errors/line", "telnyx.errors.secrets" },
+  { "errors/init", "telnyx.errors.catalogue telnyx.errors.line telnyx.errors.secrets" },
 
   { "store", "telnyx.core" },
   { "resty_reply" },
@@ -59,8 +61,8 @@ local lua = {
   { "send/loop", "telnyx.core" },
   { "send/life", "telnyx.core telnyx.errors telnyx.send.cost telnyx.send.once telnyx.tables" },
   { "send/engine", [[
-    telnyx.core telnyx.errors telnyx.resty telnyx.send.life telnyx.send.loop telnyx.send.once
-    telnyx.send.random telnyx.store
+    telnyx.core telnyx.errors telnyx.errors.secrets telnyx.resty telnyx.send.life
+    telnyx.send.loop telnyx.send.once telnyx.send.random telnyx.store
   ]] },
 
   { "run/pace" },

@@ -139,7 +139,8 @@ typedef struct ltlx_answer {
   double now_s;
 } ltlx_answer;
 
-/* Pushes message, info or nil, err. Returns 2. [-0, +2] */
+/* Pushes message, info or nil, err; a body that is none of the service's is err.unreadable, whole
+ * and with whatever secrets it holds. Returns 2. [-0, +2] */
 int ltlx_push_answer(lua_State *L, const ltlx_answer *answer);
 
 /* Pushes nil, err for what was refused here. Returns 2. [-0, +2] */

@@ -127,19 +127,19 @@ static void set_errors(lua_State *L) {
   lua_setfield(L, err, "errors");
 }
 
+/* The body goes out whole: whoever knows the secrets masks them before anything is cut. */
 static void set_unreadable(lua_State *L, const ltlx_answer *answer) {
   int status = answer->reply->status;
-  tlx_str start = { answer->body.p, answer->body.n < 60 ? answer->body.n : 60 };
-  char cause[160];
+  char cause[80];
   if (!tlx_is_final_status(status)) {
     snprintf(cause, sizeof cause, "HTTP %d, which is no final answer", status);
   } else if (status >= 300 && status <= 399) {
     snprintf(cause, sizeof cause, "HTTP %d, a redirect, and redirects are not followed", status);
-  } else if (start.n == 0) {
+  } else if (answer->body.n == 0) {
     snprintf(cause, sizeof cause, "HTTP %d with an empty body", status);
   } else {
-    snprintf(cause, sizeof cause, "HTTP %d with a body that is not the service's: %s", status,
-             tlx_quote(start).text);
+    snprintf(cause, sizeof cause, "HTTP %d with a body that is not the service's", status);
+    ltlx_set_string(L, "unreadable", answer->body);
   }
   ltlx_set_words(L, "cause", cause);
 }

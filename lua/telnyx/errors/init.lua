@@ -5,6 +5,8 @@
 -- last place where a secret could slip out.
 
 local data = require("telnyx.errors.catalogue")
+local line = require("telnyx.errors.line")
+local secrets = require("telnyx.errors.secrets")
 
 ---@alias telnyx.outcome "not_sent"|"rejected"|"unknown"|"accepted"
 ---@alias telnyx.kind "invalid"|"connection"|"timeout"|"api"|"protocol"
@@ -73,59 +75,6 @@ function errors.codes()
   for code in pairs(data.codes) do list[#list + 1] = code end
   table.sort(list)
   return list
-end
-
--- Secrets --------------------------------------------------------------------
-
-local MASK = "***"
-local KEY_LENGTH = 20 -- real keys are longer; words that begin with KEY are not
-local MAX_DEPTH = 8   -- deeper than any reply; ends a table that holds itself
-
---- Replaces every occurrence of a secret.
----@param text any        anything but a string is returned as it is
----@param secret? string
----@return any
-function errors.redact(text, secret)
-  if type(text) ~= "string" or type(secret) ~= "string" or secret == "" then
-    return text
-  end
-  local kept, from = {}, 1
-  local first, last = text:find(secret, from, true)
-  while first do
-    kept[#kept + 1] = text:sub(from, first - 1)
-    from = last + 1
-    first, last = text:find(secret, from, true)
-  end
-  kept[#kept + 1] = text:sub(from)
-  return table.concat(kept, MASK)
-end
-
-local function mask_key(word)
-  if #word >= KEY_LENGTH then return MASK end
-end
-
--- Catches a key that nobody named: one that a proxy or a server echoed.
-local function mask_key_shapes(text)
-  text = text:gsub("([Bb]earer%s+)[^%s\"']+", "%1" .. MASK)
-  return (text:gsub("KEY[%w_%-]+", mask_key))
-end
-
-local scrub_table
-
-local function scrub(value, secret, depth)
-  if type(value) == "string" then
-    return mask_key_shapes(errors.redact(value, secret))
-  elseif type(value) == "table" and depth < MAX_DEPTH then
-    return scrub_table(value, secret, depth + 1)
-  end
-  return value
-end
-
-function scrub_table(fields, secret, depth)
-  for name, value in pairs(fields) do
-    fields[name] = scrub(value, secret, depth)
-  end
-  return fields
 end
 
 -- Making ---------------------------------------------------------------------
@@ -200,18 +149,39 @@ end
 
 local Error = { __name = "telnyx.error" }
 
+local NONE = secrets.new({})
+
+-- In place, one level deep: what is below is copied, since it may be a sender's own.
+local function mask_fields(fields, keeper)
+  local masked = keeper.masked(fields)
+  for name in next, fields do fields[name] = nil end
+  for name, value in next, masked do fields[name] = value end
+end
+
+--- What a sender gave, as it may be told: a copy without secrets, with the beginning of a body
+--- that could not be read, which senders hand over whole.
+---@param given table
+---@param keeper telnyx.secrets
+---@return table
+function errors.received(given, keeper)
+  local err = keeper.masked(given)
+  if type(err.unreadable) == "string" and type(err.cause) == "string" then
+    err.cause = err.cause .. ": " .. line.quote(err.unreadable)
+  end
+  err.unreadable = nil
+  return err
+end
+
 --- Turns a plain error table into an error object, in place.
 --
 -- A missing code, title, detail or pointer is taken from the first of
 -- `errors`, a missing title from the catalogue; class and advice are set.
--- Whatever looks like an API key is masked, and so is `secret`.
+-- Whatever looks like an API key is masked, and so are the keeper's secrets.
 ---@param fields table
----@param secret? string  the API key in use
+---@param keeper? telnyx.secrets
 ---@return telnyx.error
-function errors.new(fields, secret)
-  secret = secret or fields.api_key
-  fields.api_key = nil
-  scrub_table(fields, secret, 0)
+function errors.new(fields, keeper)
+  mask_fields(fields, keeper or NONE)
   if type(fields.errors) == "table" then name_errors(fields.errors) end
   lift_first_error(fields)
   explain(fields)
@@ -249,177 +219,7 @@ function errors.is(value)
   return type(value) == "table" and getmetatable(value) == Error
 end
 
--- Speaking -------------------------------------------------------------------
-
-local LONGEST = 240 -- bytes of any one piece of foreign text
-
-local function hex(bytes)
-  return (bytes:gsub(".", function(byte)
-    return ("\\x%02X"):format(byte:byte())
-  end))
-end
-
-local named = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
-
-local function show_control(byte) return named[byte] or hex(byte) end
-
-local sequences = {
-  "[\194-\223][\128-\191]",
-  "[\224-\239][\128-\191][\128-\191]",
-  "[\240-\244][\128-\191][\128-\191][\128-\191]",
-}
-
-local function is_utf8(text)
-  for _, sequence in ipairs(sequences) do text = text:gsub(sequence, " ") end
-  return not text:find("[\128-\255]")
-end
-
--- C1 controls, line and paragraph separators, and the marks that turn the
--- direction of text: each can forge or hide a line in a log.
-local unsafe = {
-  "\194[\128-\159]", "\226\128[\168-\174]", "\226\129[\166-\169]",
-}
-
-local function visible(text)
-  text = text:gsub("[^\32-\126\128-\255]", show_control)
-  if not is_utf8(text) then return (text:gsub("[\128-\255]", hex)) end
-  for _, pattern in ipairs(unsafe) do text = text:gsub(pattern, hex) end
-  return text
-end
-
-local function shorten(text)
-  if #text <= LONGEST then return text end
-  local cut = text:sub(1, LONGEST)
-  return (cut:gsub("[\194-\244][\128-\191]*$", "")) .. "..."
-end
-
--- Masking comes before the cut, so that no half of a key is left at the end.
-local function clean(value)
-  local kind = type(value)
-  if kind == "number" then return code_name(value) end
-  if kind ~= "string" or value == "" then return nil end
-  return visible(shorten(mask_key_shapes(value)))
-end
-
--- One full stop, not the end of an ellipsis.
-local function without_stop(text) return (text:gsub("([^.])%.$", "%1")) end
-
-local labels = { not_sent = "not sent" }
-
-local function head(err)
-  local label = clean(labels[err.outcome] or err.outcome) or "failed"
-  local status = clean(err.status)
-  return status and ("%s (%s)"):format(label, status) or label
-end
-
-local function count_more(err)
-  local more = type(err.errors) == "table" and #err.errors - 1 or 0
-  if more < 1 then return "" end
-  return (", and %d more error%s"):format(more, more == 1 and "" or "s")
-end
-
-local function coded(err)
-  local text = clean(err.code)
-  local title, detail = clean(err.title), clean(err.detail)
-  if title then text = text and text .. " " .. title or title end
-  if detail then text = text and text .. ": " .. detail or detail end
-  if not text then return nil end
-  text = without_stop(text)
-  local pointer = clean(err.pointer)
-  if pointer then text = ("%s (%s)"):format(text, pointer) end
-  return text .. count_more(err)
-end
-
--- Where no error of the service is at hand: what happened, by outcome and kind.
-local stories = {
-  unknown = {
-    timeout = "the request went out and no answer came in time",
-    connection = "the request went out and the connection broke",
-    protocol = "the request went out and the answer made no sense",
-    api = "the request went out and the service failed",
-  },
-  not_sent = {
-    invalid = "the message is not valid",
-    connection = "no connection could be made",
-    timeout = "no connection could be made in time",
-    protocol = "no connection could be made",
-  },
-  rejected = {
-    api = "the service refused the message",
-    protocol = "the answer is not the API's",
-  },
-}
-
-local function story(err)
-  local of_outcome = stories[err.outcome]
-  return of_outcome and of_outcome[err.kind] or "something went wrong"
-end
-
-local function tell(err)
-  local cause = clean(err.cause)
-  if not cause then return story(err) end
-  cause = without_stop(cause)
-  if err.outcome == "rejected" then return story(err) .. ": " .. cause end
-  -- A cause that begins at the beginning needs no introduction.
-  if err.outcome ~= "unknown" or cause:find("^the request ") then
-    return cause
-  end
-  return "the request went out, then: " .. cause
-end
-
-local function tell_accepted(err)
-  local cause = clean(err.cause) or clean(err.detail)
-  local text = "the message went out, but the reply could not be read"
-  return cause and text .. ": " .. without_stop(cause) or text
-end
-
-local function body(err)
-  if err.outcome == "accepted" then return tell_accepted(err) end
-  return coded(err) or tell(err)
-end
-
--- The first sentence, as the end of another one.
-local function as_clause(advice)
-  local text = clean(advice)
-  if not text then return nil end
-  text = text:match("^(.-)%.%s") or without_stop(text)
-  return (text:gsub("^%u%l", string.lower))
-end
-
-local function wait_clause(err)
-  local wait = err.retry_after
-  if type(wait) ~= "number" or err.outcome ~= "rejected" then return nil end
-  return ("the service asks to wait %.0f s"):format(math.ceil(wait))
-end
-
-local endings = {
-  unknown = "it may have been delivered: do not send again without checking",
-  accepted = "do not send it again",
-}
-
-local function ending(err)
-  if endings[err.outcome] then return endings[err.outcome] end
-  -- The detail of a local violation was written here and says what to do.
-  if err.kind == "invalid" and clean(err.detail) then return nil end
-  return wait_clause(err) or as_clause(err.advice)
-end
-
-local function reference(err)
-  local parts = {}
-  local id = clean(err.request_id)
-  if id then parts[1] = "request " .. id end
-  local tries = type(err.attempts) == "table" and #err.attempts or 0
-  if tries > 1 then parts[#parts + 1] = tries .. " attempts" end
-  if #parts == 0 then return "" end
-  return (" (%s)"):format(table.concat(parts, ", "))
-end
-
---- One line that a person can act on.
-function Error.__tostring(err)
-  local last = ending(err)
-  return head(err) .. ": " .. body(err)
-    .. (last and "; " .. last or "") .. reference(err)
-end
+Error.__tostring = line.of
 
 -- Lets the common `"failed: " .. err` work as it does with a string.
 function Error.__concat(left, right)

@@ -8,6 +8,7 @@ local loop = require("telnyx.send.loop")
 local once = require("telnyx.send.once")
 local random = require("telnyx.send.random")
 local resty = require("telnyx.resty")
+local secrets = require("telnyx.errors.secrets")
 local store = require("telnyx.store")
 
 ---@class telnyx.engine
@@ -19,8 +20,7 @@ local store = require("telnyx.store")
 ---@field log function|nil the user's; gets a row for each attempt
 ---@field owns_sender boolean whether the sender was made here, and ends with the client
 ---@field is_closed boolean
----@field new_error fun(fields: table): telnyx.error makes an error of the fields, without the key
----@field redact fun(text: any): any the text without the key
+---@field secrets telnyx.secrets kept out of all that is told
 ---@field private where string for people: what it sends to
 local Engine = {}
 Engine.__index = Engine
@@ -49,11 +49,17 @@ local function default_sender(own, level)
   return made
 end
 
--- Keeps the key out of every table that a host might print.
-local function secret_keeper(api_key)
-  local function new_error(fields) return errors.new(fields, api_key) end
-  local function redact(text) return errors.redact(text, api_key) end
-  return new_error, redact
+-- Where libcurl looks for a proxy that no option names.
+local PROXY_VARIABLES = { "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy",
+  "ALL_PROXY" }
+
+local function secrets_of(own)
+  local words = { own.api_key }
+  secrets.add_proxy(words, own.proxy)
+  if not own.sender then
+    for _, name in ipairs(PROXY_VARIABLES) do secrets.add_proxy(words, os.getenv(name)) end
+  end
+  return secrets.new(words)
 end
 
 ---@param own table the checked options of `telnyx.new`
@@ -61,7 +67,6 @@ end
 ---@param level integer whose fault misuse is: 1 the caller's, 2 its caller's
 ---@return telnyx.engine
 local function new(own, policy, level)
-  local new_error, redact = secret_keeper(own.api_key)
   return setmetatable({
     loop = loop.new(own.sender or default_sender(own, level + 1)),
     budget = policy:new_budget(),
@@ -71,11 +76,14 @@ local function new(own, policy, level)
     log = own.log,
     owns_sender = not own.sender,
     is_closed = false,
-    new_error = new_error,
-    redact = redact,
+    secrets = secrets_of(own),
     where = own.sender and "own sender" or own.base_url or "https://api.telnyx.com/v2",
   }, Engine)
 end
+
+---@param fields table becomes the error, without secrets
+---@return telnyx.error
+function Engine:new_error(fields) return errors.new(fields, self.secrets) end
 
 ---The whole life of a send, on the caller's thread.
 ---@param job telnyx.job
@@ -105,7 +113,7 @@ function Engine:start(job, callback)
   local pending = setmetatable({ done = false, message_ = false, info_ = false }, Pending)
   local function settle(message, info)
     pending.done, pending.message_, pending.info_ = true, message, info
-    if not message and getmetatable(info) == nil then self.new_error(info) end
+    if not message and getmetatable(info) == nil then self:new_error(info) end
   end
   self.loop:spawn(function(task) return drive(self, job, task) end, settle, callback)
   return pending

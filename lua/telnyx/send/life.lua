@@ -50,19 +50,28 @@ local function tidy(message, result)
     cause = "the sender returned a " .. type(message) .. " for a message" })
 end
 
+-- Masks before anybody else looks: the rows, the log, the user's rule, the journal. An accepted
+-- message is the service's answer, with the user's own text in it, and stays as it is.
+local function without_secrets(engine, message, result)
+  if not message then return errors.received(result, engine.secrets) end
+  result.request_id = engine.secrets.mask(result.request_id)
+  return result
+end
+
 local function carry(engine, job, task)
   local message, result, interruption = engine.loop:carry(task, job.message, job.limits)
   if not engine.owns_sender then message, result = tidy(message, result) end
+  result = without_secrets(engine, message, result)
   if not message and needs_a_person(result) then result.retryable = false end
   return message, result, interruption
 end
 
-local function row_of(engine, message, result, seconds)
+local function row_of(message, result, seconds)
   return {
     outcome = message and "accepted" or result.outcome,
     seconds = seconds,
     status = result.status,
-    cause = type(result.cause) == "string" and engine.redact(result.cause) or nil,
+    cause = type(result.cause) == "string" and result.cause or nil,
     code = result.code,
     stale = result.stale,
   }
@@ -78,7 +87,7 @@ local function attempt(engine, job, task)
   job.limits.timeout = math.max(0.001, math.min(job.call.timeout, job.state.deadline - started))
   local message, result, interruption = carry(engine, job, task)
   job.state.now = engine.loop:now()
-  local row = row_of(engine, message, result, job.state.now - started)
+  local row = row_of(message, result, job.state.now - started)
   job.attempts[#job.attempts + 1] = row
   job.may_be_sent = job.may_be_sent or row.outcome == "unknown"
   return message, result, row, interruption
@@ -107,7 +116,7 @@ local function fail(engine, job, err)
   local seems_unsent = err.outcome == "not_sent" or err.outcome == "rejected"
   if job.may_be_sent and seems_unsent then taint(err) end
   err.attempts = job.attempts
-  return nil, engine.new_error(err)
+  return nil, engine:new_error(err)
 end
 
 local function next_wait(job, err)
@@ -157,7 +166,7 @@ local function carry_in_turn(engine, job, task)
 end
 
 local function replayed(engine, job, claim)
-  local result = claim.info or claim.err
+  local result = engine.secrets.masked(claim.info or claim.err)
   result.replayed = claim.is_recorded
   if claim.message then
     result.attempts = {}
@@ -174,7 +183,7 @@ local function carry_under_key(engine, job, task)
   engine.under_way[key] = true
   local message, result = carry_in_turn(engine, job, task)
   engine.under_way[key] = nil
-  result.store_error = once.settle(engine.store, claim, message, result)
+  result.store_error = engine.secrets.mask(once.settle(engine.store, claim, message, result))
   return message, result
 end
 
