@@ -151,6 +151,38 @@ describe("the headers that are read", function()
   end)
 end)
 
+describe("a byte", function()
+  local function state_of(head)
+    return asked():feed(head .. "\r\nContent-Length: 0\r\n\r\n")
+  end
+
+  it("may stand in a value unless it is a control, wherever it stands", function()
+    for byte = 0, 255 do
+      local is_control = byte < 32 and byte ~= 9 or byte == 127
+      local c = string.char(byte)
+      for i = 0, 17 do
+        local value = ("b"):rep(i) .. c .. ("\255"):rep(17 - i)
+        if c ~= "\n" then
+          local state = state_of("HTTP/1.1 200 OK\r\nA: " .. value)
+          assert.equal(is_control and "broken" or "done", state)
+          assert.equal(state, state_of("HTTP/1.1 200 OK " .. value))
+        end
+      end
+    end
+  end)
+
+  it("may stand in a name if it is one of a token's", function()
+    for byte = 0, 255 do
+      local c = string.char(byte)
+      local is_token = c:find("[%w!#$%%&'*+.^_`|~-]") and byte < 128
+      if c ~= ":" then
+        local state = state_of("HTTP/1.1 200 OK\r\nA" .. c .. ": b")
+        assert.equal(is_token and "done" or "broken", state)
+      end
+    end
+  end)
+end)
+
 -- Ceilings ---------------------------------------------------------------------------------------
 
 describe("an endless reply", function()
