@@ -73,9 +73,9 @@ static tlx_http *new_http(lua_State *L, int options) {
     .target = settings.target,
     .ca_file = read_c_string(L, options, "ca_file"),
     .proxy = proxy,
-    .max_response_bytes =
-        (size_t)ltlx_field_number(L, options, "max_response_bytes", 1, LTLX_MOST_MAX_RESPONSE_BYTES,
-                                  LTLX_DEFAULT_MAX_RESPONSE_BYTES),
+    .max_response_bytes = (size_t)ltlx_field_number(L, options, "max_response_bytes", 1,
+                                                    (double)LTLX_MOST_MAX_RESPONSE_BYTES,
+                                                    (double)LTLX_DEFAULT_MAX_RESPONSE_BYTES),
     .max_connections = (size_t)ltlx_field_number(L, options, "max_connections", 1,
                                                  MOST_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS),
   };
