@@ -42,7 +42,8 @@ LUAS = $(or $(ONE_LUA),5.4 jit)
 BUILDS = $(call version_of,$(LUAS))
 
 # Kept apart from CFLAGS and LDFLAGS, which are the user's.
-TLX_CFLAGS = -std=c99 -fPIC -fvisibility=hidden -Icsrc/core -Icsrc/http -Wall -Wextra -pedantic \
+TLX_CFLAGS = -std=c99 -fPIC -fvisibility=hidden -fstack-protector-strong \
+  -include csrc/tlx_fortify.h -Icsrc/core -Icsrc/http -Wall -Wextra -pedantic \
   -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wcast-qual -Wundef \
   -Wsign-compare -Wpointer-arith -Wvla -Wformat=2 $(if $(filter 1,$(WERROR)),-Werror)
 CFLAGS ?= -O2 -g
@@ -57,7 +58,7 @@ LIBFLAG ?= -bundle -undefined dynamic_lookup
 else
 LIBFLAG ?= -shared
 # libcurl and its TLS may leave threads and destructors behind: the code must outlive lua_close.
-TLX_LDFLAGS = -Wl,-z,nodelete
+TLX_LDFLAGS = -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now
 endif
 
 SOURCES = $(sort $(wildcard csrc/core/*.c csrc/http/*.c csrc/lua/*.c))

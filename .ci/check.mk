@@ -1,10 +1,10 @@
 # make check and its parts. Each can be run alone.
 
-.PHONY: check lint format-check layers symbols tidy luarocks deps-check
+.PHONY: check lint format-check layers symbols hardening tidy luarocks deps-check
 
 check: deps-check deps-hosts
 	@$(MAKE) --no-print-directory WERROR=1 build
-	@$(MAKE) --no-print-directory lint format-check layers symbols tidy luarocks
+	@$(MAKE) --no-print-directory lint format-check layers symbols hardening tidy luarocks
 	@$(MAKE) --no-print-directory test-portable fuzz
 	@$(MAKE) --no-print-directory chaos chaos-unlooked oom fork threads
 	@$(MAKE) --no-print-directory asan
@@ -23,6 +23,9 @@ layers:
 
 symbols: build
 	sh .ci/symbols.sh $(BUILDS:%=build/%/telnyx/core.so)
+
+hardening: build
+	sh .ci/hardening.sh $(BUILDS:%=build/%/telnyx/core.so)
 
 # Left out: parameters of one type side by side, feature-test macros, unread results of snprintf, and
 # an analysis of va_list that clang 14 gets wrong.

@@ -18,6 +18,7 @@ for version in 5.1 5.4; do
       telnyx-scm-1.rockspec CURL_INCDIR="/usr/include/$triplet" CURL_LIBDIR="/usr/lib/$triplet" \
       >"$tree/log" 2>&1 || { cat "$tree/log" >&2; exit 1; }
   )
+  sh .ci/hardening.sh "$tree/$version/lib/lua/$version/telnyx/core.so"
   case $version in 5.1) lua=luajit ;; *) lua=lua$version ;; esac
   (
     cd /

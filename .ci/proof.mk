@@ -8,7 +8,7 @@
 
 .PHONY: chaos chaos-unlooked chaos-fallback oom asan valgrind fork threads
 
-HEADERS = $(wildcard csrc/core/*.[hd]* csrc/http/*.h csrc/lua/*.h)
+HEADERS = $(wildcard csrc/*.h csrc/core/*.[hd]* csrc/http/*.h csrc/lua/*.h)
 
 # Special builds of the module, each in one go: name, Lua version, flags.
 define variant

@@ -113,6 +113,17 @@ describe("the sandbox's reply to a message", function()
     end
   end)
 
+  it("shows a webhook URL that is not set as an empty string, in every reply", function()
+    local unset = '"webhook_url":"","webhook_failover_url":""'
+    assert.is_truthy(response.body:find(unset, 1, true))
+    local shown = get(service, "/v2/messages/" .. data.id)
+    assert.is_truthy(shown.body:find(unset, 1, true))
+    local url = "https://example.com/hook"
+    local raw = post(service, sms { webhook_failover_url = url })
+    assert.is_truthy(raw.body:find(('"webhook_url":"","webhook_failover_url":"%s"'):format(url),
+      1, true))
+  end)
+
   it("gives the cost as decimal strings", function()
     assert.is_truthy(data.cost.amount:find("^%d+%.%d%d%d%d$"))
     assert.are.equal("USD", data.cost.currency)

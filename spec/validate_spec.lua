@@ -174,6 +174,59 @@ describe("a value of the wrong type", function()
   end)
 end)
 
+describe("extra", function()
+  -- A table in which each level holds the next one `fan_out` times.
+  local function shared(levels, fan_out)
+    local value = "leaf"
+    for _ = 1, levels do
+      local level = {}
+      for i = 1, fan_out do level[i] = value end
+      value = level
+    end
+    return value
+  end
+
+  local function flat(n)
+    local list = {}
+    for i = 1, n do list[i] = i end
+    return list
+  end
+
+  local function expect_too_many(extra)
+    local err = expect_refused(with { extra = extra }, { "10015 /extra" })
+    expect_words(err.detail, { "10000 values" })
+  end
+
+  it("may share tables, which count each time they are met", function()
+    expect_valid(with { extra = { a = shared(12, 2) } })
+  end)
+
+  it("is refused when shared tables make too much of it", function()
+    expect_too_many { a = shared(13, 2) }
+    expect_too_many { a = shared(3, 30) }
+    expect_too_many { a = shared(15, 1000) } -- without an end, if each were looked at
+  end)
+
+  it("holds 10,000 values and no more", function()
+    expect_valid(with { extra = { a = flat(9999) } })
+    expect_too_many { a = flat(10000) }
+    local fields = {}
+    for i = 1, 10000 do fields["field" .. i] = i end
+    expect_valid(with { extra = fields })
+    fields.field0 = 0
+    expect_too_many(fields)
+  end)
+
+  it("is refused when it holds itself", function()
+    local one, two = {}, {}
+    one.next, two.first, two.second = one, two, two
+    for _, held in ipairs { one, two } do
+      local err = expect_refused(with { extra = { a = held } }, { "10015 /extra/a" })
+      expect_words(err.detail, { "holds itself" })
+    end
+  end)
+end)
+
 describe("the words of a violation", function()
   it("say that one call has one recipient", function()
     expect_words(detail_of(with { to = { "+18665550001", "+18665550002" } }), { "one" })

@@ -18,15 +18,35 @@ static bool ends_with(tlx_str s, tlx_str end) {
   return s.n >= end.n && memcmp(s.p + s.n - end.n, end.p, end.n) == 0;
 }
 
+/* From 0 to 255. Without a zero in front, which some resolvers take for octal. */
+static bool is_octet(tlx_str s) {
+  unsigned value = 0;
+  if (s.n == 0 || s.n > 3 || (s.n > 1 && s.p[0] == '0')) return false;
+  for (size_t i = 0; i < s.n; i++) {
+    if (s.p[i] < '0' || s.p[i] > '9') return false;
+    value = value * 10 + (unsigned)(s.p[i] - '0');
+  }
+  return value <= 255;
+}
+
+/* Four octets and no shorter form: whatever else is a name, and goes where a resolver says. */
+static bool is_loopback_ip4(tlx_str host) {
+  size_t n_first = span_until(host, ".");
+  if (!tlx_str_eq((tlx_str){ host.p, n_first }, TLX_STR("127"))) return false;
+  tlx_str rest = after(host, n_first);
+  for (int i = 0; i < 3; i++) {
+    if (rest.n == 0) return false;
+    rest = after(rest, 1);
+    size_t n_octet = span_until(rest, ".");
+    if (!is_octet((tlx_str){ rest.p, n_octet })) return false;
+    rest = after(rest, n_octet);
+  }
+  return rest.n == 0;
+}
+
 static bool is_loopback(tlx_str host) {
-  if (tlx_str_eq_nocase(host, TLX_STR("localhost")) || tlx_str_eq(host, TLX_STR("[::1]"))) {
-    return true;
-  }
-  if (host.n < 5 || memcmp(host.p, "127.", 4) != 0) return false;
-  for (size_t i = 4; i < host.n; i++) {
-    if (host.p[i] != '.' && (host.p[i] < '0' || host.p[i] > '9')) return false;
-  }
-  return true;
+  return tlx_str_eq_nocase(host, TLX_STR("localhost")) || tlx_str_eq(host, TLX_STR("[::1]")) ||
+         is_loopback_ip4(host);
 }
 
 /* The default when there is none; 0 when it is no port. */

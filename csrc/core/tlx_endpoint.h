@@ -9,8 +9,10 @@
 /* A base URL taken apart; views into it. */
 typedef struct tlx_endpoint {
   bool is_https;
-  bool is_loopback; /* never through a proxy that only the environment names */
-  tlx_str host;     /* an IPv6 address keeps its brackets */
+  /* An IPv4 address of 127/8 in its four octets, [::1], or localhost in any case. Never through a
+     proxy that only the environment names. */
+  bool is_loopback;
+  tlx_str host; /* an IPv6 address keeps its brackets */
   unsigned port;
   tlx_str path; /* before "/messages", without a slash at its end; "/v2" when none was given */
 } tlx_endpoint;

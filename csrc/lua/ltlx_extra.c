@@ -6,18 +6,21 @@
 #include "tlx_utf8.h"
 
 #define MAX_DEPTH 16
+/* Tables that share tables are written out once for each way to them: 16 levels may have 2^16. */
+#define MAX_VALUES 10000
 
 typedef struct walk {
   lua_State *L;
   tlx_violations *violations;
-  const char *pointer; /* of the entry of `extra` that is being walked */
+  tlx_pointer pointer; /* of the entry of `extra` that is being walked */
   int depth;
+  unsigned n_values; /* of all of `extra`, and as often as each will be written */
 } walk;
 
 static void check_value(walk *w, int index);
 
 static void complain(walk *w, const char *detail) {
-  tlx_violations_add(w->violations, "10015", w->pointer, "'extra' cannot be sent: %s", detail);
+  tlx_violations_add(w->violations, "10015", w->pointer.text, "'extra' cannot be sent: %s", detail);
 }
 
 /* lua-cjson writes 14 digits; a number that needs more would arrive as another. */
@@ -56,7 +59,7 @@ static void check_table(walk *w, int table) {
   lua_State *L = w->L;
   luaL_checkstack(L, 6, "'extra' nests too deeply");
   if (w->depth >= MAX_DEPTH) {
-    complain(w, "it nests deeper than 16 tables");
+    complain(w, "it nests deeper than 16 tables, or holds itself");
     return;
   }
   w->depth++;
@@ -75,8 +78,18 @@ static void check_table(walk *w, int table) {
   w->depth--;
 }
 
+/* False, and a complaint, when there are more than are sent. */
+static bool count_value(walk *w) {
+  if (++w->n_values <= MAX_VALUES) return true;
+  tlx_violations_add(w->violations, "10015", "/extra",
+                     "'extra' cannot be sent: it holds more than 10000 values, those of a table "
+                     "counted each time it is met");
+  return false;
+}
+
 static void check_value(walk *w, int index) {
   lua_State *L = w->L;
+  if (!count_value(w)) return;
   switch (lua_type(L, index)) {
     case LUA_TBOOLEAN:
       return;
@@ -104,23 +117,24 @@ static void check_value(walk *w, int index) {
 }
 
 /* The key is at -2, the value on top. */
-static void check_entry(lua_State *L, tlx_violations *violations) {
+static void check_entry(walk *w) {
+  lua_State *L = w->L;
+  tlx_violations *violations = w->violations;
   tlx_str name;
   if (lua_type(L, -2) != LUA_TSTRING) {
     tlx_violations_add(violations, "10015", "/extra", "'extra' must have field names for keys");
     return;
   }
   name.p = lua_tolstring(L, -2, &name.n);
-  const tlx_pointer pointer = tlx_pointer_to("/extra", name);
-  walk w = { L, violations, pointer.text, 0 };
-  check_string(&w, -2);
+  w->pointer = tlx_pointer_to("/extra", name);
+  check_string(w, -2);
   if (tlx_field_named(name) < TLX_N_FIELDS) {
-    tlx_violations_add(violations, "10015", pointer.text,
+    tlx_violations_add(violations, "10015", w->pointer.text,
                        "%s is a field of the message itself: give it outside 'extra'",
                        tlx_quote(name).text);
     return;
   }
-  check_value(&w, lua_gettop(L));
+  check_value(w, lua_gettop(L));
 }
 
 void ltlx_check_extra(lua_State *L, int index, tlx_violations *violations) {
@@ -131,9 +145,12 @@ void ltlx_check_extra(lua_State *L, int index, tlx_violations *violations) {
                        "'extra' must be a table of fields newer than this library, got %s", given);
     return;
   }
+  walk w = { .L = L, .violations = violations };
+  int top = lua_gettop(L);
   lua_pushnil(L);
-  while (lua_next(L, index)) {
-    check_entry(L, violations);
+  while (w.n_values <= MAX_VALUES && lua_next(L, index)) {
+    check_entry(&w);
     lua_pop(L, 1);
   }
+  lua_settop(L, top);
 }

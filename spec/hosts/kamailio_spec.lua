@@ -3,33 +3,51 @@
 
 local host = require "spec.support.host"
 local sandbox = require "spec.support.sandbox"
+local sip = require "spec.support.sip"
 local socket = require "socket"
 
 local EXAMPLE = "examples/hosts/kamailio/"
 local SLOW = "+15550070001" -- accepted after a second
 
-local REQUEST = "%s sip:%s@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%d;branch=z9hG4bK%d\r\n"
-  .. "From: <sip:romeo@127.0.0.1>;tag=%d\r\nTo: <sip:%s@127.0.0.1>\r\nCall-ID: %d@127.0.0.1\r\n"
-  .. "CSeq: 1 %s\r\nMax-Forwards: 10\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"
-
 local is_here = host.has("kamailio")
   and #sandbox.capture("find /usr/lib -name app_lua.so -path '*kamailio*' 2>/dev/null") > 0
+
+describe("the telephone of the specs", function()
+  local server, phone
+
+  local function answer(status, call, turn)
+    local _, from, port = server:receivefrom()
+    server:sendto(("SIP/2.0 %d Whatever\r\nCall-ID: %d@127.0.0.1\r\nCSeq: %s\r\n"
+      .. "Content-Length: 0\r\n\r\n"):format(status, call, turn), from, port)
+  end
+
+  setup(function()
+    server = assert(socket.udp4())
+    assert(server:setsockname("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    phone = sip.phone(port)
+  end)
+
+  teardown(function()
+    phone:close()
+    server:close()
+  end)
+
+  it("takes no answer to another request for that to its own", function()
+    assert.is_nil(phone:ask("OPTIONS", "ping", "", 0))
+    answer(200, 1, "1 OPTIONS")
+    assert.is_nil(phone:ask("OPTIONS", "ping", "", 0))
+    answer(404, 3, "3 MESSAGE")
+    assert.is_nil(phone:ask("OPTIONS", "ping", "", 0))
+    answer(500, 4, "4 OPTIONS")
+    assert.equal(500, phone:ask("OPTIONS", "ping", "", 5))
+  end)
+end)
+
 local about = host.can_run(is_here) and describe or pending
 
 about("Kamailio", function()
   local service, program, phone, port
-
-  -- The status of the answer; nil when none comes in time.
-  local number = 0
-  local function ask(method, user, body, patience)
-    number = number + 1
-    local _, own_port = phone:getsockname()
-    phone:send(REQUEST:format(method, user, own_port, number, number, user, number, method,
-      #body, body))
-    phone:settimeout(patience)
-    local answer = phone:receive()
-    return answer and tonumber(answer:match("^SIP/2%.0 (%d+)"))
-  end
 
   setup(function()
     service = sandbox.start()
@@ -42,23 +60,22 @@ about("Kamailio", function()
     program = host.start(folder, host.environment("5.1", service.url)
       .. (" kamailio -DD -E -m 32 -M 4 -Y %s -w %s -P %s/kamailio.pid -f %s/kamailio.cfg"):format(
         folder, folder, folder, folder))
-    phone = assert(socket.udp4())
-    assert(phone:setsockname("127.0.0.1", 0))
-    assert(phone:setpeername("127.0.0.1", port))
-    program:wait(function() return ask("OPTIONS", "ping", "", 0.1) == 200 end, "Kamailio")
+    phone = sip.phone(port)
+    program:wait(function() return phone:ask("OPTIONS", "ping", "", 0.1) == 200 end, "Kamailio")
   end)
 
   teardown(function()
+    if phone then phone:close() end
     if program then program:stop() end
     service:stop()
   end)
 
   it("speaks SIP while a text takes a second", function()
     local started, others, worst = socket.gettime(), 0, 0
-    assert.equal(202, ask("MESSAGE", SLOW, "Hello, World!", 5))
+    assert.equal(202, phone:ask("MESSAGE", SLOW, "Hello, World!", 5))
     repeat
       local asked = socket.gettime()
-      assert.equal(200, ask("OPTIONS", "ping", "", 5))
+      assert.equal(200, phone:ask("OPTIONS", "ping", "", 5))
       others, worst = others + 1, math.max(worst, socket.gettime() - asked)
     until program:output():find("texted") or socket.gettime() - started > 15
     local wall = socket.gettime() - started
@@ -72,7 +89,7 @@ about("Kamailio", function()
 
   it("sends one after the other what comes at once", function()
     for i = 1, 5 do
-      assert.equal(202, ask("MESSAGE", "+18665550001", "text " .. i, 5))
+      assert.equal(202, phone:ask("MESSAGE", "+18665550001", "text " .. i, 5))
     end
     sandbox.wait(function() return service:ledger().accepted == 6 end, "five texts")
     assert.equal(6, service:ledger().posts)

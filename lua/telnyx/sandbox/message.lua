@@ -119,6 +119,7 @@ function message.render(record, now)
     { "text", fields.text or "" },
     { "subject", fields.subject },
     { "media", media(fields) },
+    -- Unset, they are "" on the wire, though the published schema has null.
     { "webhook_url", fields.webhook_url or "" },
     { "webhook_failover_url", fields.webhook_failover_url or "" },
     { "encoding", record.encoding },

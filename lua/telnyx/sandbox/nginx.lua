@@ -60,13 +60,22 @@ local function check_quotable(name, value)
   return value
 end
 
+-- Four octets from 0 to 255, without a zero in front, which some take for octal.
+local function is_loopback_ipv4(address)
+  local octets = { address:match("^127%.(%d+)%.(%d+)%.(%d+)$") }
+  for _, octet in ipairs(octets) do
+    if #octet > 3 or tonumber(octet) > 255 or octet:find("^0%d") then return false end
+  end
+  return #octets == 3
+end
+
 ---The address if it is this machine's own, an error otherwise.
 ---@param address string
 ---@return string
 function nginx.loopback(address)
-  if address == "localhost" then return "127.0.0.1" end
+  if address:lower() == "localhost" then return "127.0.0.1" end
   if address == "::1" or address == "[::1]" then return "[::1]" end
-  if address:find("^127%.%d+%.%d+%.%d+$") then return address end
+  if is_loopback_ipv4(address) then return address end
   error(("the sandbox listens on loopback only, not on %s: use 127.0.0.1"):format(address), 0)
 end
 
