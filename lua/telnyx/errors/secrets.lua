@@ -4,6 +4,8 @@
 --- and before anything of it is cut: half a key could not be found any more. Who cuts all the
 --- same, as a system's library may, is met by this: of a long secret its beginning is enough.
 
+local find = string.find
+
 local secrets = {}
 
 local MASK = "***"
@@ -33,13 +35,15 @@ end
 ---Masks what looks like an API key.
 ---@param text string
 ---@return string
-function secrets.mask_shapes(text)
-  if text:find("earer", 1, true) then
+local function mask_shapes(text)
+  if find(text, "earer", 1, true) then
     text = text:gsub("([Bb]earer%s+)[^%s\"']+", "%1" .. MASK)
   end
-  if text:find("KEY", 1, true) then text = text:gsub("KEY[%w_%-]+", mask_key) end
+  if find(text, "KEY", 1, true) then text = text:gsub("KEY[%w_%-]+", mask_key) end
   return text
 end
+
+secrets.mask_shapes = mask_shapes
 
 -- Secrets that are known ------------------------------------------------------
 
@@ -53,15 +57,12 @@ local function last_of(text, first, secret, n)
   return first + n - 1
 end
 
-local function replaced(text, secret)
-  local head = head_of(secret)
-  local first = text:find(head, 1, true)
-  if not first then return text end
-  local kept, from = {}, 1
+local function replaced(text, secret, head)
+  local first, kept, from = find(text, head, 1, true), {}, 1
   while first do
     kept[#kept + 1] = text:sub(from, first - 1)
     from = last_of(text, first, secret, #head) + 1
-    first = text:find(head, from, true)
+    first = find(text, head, from, true)
   end
   kept[#kept + 1] = text:sub(from)
   return table.concat(kept, MASK)
@@ -106,18 +107,29 @@ end
 
 ---@class telnyx.secrets its words are in no field, so that no host prints them
 ---@field mask fun(value: any): any the text without secrets; what is no text stays as it is
+---@field mask_known fun(text: string): string by the known secrets alone, where time counts
 ---@field masked fun(value: any): any the same of a table, as a copy without metatables
 
 ---@param words string[] the secrets
 ---@return telnyx.secrets
 function secrets.new(words)
-  local list = in_order(words)
+  local list, heads = in_order(words), {}
+  for i, secret in ipairs(list) do heads[i] = head_of(secret) end
+  local function mask_known(text)
+    for i = 1, #list do
+      if find(text, heads[i], 1, true) then text = replaced(text, list[i], heads[i]) end
+    end
+    return text
+  end
   local function mask(text)
     if type(text) ~= "string" or OURS[text] then return text end
-    for i = 1, #list do text = replaced(text, list[i]) end
-    return secrets.mask_shapes(text)
+    return mask_shapes(mask_known(text))
   end
-  return { mask = mask, masked = function(value) return masked_copy(value, mask) end }
+  return {
+    mask = mask,
+    mask_known = mask_known,
+    masked = function(value) return masked_copy(value, mask) end,
+  }
 end
 
 -- Proxies -----------------------------------------------------------------------

@@ -54,7 +54,10 @@ end
 -- message is the service's answer, with the user's own text in it, and stays as it is.
 local function without_secrets(engine, message, result)
   if not message then return errors.received(result, engine.secrets) end
-  result.request_id = engine.secrets.mask(result.request_id)
+  local id = result.request_id
+  if type(id) ~= "string" then return result end
+  local mask = engine.owns_sender and engine.secrets.mask_known or engine.secrets.mask
+  result.request_id = mask(id)
   return result
 end
 
