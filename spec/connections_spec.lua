@@ -1,0 +1,250 @@
+-- Who gets which connection and when, and what a connection that fails says of the message.
+
+local core = require "telnyx.core"
+local process = require "spec.support.process"
+local wire = require "spec.support.wire"
+
+local KEY = "KEY0123456789ABCDEF_connections"
+local LONG = { timeout = 20, connect_timeout = 20 }
+local SHORT = { timeout = 0.3, connect_timeout = 20 }
+
+local request, accept = wire.request, wire.accept
+
+local function message(reference)
+  return { from = "+18445550001", to = "+18665550001", text = "ref:" .. tostring(reference) }
+end
+
+describe("the connections of a client", function()
+  local station, certificates, client
+  setup(function()
+    station = wire.start()
+    certificates = station:certificates()
+  end)
+  teardown(function() station:stop() end)
+  after_each(function()
+    if client then client:close() end
+    client = nil
+  end)
+
+  local function new_client(listener, max_connections)
+    client = core.client {
+      api_key = KEY, base_url = listener.url, ca_file = certificates.ca_file,
+      max_connections = max_connections,
+    }
+  end
+
+  local function start(n, limits)
+    local pendings = {}
+    for i = 1, n do pendings[i] = assert(client:start(message(i), limits or LONG)) end
+    return pendings
+  end
+
+  local function finish()
+    repeat until client:step(1) == 0
+  end
+
+  local function outcome_of(pending)
+    local _, info = pending:result()
+    return info.outcome, info
+  end
+
+  local function assert_accepted(pendings)
+    for _, pending in ipairs(pendings) do
+      local outcome, info = outcome_of(pending)
+      assert.equal("accepted", outcome, info.cause)
+    end
+  end
+
+  for _, tls in ipairs { false, "good" } do
+    local where = tls and "over TLS" or "in the clear"
+
+    it("are never more than max_connections, and serve all, " .. where, function()
+      local listener = station:listen({ wire.SERVICE, tls = tls or nil })
+      new_client(listener, 2)
+      local pendings = start(30)
+      finish()
+      assert_accepted(pendings)
+      local seen = listener:seen()
+      assert.equal(30, seen.whole)
+      assert.equal(2, #seen.connections)
+    end)
+
+    it("are closed after a fresh send when no more are allowed, " .. where, function()
+      local listener = station:listen({ wire.SERVICE, tls = tls or nil })
+      new_client(listener, 1)
+      assert(client:send(message(1), LONG))
+      assert(client:send(message(2), { timeout = 20, connect_timeout = 20, fresh = true }))
+      assert.equal(2, #listener:seen().connections)
+      listener:wait_ended(1)
+    end)
+  end
+
+  it("are given out in the order in which they were asked for", function()
+    local listener = station:listen({ wire.SERVICE })
+    new_client(listener, 1)
+    start(5)
+    finish()
+    local seen = listener:seen()
+    for i, sent in ipairs(seen.connections[1].requests) do
+      assert.truthy(sent.body:find("ref:" .. i .. '"', 1, true), sent.body)
+    end
+  end)
+
+  it("are waited for within a send's own deadline", function()
+    local listener = station:listen({ { request, wire.stall } })
+    new_client(listener, 1)
+    local first = client:start(message(1), LONG)
+    local second = client:start(message(2), SHORT)
+    while not second:done() do client:step(1) end
+    local outcome, err = outcome_of(second)
+    assert.equal("not_sent", outcome)
+    assert.equal("timeout", err.kind)
+    assert.truthy(err.cause:find("max_connections", 1, true), err.cause)
+    assert.is_false(first:done())
+    client:close()
+    assert.equal("unknown", (outcome_of(first)))
+    assert.equal(1, listener:wait_ended(1).whole)
+  end)
+
+  it("leave what waits unsent when the client is closed", function()
+    local listener = station:listen({ { request, wire.stall } })
+    new_client(listener, 1)
+    local pendings = start(3)
+    client:step(0)
+    listener:wait(function(seen)
+      client:step(0)
+      return seen.whole == 1
+    end)
+    client:close()
+    assert.equal("unknown", (outcome_of(pendings[1])))
+    assert.equal("not_sent", (outcome_of(pendings[2])))
+    assert.equal("not_sent", (outcome_of(pendings[3])))
+    assert.equal(1, listener:wait_ended(1).whole)
+  end)
+
+  it("are not waited for by a send that was cancelled", function()
+    local listener = station:listen({ { request, wire.gate "go", accept, request, accept } })
+    new_client(listener, 1)
+    local first = client:start(message(1), LONG)
+    local second = client:start(message(2), LONG)
+    local third = client:start(message(3), LONG)
+    listener:wait(function(seen)
+      client:step(0)
+      return seen.whole == 1
+    end)
+    assert.is_false(second:cancel())
+    listener:open("go")
+    finish()
+    assert_accepted { first, third }
+    local bodies = {}
+    for i, sent in ipairs(listener:seen().connections[1].requests) do bodies[i] = sent.body end
+    assert.equal(2, #bodies)
+    assert.truthy(bodies[2]:find("ref:3", 1, true))
+  end)
+
+  it("are closed when their send is cancelled half-way, and it says so", function()
+    local listener = station:listen({ { request, wire.stall }, wire.SERVICE })
+    new_client(listener)
+    local pending = client:start(message(1), LONG)
+    listener:wait(function(seen)
+      client:step(0)
+      return seen.whole == 1
+    end)
+    assert.is_true(pending:cancel())
+    listener:wait_ended(1)
+    assert.has_error(function() pending:result() end, "the result was taken already")
+    assert(client:send(message(2), LONG))
+    assert.equal(2, listener:seen().whole)
+  end)
+
+  it("end each send by its own time, the soonest first", function()
+    local listener = station:listen({ { request, wire.stall } })
+    new_client(listener)
+    local order, n = {}, 40
+    for i = 1, n do
+      local place = (i * 17) % n
+      client:start(message(i), { timeout = 0.3 + place * 0.02, connect_timeout = 20 }, place)
+    end
+    while #order < n do
+      client:step(1)
+      local place = client:finished()
+      while place do
+        order[#order + 1] = place
+        place = client:finished()
+      end
+    end
+    for i = 1, n do assert.equal(i - 1, order[i]) end
+  end)
+end)
+
+describe("a request that the system does not take", function()
+  local station, certificates, shim
+  setup(function()
+    station = wire.start()
+    certificates = station:certificates()
+    shim = os.tmpname()
+    assert.equal("", process.run("cc -shared -fPIC -o " .. shim .. " spec/c/odd_calls.c -ldl"))
+  end)
+  teardown(function()
+    station:stop()
+    os.remove(shim)
+  end)
+
+  local SCRIPT = [[
+    local client = require('telnyx').new({
+      api_key = 'KEY_TEST', base_url = '%s', ca_file = '%s', timeout = %s, retry = %s,
+    })
+    for i = 1, %d do
+      local message, result = client:send({ from = '12345', to = '+18665550001', text = 'x' .. i })
+      print(result.outcome, message and 'message' or result.kind, #result.attempts, result.cause)
+    end
+  ]]
+
+  local function run(listener, setup_words, n, timeout, retry)
+    local script = SCRIPT:format(listener.url, certificates.ca_file, timeout, retry, n)
+    return process.run_lua(script, setup_words .. " LD_PRELOAD=" .. shim)
+  end
+
+  for _, tls in ipairs { false, "good" } do
+    local where = tls and "over TLS" or "in the clear"
+
+    it("is not sent, " .. where, function()
+      local listener = station:listen({ wire.SERVICE, tls = tls or nil })
+      local output = run(listener, "ODD_SEND=broken", 1, 20, "false")
+      assert.matches("^not_sent\tconnection\t1\tthe other side closed the connection before", output)
+      assert.equal(0, listener:seen().whole)
+    end)
+
+    it("is sent on the next connection, once, " .. where, function()
+      local listener = station:listen({ wire.SERVICE, tls = tls or nil })
+      local output = run(listener, "ODD_SEND=broken", 2, 20, "{ base = 0.01 }")
+      assert.equal("accepted\tmessage\t2\tnil\naccepted\tmessage\t1\tnil\n", output)
+      assert.equal(2, listener:seen().whole)
+    end)
+
+    it("is not sent when its time is up, " .. where, function()
+      local listener = station:listen({ wire.SERVICE, tls = tls or nil })
+      local output = run(listener, "ODD_SEND=full", 1, 0.3, "false")
+      assert.equal("not_sent\ttimeout\t1\tnobody took the request in time\n", output)
+      assert.equal(0, listener:seen().whole)
+    end)
+  end
+
+  it("goes on a connection that has not been idle for long", function()
+    local listener, clock = station:listen({ wire.SERVICE }), os.tmpname()
+    local script = ([[
+      local client = require('telnyx').new({ api_key = 'KEY_TEST', base_url = '%s' })
+      for _, ahead in ipairs { 0, 9, 20 } do
+        local file = assert(io.open('%s', 'w'))
+        file:write(ahead)
+        file:close()
+        assert(client:send({ from = '12345', to = '+18665550001', text = 'x' }))
+      end
+    ]]):format(listener.url, clock)
+    assert.equal("", process.run_lua(script, "ODD_CLOCK=" .. clock .. " LD_PRELOAD=" .. shim))
+    os.remove(clock)
+    local seen = listener:seen()
+    assert.equal(2, seen.connections[1].whole)
+    assert.equal(1, seen.connections[2].whole)
+  end)
+end)
