@@ -156,7 +156,7 @@ local function main()
   for i, lane in ipairs(done) do all[i] = lane.judge:count(ledger) end
   local crimes, share = tell(done, all), fair_share(done, all)
   tell_weather(fates)
-  local idle = "  idle connections that were closed or talked: %.1f %% of the sends after it accepted"
+  local idle = "  after an idle connection had ended or talked: %.1f %% of the sends accepted"
   print(idle:format(100 * share))
   local code, words = verdict(crimes, share)
   print(("chaos: %s (seed %d, %.0f s)"):format(words, SEED, core.monotonic() - started))

@@ -33,7 +33,8 @@ local function start(seed)
 end
 
 --- What the server saw, once every connection has ended: rows by reference, each with `received`,
---- `accepted`, and `has_raced` when unasked bytes came just before it; how often each fate befell something; the number of connections.
+--- `accepted`, and `has_raced` when unasked bytes came just before it; how often each fate befell
+--- something; the number of connections.
 ---@return table rows
 ---@return table fates
 ---@return integer n_connections
