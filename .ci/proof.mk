@@ -5,9 +5,8 @@
 #   make oom               every allocation of every call fails in turn
 #   make asan valgrind     the specs and the chaos under sanitizers; some of it under valgrind
 #   make fork threads      across a fork; 32 threads with a state each
-#   make bench-guard       what the guard costs: instructions for a message with and without it
 
-.PHONY: chaos chaos-unguarded chaos-fallback oom asan valgrind fork threads bench-guard
+.PHONY: chaos chaos-unguarded chaos-fallback oom asan valgrind fork threads
 
 HEADERS = $(wildcard csrc/core/*.[hd]* csrc/http/*.h csrc/lua/*.h)
 
@@ -133,12 +132,3 @@ valgrind: build build/no_dlclose.so
 VALGRIND = valgrind --quiet --keep-debuginfo=yes --error-exitcode=9 --leak-check=full \
   --errors-for-leak-kinds=definite --child-silent-after-fork=yes
 LUA54_VALGRIND = $(call paths,5.4) $(VALGRIND) lua5.4
-
-# ---- what the guard costs -----------------------------------------------------------------------
-
-build/5.4/sends: spec/c/host.h
-$(eval $(call program,5.4/sends,sends,5.4,$(LINK_54)))
-
-bench-guard: build build/unguarded-5.4/telnyx/core.so build/5.4/sends
-	@$(call paths,5.4) sh spec/bench/guard.sh build/5.4/sends $(CURDIR)/build/5.4 \
-	  $(CURDIR)/build/unguarded-5.4
