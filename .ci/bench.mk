@@ -1,31 +1,55 @@
 # What things cost, as ratios within one run: the machines are noisy.
 #
+#   make bench            all of it: the page of bench-send first
+#   make bench-send       one page: a message, against libcurl's own HTTP in C (three minutes)
+#   make bench-where      by function, where the instructions of a message go
+#   make bench-frames     what step(0) takes of a frame, with 64 in flight and 64 answers at once
 #   make bench-segments   counting, against a scan and against the parts of a text
-#   make bench-send       send_all with 64 in flight, against a tight C program on curl_multi
-#   make bench-guard      what the guard costs
 #   make bench-nginx      what a page of nginx notices of a hundred sends under way
-#   make bench-frames     what step(0) takes of a frame with 64 in flight
 #   make bench-memory     a million messages of an iterator (a minute)
 
-.PHONY: bench bench-send bench-nginx bench-frames bench-memory
+.PHONY: bench bench-send bench-where bench-frames bench-nginx bench-memory
 
-bench: bench-segments bench-send bench-guard bench-nginx bench-frames bench-memory
+bench: bench-send bench-frames bench-segments bench-nginx bench-memory
 
-build/bench/send: spec/bench/send.c spec/c/canned.c spec/c/canned.h
+BENCH_CFLAGS = -std=c99 -Ispec/c -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
+  -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
+BENCH_TOOLS = build/bench/post build/bench/cost build/bench/with_service build/bench/service.pem
+
+build/bench/post: $(wildcard spec/bench/post*.c)
+build/bench/post: BENCH_LIBS = $(CURL_LIBS)
+build/bench/cost: spec/bench/cost.c
+build/bench/with_service: spec/bench/with_service.c spec/bench/tls.c spec/c/canned.c
+build/bench/with_service: BENCH_LIBS = -lssl -lcrypto
+
+build/bench/post build/bench/cost build/bench/with_service: $(wildcard spec/bench/*.h) spec/c/canned.h
 	@mkdir -p $(@D)
 	$(say) "  LD  $@"
-	$(quietly)$(CC) -std=c99 -Ispec/c $(CFLAGS) -o $@ spec/bench/send.c spec/c/canned.c $(CURL_LIBS) -lpthread
+	$(quietly)$(CC) $(BENCH_CFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(BENCH_LIBS)
 
-bench-send: build build/bench/send
-	@build/bench/send 5.4 jit
+build/bench/service.pem:
+	@mkdir -p $(@D)
+	$(quietly)openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
+	  -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout $@ -out $@ 2>/dev/null
+
+# For a recipe: a program that runs with a service to talk to, and Luas that each find their own build.
+with_service = LUA_PATH="./?.lua;$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \
+  LUA_CPATH_5_4="$(CURDIR)/build/5.4/?.so;;" LUA_CPATH="$(CURDIR)/build/5.1/?.so;;" \
+  build/bench/with_service build/bench/service.pem
+
+bench-send: build $(BENCH_TOOLS)
+	@$(with_service) lua5.4 spec/bench/page.lua
+
+bench-where: build $(BENCH_TOOLS)
+	@$(with_service) lua5.4 spec/bench/where.lua
+
+bench-frames: build $(BENCH_TOOLS)
+	@$(with_service) lua5.4 spec/bench/frames.lua
+	@$(with_service) luajit spec/bench/frames.lua
 
 bench-nginx: build
 	@$(LUA54) spec/bench/nginx.lua
 
-bench-frames: build
-	@$(LUA54) spec/bench/frames.lua
-	@$(LUAJIT) spec/bench/frames.lua
-
-bench-memory: build build/bench/send
-	@build/bench/send run 5.4 memory 1000000
-	@build/bench/send run jit memory 1000000
+bench-memory: build $(BENCH_TOOLS)
+	@$(with_service) lua5.4 spec/bench/memory.lua 1000000
+	@$(with_service) luajit spec/bench/memory.lua 1000000

@@ -2,8 +2,8 @@
 
 local telnyx = require("telnyx")
 
-local url, n = arg[1], tonumber(arg[2])
-local client = telnyx.new({ api_key = "KEY_TEST", base_url = url })
+local n = tonumber(arg[1])
+local client = telnyx.new({ api_key = "KEY_TEST", base_url = os.getenv("BENCH_HTTP") })
 
 local function resident_mb()
   for line in io.lines("/proc/self/status") do

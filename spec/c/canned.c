@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -18,37 +19,38 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_CLIENTS 256
+#define MAX_CLIENTS 2048
 #define MAX_REQUEST 16384
 #define SETTLE_S 10
 
 static const char SETTLE[] = "SETTLE\r\n\r\n";
 
 /* As the service answers: a message object with all its fields. */
-#define MESSAGE                                                                                    \
-  "{\"data\":{\"record_type\":\"message\",\"direction\":\"outbound\","                             \
-  "\"id\":\"40385f64-5717-4562-b3fc-2c963f66afa6\",\"type\":\"SMS\","                              \
-  "\"organization_id\":\"4001932d-2ba1-4e67-9a3e-5a5b2b3c4d5e\","                                  \
-  "\"messaging_profile_id\":\"403195bd-8a0f-4c7e-9d1b-6f7a8b9c0d1e\","                             \
-  "\"from\":{\"phone_number\":\"+18445550001\",\"carrier\":\"\",\"line_type\":\"\"},"              \
-  "\"to\":[{\"phone_number\":\"+18665550001\",\"status\":\"queued\",\"carrier\":\"\","             \
-  "\"line_type\":\"\"}],\"cc\":[],"                                                                \
-  "\"text\":\"Hello, World! This is a message of a hundred and sixty characters, as most of them " \
-  "are: not long, not short, and sent to many.\","                                                 \
-  "\"media\":[],\"webhook_url\":\"\",\"webhook_failover_url\":\"\","                               \
-  "\"encoding\":\"GSM-7\",\"parts\":1,\"tags\":[],\"cost\":{\"amount\":\"0.0070\","                \
-  "\"currency\":\"USD\"},\"tcr_campaign_id\":null,\"tcr_campaign_billable\":false,"                \
-  "\"tcr_campaign_registered\":null,\"received_at\":\"2025-03-22T11:28:39.401+00:00\","            \
-  "\"sent_at\":null,\"completed_at\":null,"                                                        \
-  "\"valid_until\":\"2025-03-22T12:28:39.401+00:00\",\"errors\":[],"                               \
-  "\"cost_breakdown\":{\"carrier_fee\":{\"amount\":\"0.0030\",\"currency\":\"USD\"},"              \
+#define MESSAGE                                                                         \
+  "{\"data\":{\"record_type\":\"message\",\"direction\":\"outbound\","                  \
+  "\"id\":\"40385f64-5717-4562-b3fc-2c963f66afa6\",\"type\":\"SMS\","                   \
+  "\"organization_id\":\"4001932d-2ba1-4e67-9a3e-5a5b2b3c4d5e\","                       \
+  "\"messaging_profile_id\":\"403195bd-8a0f-4c7e-9d1b-6f7a8b9c0d1e\","                  \
+  "\"from\":{\"phone_number\":\"+18445550001\",\"carrier\":\"\",\"line_type\":\"\"},"   \
+  "\"to\":[{\"phone_number\":\"+18665550001\",\"status\":\"queued\",\"carrier\":\"\","  \
+  "\"line_type\":\"\"}],\"cc\":[],"                                                     \
+  "\"text\":\"Hello, World!\",\"media\":[],"                                            \
+  "\"webhook_url\":\"\",\"webhook_failover_url\":\"\","                                 \
+  "\"encoding\":\"GSM-7\",\"parts\":1,\"tags\":[],\"cost\":{\"amount\":\"0.0070\","     \
+  "\"currency\":\"USD\"},\"tcr_campaign_id\":null,\"tcr_campaign_billable\":false,"     \
+  "\"tcr_campaign_registered\":null,\"received_at\":\"2025-03-22T11:28:39.401+00:00\"," \
+  "\"sent_at\":null,\"completed_at\":null,"                                             \
+  "\"valid_until\":\"2025-03-22T12:28:39.401+00:00\",\"errors\":[],"                    \
+  "\"cost_breakdown\":{\"carrier_fee\":{\"amount\":\"0.0030\",\"currency\":\"USD\"},"   \
   "\"rate\":{\"amount\":\"0.0040\",\"currency\":\"USD\"}}}}"
 
 typedef struct client {
   int fd; /* -1 when free */
   int port;
   int is_settling;
+  int is_held;     /* answered when enough others are */
   double reply_at; /* 0 when there is nothing to answer */
+  void *session;   /* the wire's */
   size_t n;
   char bytes[MAX_REQUEST];
 } client;
@@ -56,6 +58,9 @@ typedef struct client {
 static char reply[sizeof MESSAGE + 256];
 static int n_reply;
 static client clients[MAX_CLIENTS];
+static int n_slots; /* of them, that were ever taken */
+static int n_held;
+static const canned_wire *wire;
 static canned_log *book;
 
 static void die(const char *what) {
@@ -69,29 +74,75 @@ static double now_s(void) {
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* ---- the plain wire ----------------------------------------------------------------------------
+ */
+
+static void *plain_open(int fd) {
+  static int nothing;
+  (void)fd;
+  return &nothing;
+}
+
+static ssize_t plain_recv(void *session, int fd, void *room, size_t size) {
+  (void)session;
+  return recv(fd, room, size, 0);
+}
+
+static ssize_t plain_send(void *session, int fd, const void *bytes, size_t n) {
+  (void)session;
+  return send(fd, bytes, n, MSG_NOSIGNAL);
+}
+
+static void plain_close(void *session) {
+  (void)session;
+}
+
+static const canned_wire PLAIN = { NULL, plain_open, plain_recv, plain_send, plain_close };
+
+/* ---- who is connected --------------------------------------------------------------------------
+ */
+
+static client *free_slot(void) {
+  for (int i = 0; i < n_slots; i++) {
+    if (clients[i].fd < 0) return &clients[i];
+  }
+  return n_slots < MAX_CLIENTS ? &clients[n_slots++] : NULL;
+}
+
+static void seat(client *c, int fd, int port) {
+  int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  c->fd = fd;
+  c->port = port;
+  c->is_settling = c->is_held = 0;
+  c->reply_at = 0;
+  c->n = 0;
+  c->session = wire->open(fd);
+}
+
 static void welcome(int door) {
   struct sockaddr_in peer;
   socklen_t size = sizeof peer;
-  int on = 1;
   int fd = accept(door, (struct sockaddr *)&peer, &size);
   if (fd < 0) return;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  for (int i = 0; i < MAX_CLIENTS; i++) {
-    if (clients[i].fd >= 0) continue;
-    clients[i].fd = fd;
-    clients[i].port = ntohs(peer.sin_port);
-    clients[i].is_settling = 0;
-    clients[i].reply_at = 0;
-    clients[i].n = 0;
-    return;
+  client *c = free_slot();
+  if (c) {
+    seat(c, fd, ntohs(peer.sin_port));
+  } else {
+    close(fd);
   }
-  close(fd);
 }
 
 static void leave(client *c) {
+  n_held -= c->is_held;
+  wire->close(c->session);
   close(c->fd);
   c->fd = -1;
 }
+
+/* ---- what they say -----------------------------------------------------------------------------
+ */
 
 static void enter(const client *c, const char *body, size_t n) {
   const char *reference = memmem(body, n, "ref:", 4);
@@ -113,6 +164,10 @@ static size_t length_of(const char *head, const char *end) {
   return 0;
 }
 
+static double delay_s(const char *body, size_t n) {
+  return memmem(body, n, "slow", 4) ? CANNED_SLOW_MS / 1e3 : 0;
+}
+
 static void take_request(client *c) {
   const char *head_end = memmem(c->bytes, c->n, "\r\n\r\n", 4);
   if (!head_end) return;
@@ -122,34 +177,53 @@ static void take_request(client *c) {
   size_t n_body = length_of(c->bytes, head_end), n = (size_t)(body - c->bytes) + n_body;
   if (c->n < n) return;
   enter(c, body, n_body);
-  double delay_s = memmem(body, n_body, "slow", 4) ? CANNED_SLOW_MS / 1e3 : 0;
-  c->reply_at = now_s() + delay_s;
+  c->is_held = memmem(body, n_body, "hold", 4) != NULL;
+  n_held += c->is_held;
+  if (!c->is_held) c->reply_at = now_s() + delay_s(body, n_body);
   c->n -= n;
   memmove(c->bytes, c->bytes + n, c->n);
 }
 
+/* Until nothing more comes: what a session has decrypted, no poll shows. */
 static void hear(client *c) {
-  ssize_t n = recv(c->fd, c->bytes + c->n, MAX_REQUEST - 1 - c->n, 0);
-  if (n <= 0) {
-    leave(c);
-    return;
+  for (;;) {
+    ssize_t n = wire->recv(c->session, c->fd, c->bytes + c->n, MAX_REQUEST - 1 - c->n);
+    if (n < 0 && errno == EAGAIN) return;
+    if (n <= 0) {
+      leave(c);
+      return;
+    }
+    c->n += (size_t)n;
+    c->bytes[c->n] = '\0';
+    take_request(c);
   }
-  c->n += (size_t)n;
-  c->bytes[c->n] = '\0';
-  take_request(c);
+}
+
+/* ---- what they hear ----------------------------------------------------------------------------
+ */
+
+static void release_held(void) {
+  if (n_held < CANNED_N_HELD) return;
+  for (int i = 0; i < n_slots; i++) {
+    if (clients[i].fd < 0 || !clients[i].is_held) continue;
+    clients[i].is_held = 0;
+    clients[i].reply_at = now_s();
+  }
+  n_held = 0;
 }
 
 static void answer_due(void) {
   int n_others = 0;
-  for (int i = 0; i < MAX_CLIENTS; i++) {
+  release_held();
+  for (int i = 0; i < n_slots; i++) {
     client *c = &clients[i];
     if (c->fd < 0) continue;
     n_others += !c->is_settling;
     if (c->reply_at == 0 || c->reply_at > now_s()) continue;
     c->reply_at = 0;
-    if (send(c->fd, reply, (size_t)n_reply, MSG_NOSIGNAL) < 0) leave(c);
+    if (wire->send(c->session, c->fd, reply, (size_t)n_reply) < 0) leave(c);
   }
-  for (int i = 0; i < MAX_CLIENTS && n_others == 0; i++) {
+  for (int i = 0; i < n_slots && n_others == 0; i++) {
     if (clients[i].fd >= 0 && clients[i].is_settling) leave(&clients[i]);
   }
 }
@@ -158,7 +232,7 @@ static void turn(int door, int lifeline) {
   struct pollfd polled[MAX_CLIENTS + 2] = { { door, POLLIN, 0 }, { lifeline, POLLIN, 0 } };
   client *who[MAX_CLIENTS + 2];
   nfds_t n = 2;
-  for (int i = 0; i < MAX_CLIENTS; i++) {
+  for (int i = 0; i < n_slots; i++) {
     if (clients[i].fd < 0) continue;
     who[n] = &clients[i];
     polled[n++] = (struct pollfd){ clients[i].fd, POLLIN, 0 };
@@ -186,7 +260,7 @@ static void write_reply(void) {
 static void serve(int door, int lifeline) {
   write_reply();
   signal(SIGINT, SIG_IGN);
-  for (int i = 0; i < MAX_CLIENTS; i++) clients[i].fd = -1;
+  if (wire->begin) wire->begin();
   for (;;) turn(door, lifeline);
 }
 
@@ -195,7 +269,8 @@ static int listen_somewhere(int *port) {
   socklen_t size = sizeof address;
   int door = socket(AF_INET, SOCK_STREAM, 0);
   if (door < 0 || bind(door, (struct sockaddr *)&address, sizeof address) != 0 ||
-      listen(door, 128) != 0 || getsockname(door, (struct sockaddr *)&address, &size) != 0) {
+      listen(door, MAX_CLIENTS) != 0 ||
+      getsockname(door, (struct sockaddr *)&address, &size) != 0) {
     die("listen");
   }
   *port = ntohs(address.sin_port);
@@ -203,6 +278,10 @@ static int listen_somewhere(int *port) {
 }
 
 canned canned_start(void) {
+  return canned_start_on(&PLAIN);
+}
+
+canned canned_start_on(const canned_wire *its_wire) {
   canned service;
   int lifeline[2];
   book = mmap(NULL, sizeof *book, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -212,6 +291,7 @@ canned canned_start(void) {
   if (service.pid < 0) die("fork");
   if (service.pid == 0) {
     close(lifeline[1]);
+    wire = its_wire;
     serve(door, lifeline[0]);
   }
   close(door);

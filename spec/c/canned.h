@@ -3,7 +3,8 @@
  * a message object, and writes down what it read where its starter can see it. It ends with its
  * starter. Start it before any thread.
  *
- * A body with "ref:7" is entered under 7. One with "slow" is answered after CANNED_SLOW_MS.
+ * A body with "ref:7" is entered under 7. One with "slow" is answered after CANNED_SLOW_MS. Those
+ * with "hold" are answered all at once, when CANNED_N_HELD of them are there.
  */
 #ifndef CANNED_H
 #define CANNED_H
@@ -12,6 +13,7 @@
 
 #define CANNED_MAX_POSTS 65536
 #define CANNED_SLOW_MS 300
+#define CANNED_N_HELD 64
 
 typedef struct canned_log {
   volatile int n_posts;
@@ -29,8 +31,19 @@ typedef struct canned {
   const canned_log *log;
 } canned;
 
-/* Ends the program when it cannot. */
+/* What the bytes go through, in the service's process. */
+typedef struct canned_wire {
+  void (*begin)(void);   /* once, before anything; or NULL */
+  void *(*open)(int fd); /* a session on a connection just accepted, that does not wait */
+  /* As recv and send: 0 at the end, -1 with EAGAIN when there is nothing yet. */
+  ssize_t (*recv)(void *session, int fd, void *room, size_t size);
+  ssize_t (*send)(void *session, int fd, const void *bytes, size_t n);
+  void (*close)(void *session); /* before its connection is */
+} canned_wire;
+
+/* These end the program when they cannot. */
 canned canned_start(void);
+canned canned_start_on(const canned_wire *wire);
 
 /* Returns once every connection of the service has ended and all that was sent has been read; false
  * when that takes more than a few seconds. */
