@@ -125,6 +125,11 @@ describe("the headers that are read", function()
     assert.is_nil(err.retry_after)
   end)
 
+  it("are absent when they are longer than any that makes sense", function()
+    assert.equal(("a"):rep(127), info_of("X-Request-Id: " .. ("a"):rep(127) .. "\r\n").request_id)
+    assert.is_nil(info_of("X-Request-Id: " .. ("a"):rep(128) .. "\r\n").request_id)
+  end)
+
   it("are absent when folded, before and after", function()
     assert.is_nil(info_of("Retry-After: 1\r\n 0\r\n").retry_after)
     local err = info_of("X-Request-Id: abc\r\nRetry-After:\r\n 10\r\nDate: x\r\n")
