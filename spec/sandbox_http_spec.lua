@@ -375,7 +375,7 @@ describe("the launcher", function()
 
   for _, target in ipairs { "make", "launcher" } do
     for _, signal in ipairs { "TERM", "INT", "HUP", target == "make" and "KILL" or nil } do
-      it(("leaves nothing when the %s in hand gets SIG%s"):format(target, signal), function()
+      it(("leaves nothing as make sandbox: SIG%s to its %s"):format(signal, target), function()
         local notes = support.temporary_folder()
         local port, process, pipe = make_sandbox(notes)
         os.execute(("kill -%s %s"):format(signal, process[target]))
