@@ -131,9 +131,17 @@ demo: deps
 	@$(MAKE) --no-print-directory build
 	@$(LUA54) examples/demo.lua
 
-sandbox: deps
-	@$(MAKE) --no-print-directory build
-	@PORT=$(PORT) SANDBOX_LUA_CPATH='$(CURDIR)/build/5.1/?.so;;' sh lua/telnyx/sandbox/serve.sh
+# A make that is told to end takes away what it was making, and waits for the recipe, which it tells
+# of TERM only. So it makes a file, the recipe's process id, and the recipe ends without it.
+ifneq ($(filter sandbox,$(MAKECMDGOALS)),)
+RUNNING := build/sandbox.$(shell echo $$PPID)
+sandbox: $(RUNNING)
+
+$(RUNNING): deps
+	@$(MAKE) --no-print-directory build build/5.1/telnyx/core.so
+	@echo $$$$ >$@; SANDBOX_LUA_CPATH='$(CURDIR)/build/5.1/?.so;;' \
+	  exec sh lua/telnyx/sandbox/serve.sh --port $(PORT) --while $@
+endif
 
 # eval "$(make -s env)"
 env: build

@@ -21,10 +21,24 @@ if [ "$(id -u)" != 0 ]; then
   exit 1
 fi
 echo "Installing:$missing"
-export DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! { apt-get update && apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
-  cat "$log" >&2
-  exit 1
-fi
+
+# Another apt may be at work, as it is on a machine that has just started. Its option for that,
+# DPkg::Lock::Timeout, does not cover the lists and the archives.
+patiently() {
+  tries=120
+  while ! "$@" >"$log" 2>&1; do
+    if [ $tries -eq 0 ] || ! grep -qE 'Could not get lock|Unable to (lock|acquire)' "$log"; then
+      cat "$log" >&2
+      exit 1
+    fi
+    [ $tries -lt 120 ] || echo "Waiting for another apt to end"
+    tries=$((tries - 1))
+    sleep 5
+  done
+}
+
+patiently apt-get update
+patiently apt-get install -y --no-install-recommends $missing

@@ -359,6 +359,36 @@ describe("the launcher", function()
     end)
   end
 
+  -- Runs `make sandbox`, and returns the port and the process ids of make and of the launcher.
+  local function make_sandbox(notes)
+    local command = ("echo $$ >%s/make; TMPDIR=%s exec env -u MAKEFLAGS -u MAKELEVEL "
+      .. "make -s sandbox PORT=0 >%s/output 2>&1"):format(notes, folder, notes)
+    -- The outer shell waits for make: a process that nobody waits for is there even when killed.
+    local pipe = assert(io.popen(("sh -c %s 2>/dev/null; :"):format(support.quote(command)), "w"))
+    local port = support.wait(function()
+      return (support.read_file(notes .. "/output") or ""):match("http://127.0.0.1:(%d+)/v2\n")
+    end, "make sandbox")
+    local make = support.read_file(notes .. "/make"):match("%d+")
+    local launcher = support.read_file("build/sandbox." .. make):match("%d+")
+    return tonumber(port), { make = make, launcher = launcher }, pipe
+  end
+
+  for _, target in ipairs { "make", "launcher" } do
+    for _, signal in ipairs { "TERM", "INT", "HUP", target == "make" and "KILL" or nil } do
+      it(("leaves nothing as make sandbox: SIG%s to its %s"):format(signal, target), function()
+        local notes = support.temporary_folder()
+        local port, process, pipe = make_sandbox(notes)
+        os.execute(("kill -%s %s"):format(signal, process[target]))
+        local ok, problem = pcall(expect_gone, port)
+        os.execute(("kill %s 2>/dev/null"):format(process.launcher))
+        pipe:close()
+        os.execute("rm -rf " .. notes)
+        assert(ok, problem)
+        assert.is_nil(support.read_file("build/sandbox." .. process.make))
+      end)
+    end
+  end
+
   it("leaves nothing when it was killed and its standard input ends", function()
     local server = support.start { tmpdir = folder }
     os.execute(("kill -KILL %d"):format(server.pid))

@@ -1,16 +1,18 @@
 #!/bin/sh
 # The sandbox behind nginx, in the foreground.
 #
-#   serve.sh [--port N] [--listen ADDRESS] [--cert FILE --key FILE] [--until-eof]
+#   serve.sh [--port N] [--listen ADDRESS] [--cert FILE --key FILE] [--until-eof] [--while FILE]
 #
 #   --port       default $PORT, else 12111; 0 chooses a free one
 #   --listen     default 127.0.0.1; only loopback addresses are accepted
 #   --cert, --key  answer https instead of http
 #   --until-eof  stop when standard input ends, as it does when a test that
 #                holds its other end is killed
+#   --while      stop when FILE is gone, or the process that started this; FILE
+#                is taken away in the end
 #
 # Prints one line when connections are accepted, with the base URL to use.
-# SIGINT and SIGTERM stop it; it leaves nothing behind. From the environment:
+# SIGINT, SIGTERM and SIGHUP stop it; it leaves nothing behind. From the environment:
 #
 #   LUA                the interpreter that writes the configuration
 #   NGINX              the server; it must have, or load, the Lua module
@@ -21,7 +23,7 @@
 set -u
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 
-port=${PORT:-12111} listen='' cert='' key='' until_eof=''
+port=${PORT:-12111} listen='' cert='' key='' until_eof='' while=''
 
 complain() {
   echo "telnyx sandbox: $*" >&2
@@ -31,7 +33,7 @@ complain() {
 while [ $# -gt 0 ]; do
   case $1 in
     --until-eof) until_eof=yes; shift; continue ;;
-    --port | --listen | --cert | --key) [ $# -ge 2 ] || complain "$1 needs a value" ;;
+    --port | --listen | --cert | --key | --while) [ $# -ge 2 ] || complain "$1 needs a value" ;;
     *) complain "unknown option $1" ;;
   esac
   case $1 in
@@ -39,6 +41,7 @@ while [ $# -gt 0 ]; do
     --listen) listen=$2 ;;
     --cert) cert=$2 ;;
     --key) key=$2 ;;
+    --while) while=$2 ;;
   esac
   shift 2
 done
@@ -74,14 +77,15 @@ command -v "$nginx" >/dev/null 2>&1 ||
   complain "nginx with its Lua module is needed: apt-get install libnginx-mod-http-lua"
 
 prefix=$(mktemp -d "${TMPDIR:-/tmp}/telnyx-sandbox.XXXXXX") || exit 1
-server='' watcher=''
+server='' watchers=''
 
 # shellcheck disable=SC2317
 clean_up() {
   trap '' INT TERM HUP
-  [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
+  # shellcheck disable=SC2086
+  [ -z "$watchers" ] || kill $watchers 2>/dev/null
   [ -z "$server" ] || { kill "$server" 2>/dev/null && wait "$server" 2>/dev/null; }
-  rm -rf "$prefix"
+  rm -rf "$prefix" ${while:+"$while"}
 }
 trap clean_up EXIT
 trap 'exit 0' INT TERM HUP
@@ -91,27 +95,42 @@ exec 3<&0
 
 # This shell may have been killed, so the watcher also does its work. (To ask
 # first would not do: a killed process still answers until it is waited for.)
-watch_input() {
-  while read -r _; do :; done <&3
+end_all() {
   kill "$$" 2>/dev/null
   kill "$1" 2>/dev/null
-  rm -rf "$prefix"
+  rm -rf "$prefix" ${while:+"$while"}
+}
+
+watch_input() {
+  while read -r _; do :; done <&3
+  end_all "$1"
+}
+
+watch_file() {
+  while [ -e "$while" ] && kill -0 "$PPID" 2>/dev/null; do sleep 1; done
+  end_all "$1"
 }
 
 # nginx itself says on standard output that it is ready.
 start() {
   "$nginx" -p "$prefix" -e error.log -c nginx.conf 2>"$prefix/stderr" 3<&- &
   server=$!
-  [ -n "$until_eof" ] || return 0
-  watch_input "$server" &
-  watcher=$!
+  if [ -n "$until_eof" ]; then
+    watch_input "$server" &
+    watchers=$!
+  fi
+  if [ -n "$while" ]; then
+    watch_file "$server" >/dev/null 2>&1 3<&- &
+    watchers="$watchers $!"
+  fi
 }
 
 finish() {
   wait "$server"
   server=
-  [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
-  watcher=
+  # shellcheck disable=SC2086
+  [ -z "$watchers" ] || kill $watchers 2>/dev/null
+  watchers=
 }
 
 port_was_taken() {
