@@ -23,9 +23,39 @@ end
 
 local steps = {}
 
+-- Holds up the whole worker, as nobody should, so that nginx notices nothing of its sockets.
+local function block(path)
+  local give_up = core.monotonic() + 10
+  while not exists(path) and core.monotonic() < give_up do core.sleep(0.002) end
+end
+
+-- Sockets that hold up the worker before they do what `hold.before` names.
+local function with_held_sockets(hold, work)
+  local new = ngx.socket.tcp
+  ngx.socket.tcp = function()
+    local socket = new()
+    local act = socket[hold.before]
+    socket[hold.before] = function(...)
+      block(hold.path)
+      return act(...)
+    end
+    return socket
+  end
+  local message, second = work()
+  ngx.socket.tcp = new
+  return message, second
+end
+
 -- One attempt, below the seam.
 function steps.attempt(step)
-  return pack(resty.sender(step.options):send(step.message, step.limits))
+  if step.ballast_bytes then
+    step.message.extra = { ballast = ("b"):rep(step.ballast_bytes) }
+  end
+  local function attempt()
+    return resty.sender(step.options):send(step.message, step.limits)
+  end
+  if step.hold then return pack(with_held_sockets(step.hold, attempt)) end
+  return pack(attempt())
 end
 
 -- A whole send; nothing says which sender to use.
@@ -68,10 +98,15 @@ function steps.start(step)
   return { result = pack(pending:result()), heard = heard, was_done = was_done, steps = n_steps }
 end
 
--- Holds up the whole worker, as nobody should.
 function steps.block(step)
+  block(step.path)
+  return {}
+end
+
+-- Waits as one should.
+function steps.wait(step)
   local give_up = core.monotonic() + 10
-  while not exists(step.path) and core.monotonic() < give_up do core.sleep(0.002) end
+  while not exists(step.path) and core.monotonic() < give_up do ngx.sleep(0.002) end
   return {}
 end
 
