@@ -3,7 +3,7 @@
 -- received.
 
 local cjson = require "cjson"
-local dns = require "spec.support.dns"
+local Cosockets = require "spec.support.cosockets"
 local host = require "spec.support.host"
 local nginx = require "spec.support.nginx"
 local sandbox = require "spec.support.sandbox"
@@ -12,13 +12,12 @@ local verdict = require "spec.support.verdict"
 local wire = require "spec.support.wire"
 
 local KEY = verdict.KEY
-local MESSAGE = { from = "+18445550001", to = "+18665550001", text = "Hello, World!" }
+local MESSAGE, LONG = Cosockets.MESSAGE, Cosockets.LONG
 local SLOW = "+15550070001" -- accepted after a second
 
 local PACE = tonumber(os.getenv("WIRE_PACE") or 1)
 local SHORT = { timeout = 0.3 * PACE, connect_timeout = 20 }
 local SHORT_CONNECT = { timeout = 20, connect_timeout = 0.3 * PACE }
-local LONG = { timeout = 20, connect_timeout = 20 }
 local BOUND = 5 * PACE
 
 local request, accept, head, arrival = wire.request, wire.accept, wire.head, wire.arrival
@@ -228,94 +227,25 @@ for _, row in ipairs(UNASKED) do
   WHILE_IDLE[#WHILE_IDLE + 1] = { row[1] .. ", closed", { row[2], fin } }
 end
 
-local HTTP = [[
-  resolver 127.0.0.1:%d ipv6=off;
-  resolver_timeout 1s;
-  lua_ssl_trusted_certificate "%s";
-  lua_ssl_verify_depth 3;
-  lua_ssl_protocols TLSv1.2 TLSv1.3;
-  lua_socket_log_errors off;
-]]
-
-local SERVER = [[
-    location = /send { content_by_lua_block { require("spec.support.nginx_send").serve() } }
-    location = /ping { content_by_lua_block { ngx.print("pong") } }
-]]
-
 describe("a send over nginx's sockets", function()
-  local station, names, certificates, server, opened
+  local peers, station, server
+  local address, attempt = Cosockets.address, Cosockets.attempt
 
   setup(function()
-    station = wire.start()
-    certificates = station:certificates()
-    names = dns.start()
-    server = nginx.start {
-      http = HTTP:format(names.port, certificates.ca_file),
-      server = SERVER,
-    }
+    peers = Cosockets.start()
+    station, server = peers.station, peers.server
   end)
 
   teardown(function()
-    if server then server:stop() end
-    if names then names:stop() end
-    if station then station:stop() end
-  end)
-
-  before_each(function()
-    opened = {}
+    if peers then peers:stop() end
   end)
 
   after_each(function()
-    for _, listener in ipairs(opened) do
-      listener:close()
-    end
+    peers:close()
   end)
 
-  local function tls_of(scheme)
-    return scheme == "https" and "good" or nil
-  end
-
-  -- nginx verifies names and not addresses.
-  local function address(scheme, port, name)
-    return ("%s://%s:%d/v2"):format(scheme, name or "localhost", port)
-  end
-
-  local function listen(scheme, scripts, tls)
-    scripts.tls = tls or tls_of(scheme)
-    local listener = station:listen(scripts)
-    opened[#opened + 1] = listener
-    listener.url = address(scheme, listener.port)
-    return listener
-  end
-
-  local function attempt(url, limits, options)
-    local all = { api_key = KEY, base_url = url }
-    for name, value in pairs(options or {}) do
-      all[name] = value
-    end
-    return { op = "attempt", options = all, message = MESSAGE, limits = limits or LONG }
-  end
-
-  -- Does the steps in one request, so in one worker, and returns their results.
-  local function inside(...)
-    return cjson.decode(server:ask("/send", cjson.encode { ... }))
-  end
-
-  -- Does the steps, of which those that wait or hold do so until `work()` is done.
-  local function with_signal(steps, work)
-    local path = server.program.folder .. "/go"
-    for _, step in ipairs(steps) do
-      step.path = path
-      if step.hold then step.hold.path = path end
-    end
-    local answer = server:begin("/send", cjson.encode(steps))
-    local ok, problem = pcall(work)
-    assert(io.open(path, "w")):close()
-    local text = answer()
-    os.remove(path)
-    assert(ok, problem)
-    return cjson.decode(text)
-  end
+  local function listen(...) return peers:listen(...) end
+  local function inside(...) return peers:inside(...) end
 
   local function judge(listener, row, result, before)
     local seen = listener:seen()
@@ -359,7 +289,7 @@ describe("a send over nginx's sockets", function()
         it(("over idle %s, the worker %ss: %s"):format(scheme, op, row[1]), function()
           local script = copy({ request, accept, wire.gate "idle" }, row[2])
           local listener = listen(scheme, { script, wire.SERVICE })
-          local results = with_signal({
+          local results = peers:with_signal({
             attempt(listener.url), { op = op }, attempt(listener.url),
           }, function()
             listener:wait_done("accept")
@@ -387,7 +317,7 @@ describe("a send over nginx's sockets", function()
       for i = 1, 3 do
         verdict.assert_result(cjson.decode(answers[i]())[1], { outcome = "success" })
       end
-      local results = with_signal({ { op = "block" }, attempt(listener.url) }, function()
+      local results = peers:with_signal({ { op = "block" }, attempt(listener.url) }, function()
         listener:open("idle")
         for i = 1, 3 do
           listener:wait_done(UNASKED[1][2].op, i)
@@ -403,7 +333,7 @@ describe("a send over nginx's sockets", function()
       local listener = listen(scheme, { script, wire.SERVICE })
       local one = attempt(listener.url)
       one.hold = { before = "receiveany" }
-      local result = with_signal({ one }, function()
+      local result = peers:with_signal({ one }, function()
         listener:wait_done(script[#script].op)
       end)[1]
       verdict.assert_promise(result, listener:seen().whole)
@@ -429,8 +359,8 @@ describe("a send over nginx's sockets", function()
       local listener = listen(scheme, { { wire.gate "go", rst } })
       local one = attempt(listener.url)
       one.hold = { before = "send" }
-      local result = with_signal({ one }, function()
-        listener:wait(function(seen) return #seen.connections == 1 end, "a connection")
+      local result = peers:with_signal({ one }, function()
+        peers:wait_held()
         listener:open("go")
         listener:wait_done("rst")
       end)[1]

@@ -29,13 +29,14 @@ local function block(path)
   while not exists(path) and core.monotonic() < give_up do core.sleep(0.002) end
 end
 
--- Sockets that hold up the worker before they do what `hold.before` names.
+-- Sockets that hold up the worker before they do what `hold.before` names, and say so.
 local function with_held_sockets(hold, work)
   local new = ngx.socket.tcp
   ngx.socket.tcp = function()
     local socket = new()
     local act = socket[hold.before]
     socket[hold.before] = function(...)
+      assert(io.open(hold.path .. ".held", "w")):close()
       block(hold.path)
       return act(...)
     end
