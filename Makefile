@@ -158,6 +158,7 @@ install: module
 
 include .ci/check.mk
 include .ci/segments.mk
+include .ci/fuzz.mk
 include .ci/proof.mk
 include .ci/hosts.mk
 include .ci/bench.mk

@@ -125,7 +125,9 @@ end)
 -- Unasked bytes ---------------------------------------------------------------------------------
 
 describe("bytes that nobody asked for", function()
-  local JUNK = { "x", "\r\n", GOOD, "HTTP/1.1 429 X\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n", "\0" }
+  local JUNK = {
+    "x", "\r\n", "\0", GOOD, "HTTP/1.1 429 X\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n",
+  }
 
   local function expect_unsent(x, bytes)
     assert.equal("broken", x:feed(bytes))

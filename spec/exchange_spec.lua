@@ -125,6 +125,11 @@ describe("the headers that are read", function()
     assert.is_nil(err.retry_after)
   end)
 
+  it("are absent when they are longer than any that makes sense", function()
+    assert.equal(("a"):rep(127), info_of("X-Request-Id: " .. ("a"):rep(127) .. "\r\n").request_id)
+    assert.is_nil(info_of("X-Request-Id: " .. ("a"):rep(128) .. "\r\n").request_id)
+  end)
+
   it("are absent when folded, before and after", function()
     assert.is_nil(info_of("Retry-After: 1\r\n 0\r\n").retry_after)
     local err = info_of("X-Request-Id: abc\r\nRetry-After:\r\n 10\r\nDate: x\r\n")
@@ -148,6 +153,38 @@ describe("the headers that are read", function()
     assert.equal("broken", x:state())
     assert.equal(5, err.retry_after)
     assert.equal("a", err.request_id)
+  end)
+end)
+
+describe("a byte", function()
+  local function state_of(head)
+    return asked():feed(head .. "\r\nContent-Length: 0\r\n\r\n")
+  end
+
+  it("may stand in a value unless it is a control, wherever it stands", function()
+    for byte = 0, 255 do
+      local is_control = byte < 32 and byte ~= 9 or byte == 127
+      local c = string.char(byte)
+      for i = 0, 17 do
+        local value = ("b"):rep(i) .. c .. ("\255"):rep(17 - i)
+        if c ~= "\n" then
+          local state = state_of("HTTP/1.1 200 OK\r\nA: " .. value)
+          assert.equal(is_control and "broken" or "done", state)
+          assert.equal(state, state_of("HTTP/1.1 200 OK " .. value))
+        end
+      end
+    end
+  end)
+
+  it("may stand in a name if it is one of a token's", function()
+    for byte = 0, 255 do
+      local c = string.char(byte)
+      local is_token = c:find("[%w!#$%%&'*+.^_`|~-]") and byte < 128
+      if c ~= ":" then
+        local state = state_of("HTTP/1.1 200 OK\r\nA" .. c .. ": b")
+        assert.equal(is_token and "done" or "broken", state)
+      end
+    end
   end)
 end)
 

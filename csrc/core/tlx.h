@@ -43,6 +43,10 @@ bool tlx_str_eq(tlx_str a, tlx_str b);
 /* Yes when both hold the same bytes, ASCII letters compared without case. Locale plays no part. */
 bool tlx_str_eq_nocase(tlx_str a, tlx_str b);
 
+/* Yes when a byte of it is a control other than a tab: none may stand in a line of HTTP's
+ * (RFC 9110 §5.5). Thread-safe. */
+bool tlx_has_control(tlx_str s);
+
 /* The name in `names` most like `name`, or NULL when none is near enough to be a slip of the hand:
  * at most a third of the letters differ, counting a swap of neighbours as one. Names longer than
  * 40 bytes are near nothing. Thread-safe, never allocates. */

@@ -12,11 +12,7 @@ static bool is_well_ended(tlx_str rest) {
   size_t i = 0;
   while (i < rest.n && (rest.p[i] == ' ' || rest.p[i] == '\t')) i++;
   if (i < rest.n && rest.p[i] != ';') return false;
-  for (; i < rest.n; i++) {
-    unsigned char byte = (unsigned char)rest.p[i];
-    if ((byte < 0x20 && byte != '\t') || byte == 0x7F) return false;
-  }
-  return true;
+  return !tlx_has_control(rest);
 }
 
 bool tlx_chunk_size(tlx_str line, size_t *size) {

@@ -12,14 +12,6 @@ static bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
-static bool has_control(tlx_str s) {
-  for (size_t i = 0; i < s.n; i++) {
-    unsigned char byte = (unsigned char)s.p[i];
-    if ((byte < 0x20 && byte != '\t') || byte == 0x7F) return true;
-  }
-  return false;
-}
-
 static tlx_str trimmed(tlx_str s) {
   while (s.n && is_blank(s.p[0])) s = (tlx_str){ s.p + 1, s.n - 1 };
   while (s.n && is_blank(s.p[s.n - 1])) s.n--;
@@ -62,7 +54,7 @@ static int status_of(tlx_str line) {
     if (!is_digit(line.p[i])) return -1;
     status = status * 10 + (line.p[i] - '0');
   }
-  return has_control(line) ? -1 : status;
+  return tlx_has_control(line) ? -1 : status;
 }
 
 tlx_exchange_fault tlx_head_begin(tlx_head *head, tlx_str line) {
@@ -79,7 +71,7 @@ tlx_exchange_fault tlx_head_begin(tlx_head *head, tlx_str line) {
 /* RFC 9110 §5.6.2 */
 static bool is_token_byte(char c) {
   if ((c >= 'a' && c <= 'z') || c == '-' || (c >= 'A' && c <= 'Z') || is_digit(c)) return true;
-  return c != '\0' && strchr("!#$%&'*+.^_`|~", c) != NULL;
+  return c != ':' && c != '\0' && strchr("!#$%&'*+.^_`|~", c) != NULL;
 }
 
 /* False when there is a digit missing, something else than digits, or more than can be counted. */
@@ -122,21 +114,25 @@ static void take_connection(tlx_head *head, tlx_str value) {
 }
 
 static bool take_framing(tlx_head *head, tlx_str name, tlx_str value) {
-  if (tlx_str_eq_nocase(name, TLX_STR("content-length"))) {
-    take_content_length(head, value);
-  } else if (tlx_str_eq_nocase(name, TLX_STR("transfer-encoding"))) {
-    take_transfer_encoding(head, value);
-  } else if (tlx_str_eq_nocase(name, TLX_STR("connection"))) {
-    take_connection(head, value);
-  } else {
-    return false;
+  static const struct {
+    tlx_str name;
+    void (*take)(tlx_head *head, tlx_str value);
+  } HEADERS[] = {
+    { { "connection", 10 }, take_connection },
+    { { "content-length", 14 }, take_content_length },
+    { { "transfer-encoding", 17 }, take_transfer_encoding },
+  };
+  for (size_t i = 0; i < sizeof HEADERS / sizeof HEADERS[0]; i++) {
+    if (name.n != HEADERS[i].name.n || !tlx_str_eq_nocase(name, HEADERS[i].name)) continue;
+    HEADERS[i].take(head, value);
+    return true;
   }
-  return true;
+  return false;
 }
 
 /* A line that goes on with the header before it (RFC 9112 §5.2): what it says is not known then. */
 static tlx_exchange_fault take_fold(tlx_head *head, tlx_reply *reply, tlx_str line) {
-  if (head->last == TLX_LAST_NONE || has_control(line)) return TLX_FAULT_BAD_HEADER;
+  if (head->last == TLX_LAST_NONE || tlx_has_control(line)) return TLX_FAULT_BAD_HEADER;
   head->is_odd = true;
   if (head->last == TLX_LAST_FRAMING) head->is_framing_folded = true;
   if (head->last == TLX_LAST_READ) tlx_reply_forget(reply, head->last_field);
@@ -160,7 +156,7 @@ tlx_exchange_fault tlx_head_field(tlx_head *head, tlx_reply *reply, tlx_str line
   while (n_name < line.n && is_token_byte(line.p[n_name])) n_name++;
   if (n_name == 0 || n_name == line.n || line.p[n_name] != ':') return TLX_FAULT_BAD_HEADER;
   tlx_str value = { line.p + n_name + 1, line.n - n_name - 1 };
-  if (has_control(value)) return TLX_FAULT_BAD_HEADER;
+  if (tlx_has_control(value)) return TLX_FAULT_BAD_HEADER;
   take_field(head, reply, (tlx_str){ line.p, n_name }, value);
   return TLX_FAULT_NONE;
 }

@@ -16,9 +16,37 @@ bool tlx_str_eq(tlx_str a, tlx_str b) {
 bool tlx_str_eq_nocase(tlx_str a, tlx_str b) {
   if (a.n != b.n) return false;
   for (size_t i = 0; i < a.n; i++) {
-    if (lower(a.p[i]) != lower(b.p[i])) return false;
+    if (a.p[i] != b.p[i] && lower(a.p[i]) != lower(b.p[i])) return false;
   }
   return true;
+}
+
+static bool is_control(char c) {
+  unsigned char byte = (unsigned char)c;
+  return (byte < 0x20 && byte != '\t') || byte == 0x7F;
+}
+
+/* Whether one of eight bytes may be a control; tabs count, and so may what stands beside one. */
+static bool may_have_control(const char *p) {
+  const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+  uint64_t word;
+  memcpy(&word, p, sizeof word);
+  uint64_t del = word ^ ones * 0x7F;
+  return (((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & tops;
+}
+
+bool tlx_has_control(tlx_str s) {
+  size_t i = 0;
+  for (; s.n - i >= 8; i += 8) {
+    if (!may_have_control(s.p + i)) continue;
+    for (size_t j = i; j < i + 8; j++) {
+      if (is_control(s.p[j])) return true;
+    }
+  }
+  for (; i < s.n; i++) {
+    if (is_control(s.p[i])) return true;
+  }
+  return false;
 }
 
 static size_t least(size_t a, size_t b, size_t c) {

@@ -147,8 +147,8 @@ int ltlx_push_answer(lua_State *L, const ltlx_answer *answer);
 int ltlx_push_violations(lua_State *L, const tlx_violations *violations);
 
 /* Of the body of a reply. */
-#define LTLX_DEFAULT_MAX_RESPONSE_BYTES (1024 * 1024)
-#define LTLX_MOST_MAX_RESPONSE_BYTES (1 << 30)
+#define LTLX_DEFAULT_MAX_RESPONSE_BYTES ((size_t)1 << 20)
+#define LTLX_MOST_MAX_RESPONSE_BYTES ((size_t)1 << 30)
 
 /* ltlx_clock.c */
 

@@ -76,9 +76,9 @@ static tlx_http *new_http(lua_State *L, int options) {
     .n_headers = LTLX_N_HEADERS,
     .ca_file = read_c_string(L, options, "ca_file"),
     .proxy = proxy,
-    .max_response_bytes =
-        (size_t)ltlx_field_number(L, options, "max_response_bytes", 1, LTLX_MOST_MAX_RESPONSE_BYTES,
-                                  LTLX_DEFAULT_MAX_RESPONSE_BYTES),
+    .max_response_bytes = (size_t)ltlx_field_number(L, options, "max_response_bytes", 1,
+                                                    (double)LTLX_MOST_MAX_RESPONSE_BYTES,
+                                                    (double)LTLX_DEFAULT_MAX_RESPONSE_BYTES),
   };
   return tlx_http_new(&http);
 }

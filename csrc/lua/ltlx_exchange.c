@@ -27,8 +27,9 @@ static carried *to_carried(lua_State *L) {
 
 /* Never shown: it may hold the key. */
 static tlx_str checked_line(lua_State *L, const char *what, tlx_str s) {
-  if (s.n == 0) luaL_error(L, "the request's %s is missing", what);
-  if (memchr(s.p, '\0', s.n) || memchr(s.p, '\r', s.n) || memchr(s.p, '\n', s.n)) {
+  if (s.n == 0) {
+    luaL_error(L, "the request's %s is missing", what);
+  } else if (memchr(s.p, '\0', s.n) || memchr(s.p, '\r', s.n) || memchr(s.p, '\n', s.n)) {
     luaL_error(L, "the request's %s must hold no line break and no NUL", what);
   }
   return s;
@@ -84,8 +85,9 @@ static size_t read_max_response_bytes(lua_State *L) {
   if (lua_isnoneornil(L, 2)) return LTLX_DEFAULT_MAX_RESPONSE_BYTES;
   luaL_checktype(L, 2, LUA_TTABLE);
   ltlx_check_names(L, 2, "exchange's options", NAMES);
-  return (size_t)ltlx_field_number(L, 2, "max_response_bytes", 1, LTLX_MOST_MAX_RESPONSE_BYTES,
-                                   LTLX_DEFAULT_MAX_RESPONSE_BYTES);
+  return (size_t)ltlx_field_number(L, 2, "max_response_bytes", 1,
+                                   (double)LTLX_MOST_MAX_RESPONSE_BYTES,
+                                   (double)LTLX_DEFAULT_MAX_RESPONSE_BYTES);
 }
 
 /* core.exchange(request [, options]) -> exchange; the request as core.request returns it */

@@ -154,6 +154,8 @@ cut("a size of seventeen F", sized(("f"):rep(17)))
 cut("a size of a hundred F", sized(("F"):rep(100)))
 cut("a size of 2^64 + 20", sized("10000000000000014"))
 cut("a size above the ceiling, before its bytes", chunks("100001\r\n"))
+cut("a size above what is left below the ceiling, before its bytes",
+  chunks(chunk(BODY) .. "1\r\n"), { max = 20 })
 good("chunks just at the ceiling", chunks(ENDED), { max = 20 })
 cut("chunks above the ceiling", chunks(ENDED), { max = 19 })
 cut("chunks that do not end", chunks(SPLIT), { ending = "close", kind = "connection" })

@@ -1,8 +1,8 @@
 -- Writes the texts at the edges of a part, under each of the options, for the fuzzer to start from.
 --
---   lua5.4 spec/c/fuzz_seeds.lua FOLDER
+--   lua5.4 spec/c/fuzz_seeds_segments.lua FOLDER
 
-local folder = assert(arg[1], "usage: lua fuzz_seeds.lua FOLDER")
+local folder = assert(arg[1], "usage: lua fuzz_seeds_segments.lua FOLDER")
 local vectors = require "spec.vectors.segments"
 local OPTIONS = 18 -- three charsets, three encodings, smart or not
 
