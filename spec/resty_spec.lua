@@ -355,20 +355,36 @@ describe("a send over nginx's sockets", function()
       end)
     end
 
-    it(("over %s: reset between the look and the request"):format(scheme), function()
-      local listener = listen(scheme, { { wire.gate "go", rst } })
-      local one = attempt(listener.url)
-      one.hold = { before = "send" }
-      local result = peers:with_signal({ one }, function()
+    -- The connection is reset when it was looked at already. What is not a whole record of TLS,
+    -- nobody can read.
+    local function reset_after_the_look(script, before, step)
+      local listener = listen(scheme, { copy(script, { wire.gate "go", rst }), wire.SERVICE })
+      step.options.base_url, step.hold = listener.url, { before = "send" }
+      local steps = copy(before and { attempt(listener.url) } or {}, { step })
+      local results = peers:with_signal(steps, function()
         peers:wait_held()
         listener:open("go")
         listener:wait_done("rst")
-      end)[1]
-      -- What is not a whole record of TLS, nobody can read.
-      verdict.assert_result(result, {
-        outcome = scheme == "https" and "not_sent" or "unknown", kind = "connection",
-      })
-      assert.equal(0, listener:seen().connections[1].total)
+      end)
+      return results[#results], listener:seen()
+    end
+
+    local TORN = {
+      outcome = scheme == "https" and "not_sent" or "unknown", kind = "connection", status = false,
+    }
+
+    it(("over fresh %s: reset between the look and the request"):format(scheme), function()
+      local result, seen = reset_after_the_look({}, false, attempt())
+      verdict.assert_result(result, TORN)
+      assert.is_nil(result.err.stale)
+      assert.equal(0, seen.connections[1].total)
+    end)
+
+    it(("over reused %s: reset between the look and the request"):format(scheme), function()
+      local result, seen = reset_after_the_look({ request, accept }, true, attempt())
+      verdict.assert_result(result, TORN)
+      assert.equal(scheme == "https" or nil, result.err.stale)
+      assert.equal(1, seen.whole)
     end)
 
     for _, row in ipairs {
@@ -678,6 +694,21 @@ describe("a send over nginx's sockets", function()
       assert.is_true(socket.gettime() - started >= 0.3)
       assert.equal(2, #result.info.attempts)
       assert.equal(2, listener:seen().whole)
+    end)
+
+    it("goes over a fresh connection when a kept one proves dead, and nothing was sent", function()
+      local listener = listen("https", { { request, accept, wire.gate "go", rst }, wire.SERVICE })
+      local step = client_send(listener.url, { retry = false })
+      step.hold = { before = "send" }
+      local results = peers:with_signal({ attempt(listener.url), step }, function()
+        peers:wait_held()
+        listener:open("go")
+        listener:wait_done("rst")
+      end)
+      verdict.assert_result(results[2], { outcome = "success" })
+      local seen = listener:seen()
+      assert.equal(2, seen.whole)
+      assert.equal(2, #seen.connections)
     end)
 
     it("is not repeated when the outcome is unknown", function()

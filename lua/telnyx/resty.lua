@@ -190,13 +190,13 @@ function Sender:send(message, limits)
     connect_timeout = limits.connect_timeout or DEFAULT_CONNECT_TIMEOUT,
   })
   local exchange = core.exchange(request, { max_response_bytes = self.max_response_bytes })
-  connection:carry(exchange)
+  local is_stale = connection:carry(exchange)
   if exchange:is_reusable() and not limits.fresh then
     connection:keep(self.idle_timeout, self.pool_size)
   else
     connection:close()
   end
-  return exchange:reply()
+  return exchange:reply(nil, is_stale)
 end
 
 ---Waits without holding up the worker.

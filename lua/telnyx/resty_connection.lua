@@ -18,6 +18,7 @@ local LOCALHOST = { "127.0.0.1", "[::1]" }
 ---@field private pool string
 ---@field private deadline number
 ---@field private connect_deadline number
+---@field private is_kept boolean|nil it has served before
 local Connection = {}
 Connection.__index = Connection
 
@@ -135,10 +136,10 @@ end
 ---@private
 function Connection:establish(exchange)
   while self:dial(exchange) and self:secure(exchange) do
-    local is_kept = self.socket:getreusedtimes() > 0
+    self.is_kept = self.socket:getreusedtimes() > 0
     local bytes, err = self:receive(MOMENT_S)
     if not bytes and err == "timeout" then return true end
-    if not is_kept then return take(exchange, bytes, err) and false end
+    if not self.is_kept then return take(exchange, bytes, err) and false end
     self.socket:close()
   end
   return false
@@ -154,10 +155,8 @@ function Connection:listen(exchange, deadline)
   if state == "more" then exchange:finish("timeout") end
 end
 
----Carries an exchange to its end. Yields to nginx.
----@param exchange table of core.exchange
-function Connection:carry(exchange)
-  if not self:establish(exchange) then return end
+---@private
+function Connection:ask(exchange)
   if not self:arm(self.deadline) then return exchange:finish("timeout") end
   local n_written = self.socket:send(exchange:offer())
   if n_written then
@@ -167,6 +166,14 @@ function Connection:carry(exchange)
   -- An answer may have come before it was refused.
   exchange:tore()
   self:listen(exchange, math.min(self.deadline, core.monotonic() + LAST_WORDS_S))
+  return self.is_kept
+end
+
+---Carries an exchange to its end. Yields to nginx.
+---@param exchange table of core.exchange
+---@return boolean|nil is_stale a connection that was kept alive refused the request
+function Connection:carry(exchange)
+  return self:establish(exchange) and self:ask(exchange) == true
 end
 
 ---Gives the connection back to nginx, which closes it when it talks or ends while it is idle.

@@ -29,34 +29,12 @@ local function block(path)
   while not exists(path) and core.monotonic() < give_up do core.sleep(0.002) end
 end
 
--- Sockets that hold up the worker before they do what `hold.before` names, and say so.
-local function with_held_sockets(hold, work)
-  local new = ngx.socket.tcp
-  ngx.socket.tcp = function()
-    local socket = new()
-    local act = socket[hold.before]
-    socket[hold.before] = function(...)
-      assert(io.open(hold.path .. ".held", "w")):close()
-      block(hold.path)
-      return act(...)
-    end
-    return socket
-  end
-  local message, second = work()
-  ngx.socket.tcp = new
-  return message, second
-end
-
 -- One attempt, below the seam.
 function steps.attempt(step)
   if step.ballast_bytes then
     step.message.extra = { ballast = ("b"):rep(step.ballast_bytes) }
   end
-  local function attempt()
-    return resty.sender(step.options):send(step.message, step.limits)
-  end
-  if step.hold then return pack(with_held_sockets(step.hold, attempt)) end
-  return pack(attempt())
+  return pack(resty.sender(step.options):send(step.message, step.limits))
 end
 
 -- A whole send; nothing says which sender to use.
@@ -122,12 +100,31 @@ function steps.misuse(step)
   return { complaint = tostring(complaint) }
 end
 
+-- Sockets that hold up the worker before they do what `hold.before` names, and say so.
+local function with_held_sockets(hold, work)
+  local new = ngx.socket.tcp
+  ngx.socket.tcp = function()
+    local socket = new()
+    local act = socket[hold.before]
+    socket[hold.before] = function(...)
+      assert(io.open(hold.path .. ".held", "w")):close()
+      block(hold.path)
+      return act(...)
+    end
+    return socket
+  end
+  local result = work()
+  ngx.socket.tcp = new
+  return result
+end
+
 ---Answers the current request.
 function nginx_send.serve()
   ngx.req.read_body()
   local results = {}
   for i, step in ipairs(cjson.decode(ngx.req.get_body_data())) do
-    results[i] = steps[step.op](step)
+    local function work() return steps[step.op](step) end
+    results[i] = step.hold and with_held_sockets(step.hold, work) or work()
   end
   ngx.print(cjson.encode(results))
 end
