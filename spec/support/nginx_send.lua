@@ -54,6 +54,20 @@ function steps.sends(step)
   return results
 end
 
+-- One send to each of the numbers, all at once.
+function steps.send_each(step)
+  local client, threads, results = telnyx.new(step.options), {}, {}
+  for _, number in ipairs(step.numbers) do
+    local message = { from = step.message.from, to = number, text = step.message.text }
+    threads[number] = ngx.thread.spawn(client.send, client, message)
+  end
+  for number, thread in pairs(threads) do
+    local _, message, second = ngx.thread.wait(thread)
+    results[number] = pack(message and { id = message.id }, second)
+  end
+  return results
+end
+
 -- One client for all requests, as a program would have it.
 local shared
 
