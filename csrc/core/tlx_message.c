@@ -18,10 +18,14 @@ tlx_type tlx_field_type(tlx_field field) {
 }
 
 tlx_field tlx_field_named(tlx_str name) {
+  static const size_t lengths[TLX_N_FIELDS] = {
+#define TLX_FIELD(name, type) sizeof #name - 1,
+#include "tlx_message.def"
+#undef TLX_FIELD
+  };
   int field = 0;
   while (field < TLX_N_FIELDS) {
-    const char *known = tlx_field_names[field];
-    if (tlx_str_eq(name, (tlx_str){ known, strlen(known) })) break;
+    if (lengths[field] == name.n && memcmp(tlx_field_names[field], name.p, name.n) == 0) break;
     field++;
   }
   return (tlx_field)field;

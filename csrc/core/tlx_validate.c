@@ -226,26 +226,33 @@ static void check_sms_content(check *c) {
   }
 }
 
-static void check_url(check *c, const char *name, const char *pointer, tlx_str url) {
-  const char *fault = tlx_url_fault(url);
-  if (!fault) return;
-  tlx_violations_add(c->violations, "10003", pointer, "%s must %s, got %s", name, fault,
-                     tlx_quote(url).text);
+static void tell_url(check *c, const char *name, const char *pointer, tlx_str url) {
+  tlx_violations_add(c->violations, "10003", pointer, "%s must %s, got %s", name,
+                     tlx_url_fault(url), tlx_quote(url).text);
 }
 
-static void check_media_item(check *c, const tlx_list *list, size_t i) {
+static bool is_well_formed(tlx_str s) {
+  return tlx_utf8_valid_prefix(s) == s.n;
+}
+
+static void tell_media_item(check *c, const tlx_value *item, size_t i) {
   char name[32], pointer[32];
   snprintf(name, sizeof name, "media_urls[%u]", (unsigned)i + 1);
   snprintf(pointer, sizeof pointer, "/media_urls/%u", (unsigned)i);
-  const tlx_value *item = &list->items[i];
   if (item->type != TLX_TYPE_STRING) {
     tlx_violations_add(c->violations, "10026", pointer, "%s must be a string, got %s", name,
                        item->given);
-  } else if (tlx_utf8_valid_prefix(item->str) < item->str.n) {
+  } else if (!is_well_formed(item->str)) {
     tlx_violations_add(c->violations, "10028", pointer, "%s is not valid UTF-8", name);
   } else {
-    check_url(c, name, pointer, item->str);
+    tell_url(c, name, pointer, item->str);
   }
+}
+
+static void check_media_item(check *c, const tlx_value *item, size_t i) {
+  bool is_good =
+      item->type == TLX_TYPE_STRING && is_well_formed(item->str) && !tlx_url_fault(item->str);
+  if (!is_good) tell_media_item(c, item, i);
 }
 
 static void check_media(check *c) {
@@ -262,17 +269,17 @@ static void check_media(check *c) {
                        "'media_urls' has %lu entries; an MMS holds at most %d",
                        (unsigned long)list->n, TLX_MAX_MEDIA);
   } else {
-    for (size_t i = 0; i < list->n; i++) check_media_item(c, list, i);
+    for (size_t i = 0; i < list->n; i++) check_media_item(c, &list->items[i], i);
   }
 }
 
 static void check_webhooks(check *c) {
   static const tlx_field URLS[] = { TLX_FIELD_webhook_url, TLX_FIELD_webhook_failover_url };
   for (size_t i = 0; i < sizeof URLS / sizeof URLS[0]; i++) {
-    if (!is_string(c, URLS[i])) continue;
+    if (!is_string(c, URLS[i]) || !tlx_url_fault(value_of(c, URLS[i])->str)) continue;
     char name[32];
     snprintf(name, sizeof name, "'%s'", tlx_field_names[URLS[i]]);
-    check_url(c, name, pointer_to(URLS[i]).text, value_of(c, URLS[i])->str);
+    tell_url(c, name, pointer_to(URLS[i]).text, value_of(c, URLS[i])->str);
   }
 }
 

@@ -54,6 +54,14 @@ void ltlx_register_type(lua_State *L, const char *type, const luaL_Reg *methods,
   lua_settop(L, up - 1);
 }
 
+/* Messages that are right are described too, so the common ones go without a printf. */
+static void copy_words(char *words, size_t size, const char *text) {
+  size_t n = strlen(text);
+  if (n >= size) n = size - 1;
+  memcpy(words, text, n);
+  words[n] = '\0';
+}
+
 void ltlx_describe(lua_State *L, int index, char *words, size_t size) {
   switch (lua_type(L, index)) {
     case LUA_TNUMBER:
@@ -61,10 +69,16 @@ void ltlx_describe(lua_State *L, int index, char *words, size_t size) {
       break;
     case LUA_TNIL:
     case LUA_TNONE:
-      snprintf(words, size, "nothing");
+      copy_words(words, size, "nothing");
       break;
     case LUA_TLIGHTUSERDATA:
-      snprintf(words, size, lua_touserdata(L, index) ? "a userdata" : "JSON null");
+      copy_words(words, size, lua_touserdata(L, index) ? "a userdata" : "JSON null");
+      break;
+    case LUA_TBOOLEAN:
+      copy_words(words, size, "a boolean");
+      break;
+    case LUA_TTABLE:
+      copy_words(words, size, "a table");
       break;
     default:
       snprintf(words, size, "a %s", luaL_typename(L, index));

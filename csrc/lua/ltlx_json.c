@@ -65,35 +65,23 @@ static bool is_whole_float(lua_State *L, int index) {
 #endif
 }
 
-static void tidy_table(lua_State *L, int table);
-
-/* Pushes what the value on top should be instead, if it should. [-0, +1] or [-0, +0] */
-static bool push_instead(lua_State *L, int value) {
-  switch (lua_type(L, value)) {
-    case LUA_TTABLE:
-      tidy_table(L, value);
-      return false;
-    case LUA_TLIGHTUSERDATA: /* cjson's null */
-      lua_pushnil(L);
-      return true;
-    case LUA_TNUMBER:
-      if (!is_whole_float(L, value)) return false;
-      lua_pushinteger(L, (lua_Integer)lua_tonumber(L, value));
-      return true;
-    default:
-      return false;
-  }
-}
-
-/* Assigning to fields that exist is allowed while a table is walked. [-0, +0] */
-static void tidy_table(lua_State *L, int table) {
+/* The table is on top. Assigning to fields that exist is allowed while a table is walked.
+ * [-0, +0] */
+static void tidy_table(lua_State *L) {
+  int table = lua_gettop(L);
   luaL_checkstack(L, 6, "reply nests too deeply");
   lua_pushnil(L);
   while (lua_next(L, table)) {
-    int value = lua_gettop(L);
-    if (push_instead(L, value)) {
-      lua_pushvalue(L, value - 1);
-      lua_insert(L, -2);
+    int type = lua_type(L, -1);
+    if (type == LUA_TTABLE) {
+      tidy_table(L);
+    } else if (type == LUA_TLIGHTUSERDATA) { /* cjson's null */
+      lua_pushvalue(L, -2);
+      lua_pushnil(L);
+      lua_rawset(L, table);
+    } else if (type == LUA_TNUMBER && is_whole_float(L, -1)) {
+      lua_pushvalue(L, -2);
+      lua_pushinteger(L, (lua_Integer)lua_tonumber(L, -2));
       lua_rawset(L, table);
     }
     lua_pop(L, 1);
@@ -104,5 +92,5 @@ void ltlx_json_decode(lua_State *L, tlx_str text) {
   lua_rawgeti(L, lua_upvalueindex(UPVALUE), DECODE);
   lua_pushlstring(L, text.n ? text.p : "", text.n);
   lua_call(L, 1, 1);
-  if (lua_istable(L, -1)) tidy_table(L, lua_gettop(L));
+  if (lua_istable(L, -1)) tidy_table(L);
 }

@@ -177,6 +177,20 @@ static const scene SCENES[] = {
     false },
   { "exchange, no connection", OPEN, ASK "x:fail('timeout', 'no ' .. 'way') return x:reply()",
     false },
+  { "exchange, in pieces", OPEN,
+    "local x = core.exchange(core.request(" MESSAGE
+    ", { api_key = 'KEY_OOM' })) "
+    "x:wrote(#x:offer()) "
+    "x:feed('HTTP/1.1 200 OK\\r\\nTransfer-Enc') x:feed('oding: chunked\\r\\n\\r\\n9') "
+    "x:feed('\\r\\n{\"data\":{\\r\\na\\r\\n\"id\":\"x\"}}\\r\\n0\\r\\n\\r\\n') "
+    "assert(x:state() ~= 'more' and x:is_reusable() == (x:state() == 'done')) "
+    "return x:reply()",
+    false },
+  { "exchange, failed", OPEN,
+    "local x = core.exchange(core.request(" MESSAGE
+    ", { api_key = 'KEY_OOM' })) "
+    "x:fail('connection', 'no road') return x:reply()",
+    false },
   { "telnyx.new, send",
     "telnyx = require 'telnyx' client = telnyx.new { api_key = options.api_key, "
     "base_url = options.base_url, retry = false, timeout = 3 }",
