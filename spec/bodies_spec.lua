@@ -1,8 +1,9 @@
 -- Replies of every kind: each becomes a message or the right error, and none raises. Most go
--- straight through core.reply; the last part sends some of them over a real socket.
+-- straight through core.exchange; the last part sends some of them over a real socket.
 
 local cjson = require "cjson"
 local core = require "telnyx.core"
+local exchange = require "spec.support.exchange"
 local verdict = require "spec.support.verdict"
 local wire = require "spec.support.wire"
 
@@ -75,10 +76,22 @@ local EXPECTED_SAMPLE = {
   errors = {},
 }
 
+local function head(status, headers)
+  local lines = { ("HTTP/1.1 %03d Status"):format(status) }
+  for name, value in pairs(headers or {}) do lines[#lines + 1] = name .. ": " .. value end
+  return table.concat(lines, "\r\n") .. "\r\n\r\n"
+end
+
+-- What becomes of a request that is answered with these bytes and no more.
+local function carried(bytes, ending)
+  local x = exchange.asked { max_response_bytes = 4 * 1024 * 1024 }
+  x:feed(bytes)
+  x:finish(ending)
+  return verdict.result(x:reply(NOW))
+end
+
 local function reply(status, body, headers)
-  return verdict.result(core.reply {
-    begun = true, whole = true, status = status, headers = headers or {}, body = body, now = NOW,
-  })
+  return carried(head(status, headers) .. (body or ""), "close")
 end
 
 local function data(fields)
@@ -143,9 +156,7 @@ describe("a status", function()
 
     it("that is odd leaves the outcome unknown, with " .. row[1], function()
       for _, status in ipairs { 0, 1, 99, 100, 101, 103, 199, 600, 799, 999 } do
-        local result = verdict.result(core.reply {
-          begun = true, whole = true, status = status, headers = {}, body = row[2], now = NOW,
-        })
+        local result = reply(status, row[2])
         assert.equal("unknown", result.err.outcome)
         assert.is_false(result.err.retryable)
       end
@@ -154,7 +165,9 @@ describe("a status", function()
 
   it("of any 2xx with a message is a success", function()
     for status = 200, 299 do
-      verdict.assert_result(reply(status, data()), { outcome = "success", status = status })
+      -- After a 204 there is no body, whatever follows.
+      local outcome = status == 204 and "accepted" or "success"
+      verdict.assert_result(reply(status, data()), { outcome = outcome, status = status })
     end
   end)
 
@@ -168,43 +181,41 @@ describe("a status", function()
 end)
 
 describe("a reply that did not arrive whole", function()
+  local LENGTH = { ["Content-Length"] = "99" }
   local ROWS = {
-    { "nothing left", { begun = false, failure = "connection" },
-      outcome = "not_sent", kind = "connection", retryable = true },
-    { "no time to connect", { begun = false, failure = "timeout" },
-      outcome = "not_sent", kind = "timeout", retryable = true },
-    { "lost", { begun = true, failure = "connection" }, outcome = "unknown", kind = "connection" },
-    { "late", { begun = true, failure = "timeout" }, outcome = "unknown", kind = "timeout" },
-    { "garbled", { begun = true, failure = "protocol" }, outcome = "unknown", kind = "protocol" },
-    { "lost after 100", { begun = true, failure = "connection", status = 100 },
-      outcome = "unknown", kind = "connection", status = false },
-    { "lost after 200", { begun = true, failure = "connection", status = 200 },
+    { "lost", "", "break", outcome = "unknown", kind = "connection" },
+    { "late", "", "timeout", outcome = "unknown", kind = "timeout" },
+    { "garbled", "garbage", "close", outcome = "unknown", kind = "protocol" },
+    { "lost after 100", head(100), "close", outcome = "unknown", kind = "connection",
+      status = false },
+    { "lost after 200", head(200, LENGTH), "close", outcome = "accepted", status = 200 },
+    { "lost in the body of 200", head(200, LENGTH) .. data():sub(1, 20), "break",
       outcome = "accepted", status = 200 },
-    { "lost in the body of 200", { begun = true, failure = "connection", status = 200,
-      body = data():sub(1, 20) }, outcome = "accepted", status = 200 },
-    { "late in the body of 202", { begun = true, failure = "timeout", status = 202, body = "{" },
-      outcome = "accepted", kind = "timeout", status = 202 },
-    { "lost after 302", { begun = true, failure = "connection", status = 302 },
-      outcome = "rejected", status = 302 },
-    { "lost after 400", { begun = true, failure = "connection", status = 400 },
-      outcome = "rejected", status = 400 },
-    { "lost after 409", { begun = true, failure = "connection", status = 409 },
-      outcome = "unknown", status = 409 },
-    { "lost after 429", { begun = true, failure = "connection", status = 429 },
-      outcome = "rejected", status = 429, retryable = true },
-    { "lost after 500", { begun = true, failure = "connection", status = 500 },
-      outcome = "unknown", status = 500 },
+    { "late in the body of 202", head(202, LENGTH) .. "{", "timeout", outcome = "accepted",
+      kind = "timeout", status = 202 },
+    { "lost after 302", head(302, LENGTH), "close", outcome = "rejected", status = 302 },
+    { "lost after 400", head(400, LENGTH), "close", outcome = "rejected", status = 400 },
+    { "lost after 409", head(409, LENGTH), "close", outcome = "unknown", status = 409 },
+    { "lost after 429", head(429, LENGTH), "close", outcome = "rejected", status = 429,
+      retryable = true },
+    { "lost after 500", head(500, LENGTH), "close", outcome = "unknown", status = 500 },
   }
 
   for _, row in ipairs(ROWS) do
     it(row[1], function()
-      local raw = row[2]
-      raw.whole, raw.headers, raw.now, raw.cause = false, raw.headers or {}, NOW, "words"
-      local expected = {
+      verdict.assert_result(carried(row[2], row[3]), {
         outcome = row.outcome, kind = row.kind, status = row.status,
         retryable = row.retryable or false,
-      }
-      verdict.assert_result(verdict.result(core.reply(raw)), expected)
+      })
+    end)
+  end
+
+  for _, failure in ipairs { "connection", "timeout" } do
+    it("is not sent when no connection came about: " .. failure, function()
+      local x = exchange.new()
+      x:fail(failure, "no way")
+      verdict.assert_result(verdict.result(x:reply(NOW)),
+        { outcome = "not_sent", kind = failure, retryable = true, status = false })
     end)
   end
 end)
@@ -343,9 +354,8 @@ describe("the sample reply of the reference page", function()
   local message, info
 
   before_each(function()
-    message, info = assert(core.reply {
-      begun = true, whole = true, status = 200, headers = {}, body = SAMPLE, now = NOW,
-    })
+    local result = reply(200, SAMPLE)
+    message, info = result.message, result.info
   end)
 
   it("comes back as it is, with its nulls absent", function()

@@ -1,6 +1,7 @@
 -- Ends that come early, secrets that must not come out, and doors that must not open the wrong way.
 
 local core = require("telnyx.core")
+local exchange = require("spec.support.exchange")
 local process = require("spec.support.process")
 local telnyx = require("telnyx")
 local wire = require("spec.support.wire")
@@ -62,6 +63,7 @@ describe("closing a client", function()
     -- In a process of its own: a small heap is collected often.
     local output = process.run_lua([[
       local core = require("telnyx.core")
+local exchange = require("spec.support.exchange")
       local message = { from = "12345", to = "+18665550001", text = "Hello" }
       local n_raised = 0
       for _ = 1, 40 do
@@ -123,26 +125,12 @@ describe("the environment's proxy", function()
   end)
 end)
 
-describe("core.reply", function()
-  local BODY = '{"data":{"id":"m"}}'
-
-  it("must be told whether the request was begun", function()
-    assert.has_error(function() core.reply({ status = 201, whole = true, body = BODY }) end)
-  end)
-
-  it("takes a status as proof that it was", function()
-    local message = core.reply({ begun = false, status = 200, whole = true, body = BODY })
-    assert.equal("m", message.id)
-    local _, err = core.reply({ begun = false, status = 500, whole = false })
-    assert.equal("unknown", err.outcome)
-  end)
-
-  it("shows no code that is none, and no request id that is not printable", function()
-    local _, err = core.reply({ begun = true, whole = true, status = 400,
-      headers = { ["x-request-id"] = "a\27[31mb" }, body = '{"errors":[{"code":1e300}]}' })
-    assert.is_nil(err.code)
-    assert.is_nil(err.request_id)
-  end)
+it("no request id is shown that is not printable", function()
+  local x = exchange.asked()
+  x:feed("HTTP/1.1 400 Bad\r\nX-Request-Id: a\155[31mb\r\nContent-Length: 0\r\n\r\n")
+  local err = exchange.error_of(x)
+  assert.equal("rejected", err.outcome)
+  assert.is_nil(err.request_id)
 end)
 
 it("core.client looks at its first argument alone", function()

@@ -3,7 +3,7 @@
 -- received.
 
 local cjson = require "cjson"
-local dns = require "spec.support.dns"
+local Cosockets = require "spec.support.cosockets"
 local host = require "spec.support.host"
 local nginx = require "spec.support.nginx"
 local sandbox = require "spec.support.sandbox"
@@ -12,13 +12,12 @@ local verdict = require "spec.support.verdict"
 local wire = require "spec.support.wire"
 
 local KEY = verdict.KEY
-local MESSAGE = { from = "+18445550001", to = "+18665550001", text = "Hello, World!" }
+local MESSAGE, LONG = Cosockets.MESSAGE, Cosockets.LONG
 local SLOW = "+15550070001" -- accepted after a second
 
 local PACE = tonumber(os.getenv("WIRE_PACE") or 1)
 local SHORT = { timeout = 0.3 * PACE, connect_timeout = 20 }
 local SHORT_CONNECT = { timeout = 20, connect_timeout = 0.3 * PACE }
-local LONG = { timeout = 20, connect_timeout = 20 }
 local BOUND = 5 * PACE
 
 local request, accept, head, arrival = wire.request, wire.accept, wire.head, wire.arrival
@@ -205,88 +204,48 @@ local UNDER_WAY = {
   { "202", { request, wire.accept_with(202) }, outcome = "success", status = 202 },
 }
 
--- What happens to a kept connection while nothing is under way and the worker is too busy to look.
+-- What nobody has asked for.
+local UNASKED = {
+  { "a 429", wire.reply(429, ENVELOPE, { { "Retry-After", "0" } }) },
+  { "a 200 with a message", wire.reply(200, DATA) },
+  { "a 400", wire.reply(400, ENVELOPE) },
+  { "a 408", wire.reply(408, "") },
+  { "100 Continue", send "HTTP/1.1 100 Continue\r\n\r\n" },
+  { "one byte", send "H" },
+  { "an empty line", send "\r\n" },
+  { "garbage", send(("garbage"):rep(9999)) },
+}
+
+-- What happens to a connection while nothing is under way.
 local WHILE_IDLE = {
   { "closed", { fin } },
   { "cut", { cut } },
   { "reset", { rst } },
-  { "408 queued, closed", { wire.reply(408, ""), fin } },
-  { "408 queued, still open", { wire.reply(408, "") } },
-  { "garbage queued, closed", { send "garbage\r\n", cut } },
 }
-
-local HTTP = [[
-  resolver 127.0.0.1:%d ipv6=off;
-  resolver_timeout 1s;
-  lua_ssl_trusted_certificate "%s";
-  lua_ssl_verify_depth 3;
-  lua_ssl_protocols TLSv1.2 TLSv1.3;
-  lua_socket_log_errors off;
-]]
-
-local SERVER = [[
-    location = /send { content_by_lua_block { require("spec.support.nginx_send").serve() } }
-    location = /ping { content_by_lua_block { ngx.print("pong") } }
-]]
+for _, row in ipairs(UNASKED) do
+  WHILE_IDLE[#WHILE_IDLE + 1] = { row[1], { row[2] } }
+  WHILE_IDLE[#WHILE_IDLE + 1] = { row[1] .. ", closed", { row[2], fin } }
+end
 
 describe("a send over nginx's sockets", function()
-  local station, names, certificates, server, opened
+  local peers, station, server
+  local address, attempt = Cosockets.address, Cosockets.attempt
 
   setup(function()
-    station = wire.start()
-    certificates = station:certificates()
-    names = dns.start()
-    server = nginx.start {
-      http = HTTP:format(names.port, certificates.ca_file),
-      server = SERVER,
-    }
+    peers = Cosockets.start()
+    station, server = peers.station, peers.server
   end)
 
   teardown(function()
-    if server then server:stop() end
-    if names then names:stop() end
-    if station then station:stop() end
-  end)
-
-  before_each(function()
-    opened = {}
+    if peers then peers:stop() end
   end)
 
   after_each(function()
-    for _, listener in ipairs(opened) do
-      listener:close()
-    end
+    peers:close()
   end)
 
-  local function tls_of(scheme)
-    return scheme == "https" and "good" or nil
-  end
-
-  -- nginx verifies names and not addresses.
-  local function address(scheme, port, name)
-    return ("%s://%s:%d/v2"):format(scheme, name or "localhost", port)
-  end
-
-  local function listen(scheme, scripts, tls)
-    scripts.tls = tls or tls_of(scheme)
-    local listener = station:listen(scripts)
-    opened[#opened + 1] = listener
-    listener.url = address(scheme, listener.port)
-    return listener
-  end
-
-  local function attempt(url, limits, options)
-    local all = { api_key = KEY, base_url = url }
-    for name, value in pairs(options or {}) do
-      all[name] = value
-    end
-    return { op = "attempt", options = all, message = MESSAGE, limits = limits or LONG }
-  end
-
-  -- Does the steps in one request, so in one worker, and returns their results.
-  local function inside(...)
-    return cjson.decode(server:ask("/send", cjson.encode { ... }))
-  end
+  local function listen(...) return peers:listen(...) end
+  local function inside(...) return peers:inside(...) end
 
   local function judge(listener, row, result, before)
     local seen = listener:seen()
@@ -324,25 +283,125 @@ describe("a send over nginx's sockets", function()
       end)
     end
 
-    for _, row in ipairs(WHILE_IDLE) do
-      it(("over idle %s, the worker blocked: %s"):format(scheme, row[1]), function()
-        local script = copy({ request, accept, wire.gate "idle" }, row[2])
-        local listener = listen(scheme, { script, wire.SERVICE })
-        local go = server.program.folder .. "/go"
-        local answer = server:begin("/send", cjson.encode {
-          attempt(listener.url), { op = "block", path = go }, attempt(listener.url),
-        })
-        listener:wait_done("accept")
+    -- The worker sees what happens while it waits, and nothing of it while it is blocked.
+    for _, op in ipairs { "wait", "block" } do
+      for _, row in ipairs(WHILE_IDLE) do
+        it(("over idle %s, the worker %ss: %s"):format(scheme, op, row[1]), function()
+          local script = copy({ request, accept, wire.gate "idle" }, row[2])
+          local listener = listen(scheme, { script, wire.SERVICE })
+          local results = peers:with_signal({
+            attempt(listener.url), { op = op }, attempt(listener.url),
+          }, function()
+            listener:wait_done("accept")
+            listener:open("idle")
+            listener:wait_done(script[#script].op)
+          end)
+          verdict.assert_result(results[1], { outcome = "success" })
+          local seen = judge(listener, { outcome = "success" }, results[3], 1)
+          assert.equal(2, #seen.connections)
+          assert.equal(1, seen.connections[1].whole)
+          assert.equal(seen.connections[2].accepted[1], results[3].message.id)
+        end)
+      end
+    end
+
+    it(("over idle %s: a pool of nothing but spoiled connections"):format(scheme), function()
+      local spoiled = { request, wire.gate "all", accept, wire.gate "idle", UNASKED[1][2] }
+      local listener = listen(scheme, { spoiled, spoiled, spoiled, wire.SERVICE })
+      local one, answers = cjson.encode { attempt(listener.url) }, {}
+      for i = 1, 3 do
+        answers[i] = server:begin("/send", one)
+      end
+      listener:wait(function(seen) return seen.whole == 3 end, "three requests")
+      listener:open("all")
+      for i = 1, 3 do
+        verdict.assert_result(cjson.decode(answers[i]())[1], { outcome = "success" })
+      end
+      local results = peers:with_signal({ { op = "block" }, attempt(listener.url) }, function()
         listener:open("idle")
-        listener:wait_done(script[#script].op)
-        assert(io.open(go, "w")):close()
-        local results = cjson.decode(answer())
-        os.remove(go)
-        verdict.assert_result(results[1], { outcome = "success" })
-        local seen = judge(listener, { outcome = "success" }, results[3], 1)
-        assert.equal(2, #seen.connections)
-        assert.equal(1, seen.connections[1].whole)
+        for i = 1, 3 do
+          listener:wait_done(UNASKED[1][2].op, i)
+        end
       end)
+      local seen = judge(listener, { outcome = "success" }, results[2], 3)
+      assert.equal(4, #seen.connections)
+      assert.equal(1, seen.connections[4].whole)
+    end)
+
+    -- Held up until the server has done it, the look cannot come too early.
+    local function before_the_look(script)
+      local listener = listen(scheme, { script, wire.SERVICE })
+      local one = attempt(listener.url)
+      one.hold = { before = "receiveany" }
+      local result = peers:with_signal({ one }, function()
+        listener:wait_done(script[#script].op)
+      end)[1]
+      verdict.assert_promise(result, listener:seen().whole)
+      return result
+    end
+
+    for _, row in ipairs(UNASKED) do
+      it(("over fresh %s, before it is asked: %s"):format(scheme, row[1]), function()
+        local result = before_the_look { row[2] }
+        verdict.assert_result(result, { outcome = "not_sent", kind = "protocol", retryable = true })
+        assert.matches("spoke before it was asked", result.err.cause)
+      end)
+    end
+
+    for _, ending in ipairs { fin, cut, rst } do
+      it(("over fresh %s, before anything is sent: %s"):format(scheme, ending.op), function()
+        verdict.assert_result(before_the_look { ending },
+          { outcome = "not_sent", kind = "connection", retryable = true })
+      end)
+    end
+
+    -- The connection is reset when it was looked at already. What is not a whole record of TLS,
+    -- nobody can read.
+    local function reset_after_the_look(script, before, step)
+      local listener = listen(scheme, { copy(script, { wire.gate "go", rst }), wire.SERVICE })
+      step.options.base_url, step.hold = listener.url, { before = "send" }
+      local steps = copy(before and { attempt(listener.url) } or {}, { step })
+      local results = peers:with_signal(steps, function()
+        peers:wait_held()
+        listener:open("go")
+        listener:wait_done("rst")
+      end)
+      return results[#results], listener:seen()
+    end
+
+    local TORN = {
+      outcome = scheme == "https" and "not_sent" or "unknown", kind = "connection", status = false,
+    }
+
+    it(("over fresh %s: reset between the look and the request"):format(scheme), function()
+      local result, seen = reset_after_the_look({}, false, attempt())
+      verdict.assert_result(result, TORN)
+      assert.is_nil(result.err.stale)
+      assert.equal(0, seen.connections[1].total)
+    end)
+
+    it(("over reused %s: reset between the look and the request"):format(scheme), function()
+      local result, seen = reset_after_the_look({ request, accept }, true, attempt())
+      verdict.assert_result(result, TORN)
+      assert.equal(scheme == "https" or nil, result.err.stale)
+      assert.equal(1, seen.whole)
+    end)
+
+    for _, row in ipairs {
+      { "deaf", deaf, SHORT }, { "rst", rst }, { "close", close },
+    } do
+      it(("over %s: an early refusal amid a large request, then %s"):format(scheme, row[1]),
+        function()
+          local listener = listen(scheme, {
+            { head, wire.reply(413, ENVELOPE), wire.pause(0.05), row[2] }, wire.SERVICE,
+          })
+          local one = attempt(listener.url, row[3])
+          one.ballast_bytes = 16 * 1024 * 1024
+          local results = inside(one, attempt(listener.url))
+          verdict.assert_result(results[1], { outcome = "rejected", kind = "api", status = 413 })
+          verdict.assert_result(results[2], { outcome = "success" })
+          assert.equal(1, listener:seen().whole)
+        end)
     end
 
     it(("over %s: one connection serves many"):format(scheme), function()
@@ -457,7 +516,10 @@ describe("a send over nginx's sockets", function()
       { "unknown host", function() return address("https", 443, "host.invalid") end },
       { "no answer from the name server", function() return address("https", 443, "a.silent") end,
         kind = { "connection", "timeout" } },
-      { "refused", at("http", "refusing_port") },
+      { "refused", at("http", "refusing_port"), cause = "no connection to localhost:%d+: " },
+      { "refused, by an address of IPv6", function()
+        return address("http", station:refusing_port(), "[::1]")
+      end, cause = "no connection to %[::1%]:%d+: " },
       { "refused, https", at("https", "refusing_port") },
       { "full backlog", at("http", "full_port"), SHORT, kind = "timeout" },
       { "full backlog, connect limit", at("http", "full_port"), SHORT_CONNECT, kind = "timeout" },
@@ -489,6 +551,7 @@ describe("a send over nginx's sockets", function()
         verdict.assert_result(result, {
           outcome = "not_sent", kind = row.kind or "connection", status = false, retryable = true,
         })
+        assert.matches(row.cause or "", result.err.cause)
         if listener then
           verdict.assert_promise(result, listener:seen().whole)
         end
@@ -590,8 +653,7 @@ describe("a send over nginx's sockets", function()
     it("carries megabytes", function()
       local listener = listen("https", { wire.SERVICE })
       local one = attempt(listener.url)
-      one.message = { from = MESSAGE.from, to = MESSAGE.to, text = "x",
-        extra = { ballast = ("b"):rep(600 * 1024) } }
+      one.ballast_bytes = 600 * 1024
       verdict.assert_result(inside(one)[1], { outcome = "success" })
       assert.is_true(listener:seen().connections[1].requests[1].body_bytes > 600 * 1024)
     end)
@@ -632,6 +694,21 @@ describe("a send over nginx's sockets", function()
       assert.is_true(socket.gettime() - started >= 0.3)
       assert.equal(2, #result.info.attempts)
       assert.equal(2, listener:seen().whole)
+    end)
+
+    it("goes over a fresh connection when a kept one proves dead, and nothing was sent", function()
+      local listener = listen("https", { { request, accept, wire.gate "go", rst }, wire.SERVICE })
+      local step = client_send(listener.url, { retry = false })
+      step.hold = { before = "send" }
+      local results = peers:with_signal({ attempt(listener.url), step }, function()
+        peers:wait_held()
+        listener:open("go")
+        listener:wait_done("rst")
+      end)
+      verdict.assert_result(results[2], { outcome = "success" })
+      local seen = listener:seen()
+      assert.equal(2, seen.whole)
+      assert.equal(2, #seen.connections)
     end)
 
     it("is not repeated when the outcome is unknown", function()

@@ -3,6 +3,7 @@ local socket = require("socket")
 local sandbox = require("telnyx.sandbox")
 local telnyx = require("telnyx")
 local nginx = require("telnyx.sandbox.nginx")
+local nginx_host = require("spec.support.nginx")
 local support = require("spec.support.sandbox")
 
 local function sms(changes)
@@ -190,56 +191,78 @@ describe("the sandbox behind nginx", function()
   end
 end)
 
-describe("a broken connection", function()
-  local PATIENCE = 1
+describe("bad weather", function()
+  -- Shorter than the shortest delay.
+  local PATIENCE = 0.8
+  local server, numbers
+
+  setup(function()
+    server, numbers = support.start(), {}
+    for i, row in ipairs(sandbox.weather()) do numbers[i] = row.number end
+  end)
+  teardown(function() server:stop() end)
 
   local function summary(message, result)
-    local place = ("%s, status %s, code %s"):format(message and "a message" or "no message",
-      tostring(result.status), tostring(result.code))
-    return ("%s (%s): %s"):format(result.outcome, result.kind or "no error", place)
+    return ("%s (%s): %s, status %d, code %s"):format(result.outcome, result.kind or "no error",
+      message and "a message" or "no message", result.status or 0, tostring(result.code))
   end
 
-  -- A client for each, since one whose connection just broke may not notice before it
-  -- is used again; all at once, since many keep silent.
-  local function begin(server, number)
-    local client = telnyx.new { api_key = "KEY_SPEC", base_url = server.url, allow_http = true,
-      retry = false, timeout = PATIENCE }
-    return { client = client, pending = client:start(sms { to = number }) }
+  local function options_for(changes)
+    local options = { retry = false, timeout = PATIENCE }
+    for name, value in pairs(changes) do options[name] = value end
+    return options
   end
 
-  local function finish(sends)
+  -- What a client for each number sees, all at once, since many keep silent.
+  local function over_the_wire()
+    local sends, seen = {}, {}
+    for _, number in ipairs(numbers) do
+      local client = telnyx.new(options_for { api_key = "KEY_SPEC", base_url = server.url })
+      sends[number] = { client = client, pending = client:start(sms { to = number }) }
+    end
     support.wait(function()
       local n_under_way = 0
       for _, one in pairs(sends) do n_under_way = n_under_way + one.client:step() end
       return n_under_way == 0
     end, "every answer")
-  end
-
-  local function over_the_wire()
-    local server, sends, seen = support.start(), {}, {}
-    for _, row in ipairs(sandbox.weather()) do
-      if row.family == "connection" then sends[row.number] = begin(server, row.number) end
-    end
-    finish(sends)
     for number, one in pairs(sends) do
       seen[number] = summary(one.pending:result())
       one.client:close()
     end
-    server:stop()
     return seen
   end
 
-  local function in_process(numbers)
-    local client = telnyx.new { sender = sandbox.sender(), retry = false, timeout = PATIENCE }
+  local function over_cosockets()
+    local host = nginx_host.start {
+      http = "lua_socket_log_errors off;",
+      server = [[location = /send {
+        content_by_lua_block { require("spec.support.nginx_send").serve() } }]],
+    }
+    local answer = host:ask("/send", json.encode { {
+      op = "send_each", numbers = numbers, message = sms(),
+      options = options_for { api_key = "KEY_SPEC", base_url = server.url },
+    } })
+    host:stop()
     local seen = {}
-    for number in pairs(numbers) do seen[number] = summary(client:send(sms { to = number })) end
+    for number, one in pairs(json.decode(answer)[1]) do
+      seen[number] = summary(one.message, one.err or one.info)
+    end
     return seen
   end
 
-  it("ends in process as it does over the wire", function()
-    local expected = over_the_wire()
+  local function in_process()
+    local client = telnyx.new(options_for { sender = sandbox.sender() })
+    local seen = {}
+    for _, number in ipairs(numbers) do seen[number] = summary(client:send(sms { to = number })) end
+    return seen
+  end
+
+  it("is the same in process, over the wire and over nginx's sockets", function()
+    local expected = in_process()
     assert.is_truthy(expected["+15550090093"])
-    assert.are.same(expected, in_process(expected))
+    assert.are.same(expected, over_the_wire())
+    server:reset_ledger()
+    assert.are.same(expected, over_cosockets())
   end)
 end)
 

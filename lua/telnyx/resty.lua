@@ -6,8 +6,9 @@
 ---
 --- What it needs of nginx.conf (examples/hosts/nginx):
 ---
----   resolver                     finds the service; resolver_timeout bounds how
----                                long that takes, no limit of ours does
+---   resolver                     finds the service, unless it is localhost;
+---                                resolver_timeout bounds how long that takes,
+---                                no limit of ours does
 ---   lua_ssl_trusted_certificate  whom to trust; without it no server is. There
 ---   lua_ssl_verify_depth         is no way to turn verification off
 ---   lua_ssl_protocols            nginx's own default ends with TLS 1.2
@@ -22,12 +23,12 @@
 ---
 --- Idle connections are kept by nginx, for each worker, under a name of their
 --- own that tells host, port and the name that TLS has verified. nginx drops
---- those that it sees closed; it is given a look at them right before one is
---- used, which costs a millisecond. A close that is still on its way is beyond
---- anybody's knowledge, so the idle limit is short.
+--- those that it sees talk or end; before each request there is one more look,
+--- which costs a millisecond. What is still on its way then is beyond anybody's
+--- knowledge, so the idle limit is short.
 
 local core = require("telnyx.core")
-local reply = require("telnyx.resty_reply")
+local Connection = require("telnyx.resty_connection")
 
 -- A host may forbid to read a global that is not there.
 local has_ngx, ngx = pcall(function()
@@ -42,7 +43,6 @@ resty.NAME = "ngx_lua/" .. (ngx and ngx.config and ngx.config.ngx_lua_version or
 
 -- As in the limits of a call, seconds.
 local DEFAULT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT = 30, 10
-local RECEIVE_BYTES = 16 * 1024
 -- The shortest pause without a complaint of nginx.
 local MOMENT = 0.001
 
@@ -139,15 +139,6 @@ end
 
 -- Sockets --------------------------------------------------------------------
 
-local function failed(failure, cause)
-  return { failure = failure, cause = cause }
-end
-
-local function went_wrong(what, err)
-  err = tostring(err)
-  return failed(err == "timeout" and "timeout" or "connection", what .. ": " .. err)
-end
-
 local function unavailable()
   local cause = "nginx has no sockets in its %s phase: send from ngx.timer.at(0, ...)"
   return {
@@ -164,133 +155,12 @@ local function new_socket()
   return ok and socket or nil
 end
 
--- Gives the socket's next operation what is left until the deadline.
-local function arm(socket, deadline)
-  local left = deadline - core.monotonic()
-  if left <= 0 then return false end
-  socket:settimeout(math.ceil(left * 1000))
-  return true
-end
-
 -- Whoever asks for this name gets a connection to this very server, and with TLS
--- one that was verified for this very name.
-local function pool_name(request)
+-- one that was verified for this very name. Nothing is ever kept as fresh.
+local function pool_name(request, is_fresh)
   local verified = request.scheme == "https" and "verified as " .. request.host or "plain"
-  return ("telnyx %s:%d %s"):format(request.host, request.port, verified)
-end
-
--- A handshake that is over at once may succeed by its own account although the
--- certificate was refused. Then nginx has closed the socket, and this tells.
-local function is_open(socket)
-  return socket:getreusedtimes() ~= nil
-end
-
----@class telnyx.resty.attempt
----@field request table
----@field socket table
----@field pool string
----@field deadline number
----@field connect_deadline number
----@field fresh boolean
-
-local function dial(attempt)
-  local request = attempt.request
-  local place = ("no connection to %s:%d"):format(request.host, request.port)
-  if not arm(attempt.socket, attempt.connect_deadline) then
-    return nil, went_wrong(place, "timeout")
-  end
-  local ok, err = attempt.socket:connect(request.host, request.port, { pool = attempt.pool })
-  if not ok then return nil, went_wrong(place, err) end
-  return true
-end
-
--- While this code runs, nginx does not look at its sockets: a connection of the
--- pool may have been closed meanwhile. Back in the pool, nginx sees to that.
-local function dial_again(sender, attempt)
-  sender:keep(attempt.socket)
-  ngx.sleep(MOMENT)
-  return dial(attempt)
-end
-
-local function connect(sender, attempt)
-  local ok, fault = dial(attempt)
-  if not ok then return nil, fault end
-  if attempt.socket:getreusedtimes() == 0 then return true end
-  return dial_again(sender, attempt)
-end
-
--- On a connection of the pool this is done already, and nginx knows.
-local function secure(attempt)
-  local request = attempt.request
-  if request.scheme ~= "https" then return true end
-  local what = "no TLS with " .. request.host
-  if not arm(attempt.socket, attempt.connect_deadline) then
-    return nil, went_wrong(what, "timeout")
-  end
-  local ok, err = attempt.socket:sslhandshake(false, request.host, true)
-  if ok and is_open(attempt.socket) then return true end
-  local fault = went_wrong(what, err or "the certificate was not accepted")
-  if tostring(err):find("certificate", 1, true) then
-    fault.cause = fault.cause .. " (lua_ssl_trusted_certificate says whom nginx trusts)"
-  end
-  return nil, fault
-end
-
--- Carriage -------------------------------------------------------------------
-
-local DEFAULT_PORTS = { http = 80, https = 443 }
-
-local function head_of(request)
-  local host = request.host
-  if request.port ~= DEFAULT_PORTS[request.scheme] then
-    host = ("%s:%d"):format(host, request.port)
-  end
-  local lines = {
-    request.method .. " " .. request.path .. " HTTP/1.1",
-    "Host: " .. host,
-    ("Content-Length: %d"):format(#request.body),
-  }
-  for _, header in ipairs(request.headers) do
-    lines[#lines + 1] = header[1] .. ": " .. header[2]
-  end
-  lines[#lines + 1] = "\r\n"
-  return table.concat(lines, "\r\n")
-end
-
-local function receiver(attempt)
-  local socket, deadline = attempt.socket, attempt.deadline
-  return function()
-    if not arm(socket, deadline) then return nil, failed("timeout", "no whole reply in time") end
-    local bytes, err, rest = socket:receiveany(RECEIVE_BYTES)
-    bytes = bytes or rest ~= "" and rest
-    if bytes then return bytes end
-    if err == "timeout" then return nil, failed("timeout", "no whole reply in time") end
-    if err ~= "closed" then return nil, went_wrong("no whole reply", err) end
-    local fault = failed("connection", "the connection was closed before the reply was whole")
-    fault.is_end = true
-    return nil, fault
-  end
-end
-
--- What was carried, as core.reply takes it; and whether the connection is good
--- for more.
-local function carry(sender, attempt)
-  if not arm(attempt.socket, attempt.deadline) then
-    local fault = went_wrong("the connection", "timeout")
-    fault.begun = false
-    return fault, true
-  end
-  local request = attempt.request
-  local sent, err = attempt.socket:send({ head_of(request), request.body })
-  if not sent then
-    local fault = went_wrong("the request was not taken whole", err)
-    fault.begun = true
-    return fault, false
-  end
-  local raw = reply.read(receiver(attempt), sender.max_response_bytes)
-  local is_reusable = raw.reusable
-  raw.begun, raw.reusable = true, nil
-  return raw, is_reusable
+  return ("telnyx %s:%d %s%s"):format(
+    request.host, request.port, verified, is_fresh and " fresh" or "")
 end
 
 -- Sender ---------------------------------------------------------------------
@@ -304,35 +174,6 @@ local Sender = {}
 Sender.__index = Sender
 Sender.__name = "telnyx.resty.sender"
 
----@private
-function Sender:keep(socket)
-  return socket:setkeepalive(math.ceil(self.idle_timeout * 1000), self.pool_size)
-end
-
-local function new_attempt(request, socket, limits)
-  local now = core.monotonic()
-  local timeout = limits.timeout or DEFAULT_TIMEOUT
-  local connect_timeout = limits.connect_timeout or DEFAULT_CONNECT_TIMEOUT
-  local pool = pool_name(request)
-  return {
-    request = request,
-    socket = socket,
-    -- Nothing is ever kept under this other name.
-    pool = limits.fresh and pool .. " fresh" or pool,
-    fresh = limits.fresh,
-    deadline = now + timeout,
-    connect_deadline = now + math.min(timeout, connect_timeout),
-  }
-end
-
-local function establish(sender, attempt)
-  local ok, fault = connect(sender, attempt)
-  if ok then ok, fault = secure(attempt) end
-  if ok then return true end
-  fault.begun = false
-  return nil, fault
-end
-
 ---Makes one attempt. Yields to nginx; the outcome is in what it returns.
 ---@param message table
 ---@param limits { timeout: number|nil, connect_timeout: number|nil, fresh: boolean|nil }|nil
@@ -343,15 +184,19 @@ function Sender:send(message, limits)
   if not request then return nil, invalid end
   local socket = new_socket()
   if not socket then return nil, unavailable() end
-  local attempt = new_attempt(request, socket, limits or {})
-  local ok, fault = establish(self, attempt)
-  if not ok then
-    socket:close()
-    return core.reply(fault)
+  limits = limits or {}
+  local connection = Connection.new(socket, request, pool_name(request, limits.fresh), {
+    timeout = limits.timeout or DEFAULT_TIMEOUT,
+    connect_timeout = limits.connect_timeout or DEFAULT_CONNECT_TIMEOUT,
+  })
+  local exchange = core.exchange(request, { max_response_bytes = self.max_response_bytes })
+  local is_stale = connection:carry(exchange)
+  if exchange:is_reusable() and not limits.fresh then
+    connection:keep(self.idle_timeout, self.pool_size)
+  else
+    connection:close()
   end
-  local raw, is_reusable = carry(self, attempt)
-  if is_reusable and not attempt.fresh then self:keep(socket) else socket:close() end
-  return core.reply(raw)
+  return exchange:reply(nil, is_stale)
 end
 
 ---Waits without holding up the worker.

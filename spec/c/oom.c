@@ -130,6 +130,10 @@ typedef struct scene {
 
 #define MESSAGE "{ from = '+18445550001', to = '+18665550001', text = 'Hello' }"
 #define OPEN "core = require 'telnyx.core' "
+#define ASK                                       \
+  "local x = core.exchange(core.request(" MESSAGE \
+  ", { api_key = 'KEY_OOM' })) "                  \
+  "x:wrote(#x:offer()) "
 #define CLIENT OPEN "client = core.client(options) "
 
 static const scene SCENES[] = {
@@ -159,15 +163,19 @@ static const scene SCENES[] = {
     "send_at = 'soon', [1] = 2, colour = 'red', extra = { from = 1 } }",
     false },
   { "request", OPEN, "return core.request(" MESSAGE ", { api_key = 'KEY_OOM' })", false },
-  { "reply, a message", OPEN,
-    "return core.reply { begun = true, whole = true, status = 200, "
-    "headers = { ['x-request-id'] = 'r', ['x-ratelimit-limit'] = '5' }, "
-    "body = '{\"data\":{\"id\":\"x\",\"parts\":1,\"to\":[{\"a\":null}]}}' }",
+  { "exchange, a message in chunks", OPEN,
+    ASK
+    "x:feed('HTTP/1.1 200 OK\\r\\nX-Request-Id: r\\r\\nX-RateLimit-Limit: 5\\r\\n"
+    "Transfer-Encoding: chunked\\r\\n\\r\\n4\\r\\n{\"da\\r\\n') "
+    "x:feed('2b\\r\\nta\":{\"id\":\"x\",\"parts\":1,\"to\":[{\"a\":null}]}}\\r\\n0\\r\\n\\r\\n') "
+    "return x:reply()",
     false },
-  { "reply, a refusal", OPEN,
-    "return core.reply { begun = true, whole = true, status = 422, headers = {}, "
-    "body = '{\"errors\":[{\"code\":40310,\"title\":\"t\",\"source\":{\"pointer\":\"/to\"}}, 3]}' "
-    "}",
+  { "exchange, a refusal to the end", OPEN,
+    ASK
+    "x:feed('HTTP/1.1 422 No\\r\\n\\r\\n{\"errors\":[{\"code\":40310,\"title\":\"t\",') "
+    "x:feed('\"source\":{\"pointer\":\"/to\"}}, 3]}') x:finish('close') return x:reply()",
+    false },
+  { "exchange, no connection", OPEN, ASK "x:fail('timeout', 'no ' .. 'way') return x:reply()",
     false },
   { "exchange, in pieces", OPEN,
     "local x = core.exchange(core.request(" MESSAGE

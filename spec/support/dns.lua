@@ -1,6 +1,6 @@
--- A name server for specs, on UDP of 127.0.0.1: every name is 127.0.0.1, except that names below
--- "invalid" do not exist and names below "silent" get no answer. It is a process of its own, which
--- ends with the spec.
+-- A name server for specs, on UDP of 127.0.0.1: every name is 127.0.0.1, except that "localhost",
+-- which nobody should ask for, and names below "invalid" do not exist, and that names below
+-- "silent" get no answer. It is a process of its own, which ends with the spec.
 
 local host = require "spec.support.host"
 
@@ -17,11 +17,13 @@ local function question_of(query)
   return labels[#labels], query:sub(13, at + 4)
 end
 
+local UNKNOWN = { invalid = true, localhost = true }
+
 local function answer(query)
   local last, question = question_of(query)
   if last == "silent" then return nil end
   local id = query:sub(1, 2)
-  if last == "invalid" then return id .. "\129\131\0\1\0\0\0\0\0\0" .. question end
+  if UNKNOWN[last] then return id .. "\129\131\0\1\0\0\0\0\0\0" .. question end
   return id .. "\129\128\0\1\0\1\0\0\0\0" .. question
     .. "\192\12\0\1\0\1\0\0\0\60\0\4\127\0\0\1"
 end

@@ -23,8 +23,17 @@ end
 
 local steps = {}
 
+-- Holds up the whole worker, as nobody should, so that nginx notices nothing of its sockets.
+local function block(path)
+  local give_up = core.monotonic() + 10
+  while not exists(path) and core.monotonic() < give_up do core.sleep(0.002) end
+end
+
 -- One attempt, below the seam.
 function steps.attempt(step)
+  if step.ballast_bytes then
+    step.message.extra = { ballast = ("b"):rep(step.ballast_bytes) }
+  end
   return pack(resty.sender(step.options):send(step.message, step.limits))
 end
 
@@ -41,6 +50,20 @@ function steps.sends(step)
   for i, thread in ipairs(threads) do
     local _, message, second = ngx.thread.wait(thread)
     results[i] = pack(message, second)
+  end
+  return results
+end
+
+-- One send to each of the numbers, all at once.
+function steps.send_each(step)
+  local client, threads, results = telnyx.new(step.options), {}, {}
+  for _, number in ipairs(step.numbers) do
+    local message = { from = step.message.from, to = number, text = step.message.text }
+    threads[number] = ngx.thread.spawn(client.send, client, message)
+  end
+  for number, thread in pairs(threads) do
+    local _, message, second = ngx.thread.wait(thread)
+    results[number] = pack(message and { id = message.id }, second)
   end
   return results
 end
@@ -68,10 +91,15 @@ function steps.start(step)
   return { result = pack(pending:result()), heard = heard, was_done = was_done, steps = n_steps }
 end
 
--- Holds up the whole worker, as nobody should.
 function steps.block(step)
+  block(step.path)
+  return {}
+end
+
+-- Waits as one should.
+function steps.wait(step)
   local give_up = core.monotonic() + 10
-  while not exists(step.path) and core.monotonic() < give_up do core.sleep(0.002) end
+  while not exists(step.path) and core.monotonic() < give_up do ngx.sleep(0.002) end
   return {}
 end
 
@@ -86,12 +114,31 @@ function steps.misuse(step)
   return { complaint = tostring(complaint) }
 end
 
+-- Sockets that hold up the worker before they do what `hold.before` names, and say so.
+local function with_held_sockets(hold, work)
+  local new = ngx.socket.tcp
+  ngx.socket.tcp = function()
+    local socket = new()
+    local act = socket[hold.before]
+    socket[hold.before] = function(...)
+      assert(io.open(hold.path .. ".held", "w")):close()
+      block(hold.path)
+      return act(...)
+    end
+    return socket
+  end
+  local result = work()
+  ngx.socket.tcp = new
+  return result
+end
+
 ---Answers the current request.
 function nginx_send.serve()
   ngx.req.read_body()
   local results = {}
   for i, step in ipairs(cjson.decode(ngx.req.get_body_data())) do
-    results[i] = steps[step.op](step)
+    local function work() return steps[step.op](step) end
+    results[i] = step.hold and with_held_sockets(step.hold, work) or work()
   end
   ngx.print(cjson.encode(results))
 end

@@ -81,62 +81,27 @@ local function length(bytes)
   return ("Content-Length: %d\r\n"):format(bytes)
 end
 
--- Each stage gives the bytes that go out, how much of the reply a client can
--- know from them (nothing, its head, or, so it must think, all of it), and the
--- body that it has then.
+-- Each stage gives the bytes that go out before the connection ends.
 local stages = {
   nothing = function() return "" end,
   status_line = function(reply) return head(reply, ""):sub(1, 10) end,
-  headers = function(reply)
-    return head(reply, "Content-Length: 1"):sub(1, -8), "head", ""
-  end,
+  headers = function(reply) return head(reply, "Content-Length: 1"):sub(1, -8) end,
   interim = function() return "HTTP/1.1 100 Continue\r\n\r\n" end,
   garbage = function() return "\001\002\255\254 this is not HTTP \003\r\n\r\n" end,
-  body = function(reply)
-    local part = half(reply.body)
-    return head(reply, length(#reply.body)) .. part, "head", part
-  end,
+  body = function(reply) return head(reply, length(#reply.body)) .. half(reply.body) end,
   chunks = function(reply)
     local part = half(reply.body)
     return head(reply, "Transfer-Encoding: chunked\r\n")
-      .. ("%x\r\n%s\r\n"):format(#part, part), "head", part
+      .. ("%x\r\n%s\r\n"):format(#part, part)
   end,
   unmeasured = function(reply)
-    local part = half(reply.body)
-    return head(reply, "Connection: close\r\n") .. part, "until_close", part
+    return head(reply, "Connection: close\r\n") .. half(reply.body)
   end,
   short_length = function(reply)
-    local part = half(reply.body)
-    return head(reply, length(#part)) .. reply.body, "whole", part
+    return head(reply, length(#half(reply.body))) .. reply.body
   end,
-  whole = function(reply)
-    return head(reply, length(#reply.body)) .. reply.body, "whole", reply.body
-  end,
+  whole = function(reply) return head(reply, length(#reply.body)) .. reply.body end,
 }
-
-local endings = {
-  close = { failure = "connection", cause = "the service closed the connection" },
-  reset = { failure = "connection", cause = "the service reset the connection" },
-  stall = { failure = "timeout", cause = "the service did not answer in time" },
-}
-
-local function broken(row, reply)
-  local bytes, known, body = stages[row.stage](reply)
-  local ending = endings[row.ending]
-  local seen = { headers = {} }
-  if known then
-    seen = { status = reply.status, headers = reply.headers, body = body }
-  end
-  seen.fault = {
-    kind = row.ending,
-    bytes = bytes,
-    accepted = row.accepted,
-    whole = known == "whole" or (known == "until_close" and row.ending == "close"),
-    failure = row.stage == "garbage" and "protocol" or ending.failure,
-    cause = ending.cause,
-  }
-  return seen
-end
 
 ---What the weather makes of a request.
 ---@param row telnyx.sandbox.weather
@@ -145,11 +110,10 @@ end
 ---@return telnyx.sandbox.response
 function forecast.response(row, record, now)
   local reply = intended(row, record, now)
-  if row.stage then return broken(row, reply) end
-  if row.seconds then
-    reply.fault = { kind = "delay", seconds = row.seconds, accepted = row.accepted, whole = true,
-      failure = "timeout", cause = endings.stall.cause }
+  if row.stage then
+    return { headers = {}, fault = { kind = row.ending, bytes = stages[row.stage](reply) } }
   end
+  if row.seconds then reply.fault = { kind = "delay", seconds = row.seconds } end
   return reply
 end
 

@@ -43,27 +43,40 @@ local function lower_case(pairs_of_headers)
   return headers
 end
 
--- What a client that waits `timeout` seconds gets to see of a response.
-local function seen(response, timeout)
-  local fault = response.fault
-  local raw = { begun = true, whole = true, status = response.status,
-    headers = response.headers, body = response.body }
-  if not fault then return raw end
-  if fault.kind == "delay" then
-    if fault.seconds < timeout then return raw end
-    raw = { begun = true, headers = {} }
+-- Nobody is ever asked where that is.
+local HOST = "sandbox.invalid"
+
+-- A network cuts where it likes.
+local PIECE_BYTES = 1000
+
+local function feed(exchange, bytes)
+  for first = 1, #bytes, PIECE_BYTES do
+    local piece = bytes:sub(first, first + PIECE_BYTES - 1)
+    if exchange:feed(piece) ~= "more" then return end
   end
-  raw.whole = fault.kind ~= "delay" and fault.whole
-  if not raw.whole then raw.failure, raw.cause = fault.failure, fault.cause end
-  return raw
 end
 
--- How long a client that waits `timeout` seconds waits for a response.
-local function wait_for(fault, timeout)
-  if not fault then return 0 end
-  if fault.kind == "delay" then return math.min(fault.seconds, timeout) end
-  local is_silent = not fault.whole and fault.failure == "timeout"
-  return is_silent and timeout < math.huge and timeout or 0
+local function bytes_of(response)
+  local lines = { ("HTTP/1.1 %d Weather"):format(response.status) }
+  for name, value in pairs(response.headers) do lines[#lines + 1] = name .. ": " .. value end
+  local body = response.status ~= 204 and response.body or nil
+  if body then lines[#lines + 1] = ("content-length: %d"):format(#body) end
+  return table.concat(lines, "\r\n") .. "\r\n\r\n" .. (body or "")
+end
+
+-- How each fault's bytes end.
+local ENDINGS = { close = "close", reset = "break" }
+
+---Gives an exchange what a client that waits `timeout` seconds gets to see of a response.
+---@private
+function Sender:answer(exchange, response, timeout)
+  local fault = response.fault or {}
+  local wait = fault.seconds or 0
+  if wait < timeout then feed(exchange, fault.bytes or bytes_of(response)) end
+  if fault.kind == "stall" and exchange:state() == "more" then wait = timeout end
+  wait = math.min(wait, timeout)
+  if wait > 0 and wait < math.huge then self:sleep(wait) end
+  if exchange:state() == "more" then exchange:finish(ENDINGS[fault.kind] or "timeout") end
 end
 
 ---Carries a request of `telnyx.core` to the service and reads the answer.
@@ -72,18 +85,16 @@ end
 ---@return table|nil message
 ---@return table info_or_error
 function Sender:carry(request, limits)
-  local timeout = limits and limits.timeout or math.huge
+  local exchange = self.core.exchange(request)
+  exchange:wrote(#exchange:offer())
   local response = self.service:handle {
     method = request.method,
     path = request.path,
     headers = lower_case(request.headers),
     body = request.body,
   }
-  local wait = wait_for(response.fault, timeout)
-  if wait > 0 then self:sleep(wait) end
-  local raw = seen(response, timeout)
-  raw.now = self.service.now()
-  return self.core.reply(raw)
+  self:answer(exchange, response, limits and limits.timeout or math.huge)
+  return exchange:reply(self.service.now())
 end
 
 ---Makes one attempt.
@@ -93,7 +104,7 @@ end
 ---@return table info_or_error
 function Sender:send(message, limits)
   local request, err = self.core.request(message, {
-    base_url = "https://sandbox.invalid/v2",
+    base_url = "https://" .. HOST .. "/v2",
     api_key = self.api_key,
     now = self.service.now(),
   })
@@ -108,6 +119,9 @@ end
 function Sender:get(id)
   return self:carry {
     method = "GET",
+    scheme = "https",
+    host = HOST,
+    port = 443,
     path = "/v2/messages/" .. id,
     headers = { { "Authorization", "Bearer " .. self.api_key } },
   }

@@ -27,7 +27,7 @@ local KEEP = 100000
 ---@field body string|nil
 
 ---@class telnyx.sandbox.response
----@field status integer|nil nil when no whole status reaches the client
+---@field status integer|nil nil when the fault's bytes are all there is
 ---@field headers table<string, string> by lower-case name
 ---@field body string|nil
 ---@field fault telnyx.sandbox.fault|nil
@@ -36,10 +36,6 @@ local KEEP = 100000
 ---@field kind "close"|"reset"|"stall"|"delay"
 ---@field bytes string|nil what reaches the client before the end
 ---@field seconds number|nil for "delay"
----@field accepted boolean whether the message was accepted
----@field whole boolean whether the client gets a whole reply if it waits
----@field failure string what it is to a client that does not
----@field cause string the same in words
 
 ---@class telnyx.sandbox.ledger
 ---@field posts integer
