@@ -1,21 +1,13 @@
 #include "tlx_exchange.h"
 
-#include <string.h>
-
-#include "tlx_reader.h"
-
 void tlx_exchange_init(tlx_exchange *x, tlx_str request, bool is_sealed,
                        size_t max_response_bytes) {
-  memset(x, 0, sizeof *x);
-  x->request = request;
-  x->is_sealed = is_sealed;
-  x->body.max = max_response_bytes;
-  x->reader.line.max = TLX_MAX_HEAD_BYTES;
+  *x = (tlx_exchange){ .request = request, .is_sealed = is_sealed };
+  tlx_reader_init(&x->reader, max_response_bytes);
 }
 
 void tlx_exchange_free(tlx_exchange *x) {
-  tlx_buffer_free(&x->body);
-  tlx_buffer_free(&x->reader.line);
+  tlx_reader_free(&x->reader);
 }
 
 /* ---- writing ------------------------------------------------------------------------------- */
@@ -25,7 +17,7 @@ bool tlx_exchange_is_written(const tlx_exchange *x) {
 }
 
 tlx_str tlx_exchange_offer(tlx_exchange *x) {
-  bool is_answered = x->state != TLX_EXCHANGE_MORE || x->reply.status > 0;
+  bool is_answered = x->reader.state != TLX_EXCHANGE_MORE || x->reader.reply.status > 0;
   if (is_answered || tlx_exchange_is_written(x)) return (tlx_str){ NULL, 0 };
   x->was_offered = true;
   return (tlx_str){ x->request.p + x->n_written, x->request.n - x->n_written };
@@ -43,41 +35,51 @@ void tlx_exchange_tore(tlx_exchange *x) {
 bool tlx_exchange_has_begun(const tlx_exchange *x) {
   bool is_one_record = x->is_sealed && x->request.n <= TLX_SEALED_BYTES;
   bool may_be_counted_short = x->was_torn || (x->is_sealed && x->was_offered);
-  return x->n_written > 0 || x->reply.status > 0 || (may_be_counted_short && !is_one_record);
+  return x->n_written > 0 || x->reader.reply.status > 0 || (may_be_counted_short && !is_one_record);
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
 tlx_exchange_state tlx_exchange_feed(tlx_exchange *x, tlx_str bytes) {
-  if (bytes.n == 0) return x->state;
-  if (x->state == TLX_EXCHANGE_MORE && !tlx_exchange_has_begun(x)) {
-    tlx_exchange_break(x, TLX_FAULT_UNASKED);
+  if (bytes.n == 0) return x->reader.state;
+  if (x->reader.state == TLX_EXCHANGE_MORE && !tlx_exchange_has_begun(x)) {
+    tlx_reader_break(&x->reader, TLX_FAULT_UNASKED);
   }
-  bytes = tlx_exchange_read(x, bytes);
-  if (bytes.n) x->reader.is_last = true;
-  return x->state;
+  bytes = tlx_reader_feed(&x->reader, bytes);
+  /* Whoever answers before the request is whole may not read the rest of it. */
+  bool is_early = x->reader.reply.status > 0 && !tlx_exchange_is_written(x);
+  if (bytes.n || is_early) x->is_last = true;
+  return x->reader.state;
 }
 
 tlx_exchange_state tlx_exchange_end(tlx_exchange *x, tlx_exchange_ending ending) {
-  x->reader.is_last = true;
-  if (x->state != TLX_EXCHANGE_MORE) return x->state;
+  x->is_last = true;
+  if (x->reader.state != TLX_EXCHANGE_MORE) return x->reader.state;
   if (ending == TLX_ENDING_TIMEOUT) {
-    tlx_exchange_break(x, TLX_FAULT_TIMEOUT);
-  } else if (ending == TLX_ENDING_CLOSE && tlx_exchange_reads_to_end(x)) {
-    x->state = TLX_EXCHANGE_DONE;
-  } else if (x->reply.status > 0) {
-    tlx_exchange_break(x, TLX_FAULT_CUT);
+    tlx_reader_break(&x->reader, TLX_FAULT_TIMEOUT);
+  } else if (ending == TLX_ENDING_CLOSE && tlx_reader_reads_to_end(&x->reader)) {
+    x->reader.state = TLX_EXCHANGE_DONE;
+  } else if (x->reader.reply.status > 0) {
+    tlx_reader_break(&x->reader, TLX_FAULT_CUT);
   } else {
-    tlx_exchange_break(x, ending == TLX_ENDING_CLOSE ? TLX_FAULT_CLOSED : TLX_FAULT_RESET);
+    tlx_reader_break(&x->reader, ending == TLX_ENDING_CLOSE ? TLX_FAULT_CLOSED : TLX_FAULT_RESET);
   }
-  return x->state;
+  return x->reader.state;
 }
 
 /* ---- what came of it ------------------------------------------------------------------------ */
 
 bool tlx_exchange_is_reusable(const tlx_exchange *x) {
-  return x->state == TLX_EXCHANGE_DONE && tlx_exchange_is_written(x) && !x->reader.is_last &&
+  return x->reader.state == TLX_EXCHANGE_DONE && tlx_exchange_is_written(x) && !x->is_last &&
          !x->reader.head.is_odd;
+}
+
+tlx_exchange_state tlx_exchange_state_of(const tlx_exchange *x) {
+  return x->reader.state;
+}
+
+const tlx_reply *tlx_exchange_reply(const tlx_exchange *x) {
+  return &x->reader.reply;
 }
 
 tlx_carriage tlx_exchange_carriage(const tlx_exchange *x) {
@@ -86,12 +88,12 @@ tlx_carriage tlx_exchange_carriage(const tlx_exchange *x) {
     TLX_EXCHANGE_FAULTS(XX)
 #undef XX
   };
-  return (tlx_carriage){ tlx_exchange_has_begun(x), x->state == TLX_EXCHANGE_DONE,
-                         KINDS[x->fault] };
+  return (tlx_carriage){ tlx_exchange_has_begun(x), x->reader.state == TLX_EXCHANGE_DONE,
+                         KINDS[x->reader.fault] };
 }
 
 tlx_str tlx_exchange_body_of(const tlx_exchange *x) {
-  return tlx_buffer_view(&x->body);
+  return tlx_buffer_view(&x->reader.body);
 }
 
 const char *tlx_exchange_cause(const tlx_exchange *x) {
@@ -100,5 +102,5 @@ const char *tlx_exchange_cause(const tlx_exchange *x) {
     TLX_EXCHANGE_FAULTS(XX)
 #undef XX
   };
-  return CAUSES[x->fault];
+  return CAUSES[x->reader.fault];
 }

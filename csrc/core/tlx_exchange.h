@@ -10,24 +10,11 @@
 #define TLX_EXCHANGE_H
 
 #include "tlx.h"
-#include "tlx_buffer.h"
-#include "tlx_faults.h"
-#include "tlx_head.h"
+#include "tlx_reader.h"
 #include "tlx_reply.h"
 
-/* All heads of one reply (those of 1xx too) and its trailers together. */
-#define TLX_MAX_HEAD_BYTES 65536
-/* A chunk's size with its extensions. */
-#define TLX_MAX_CHUNK_LINE_BYTES 1024
-#define TLX_MAX_INTERIM_REPLIES 64
 /* What TLS seals as one piece: until its last byte is handed over, nobody can read any of it. */
 #define TLX_SEALED_BYTES 16384
-
-typedef enum tlx_exchange_state {
-  TLX_EXCHANGE_MORE,  /* the reply is not whole yet */
-  TLX_EXCHANGE_DONE,  /* one whole final reply was read */
-  TLX_EXCHANGE_BROKEN /* no whole reply will come of it: the fault says why */
-} tlx_exchange_state;
 
 /* How a connection ended. */
 typedef enum tlx_exchange_ending {
@@ -41,19 +28,8 @@ typedef struct tlx_exchange {
   tlx_str request;
   size_t n_written;
   bool is_sealed, was_offered, was_torn;
-  tlx_exchange_state state;
-  tlx_exchange_fault fault;
-  tlx_reply reply;
-  tlx_buffer body;
-  struct tlx_exchange_reader {
-    int place; /* what comes next; the reader's own */
-    tlx_head head;
-    tlx_buffer line; /* one that was cut, as far as it came */
-    size_t n_head;   /* bytes of heads and trailers so far */
-    size_t n_left;   /* of the body or the chunk */
-    int n_interim;
-    bool is_last; /* no other exchange may follow, whatever the headers say */
-  } reader;
+  bool is_last; /* no other exchange may follow, whatever the reply says */
+  tlx_reader reader;
 } tlx_exchange;
 
 /*
@@ -109,6 +85,12 @@ bool tlx_exchange_is_written(const tlx_exchange *exchange);
 /* Whether another exchange may follow on the connection: RFC 9112 §9.3, and nothing odd about the
  * reply; the request was written whole, and nothing came beyond the reply. */
 bool tlx_exchange_is_reusable(const tlx_exchange *exchange);
+
+/* How it stands. */
+tlx_exchange_state tlx_exchange_state_of(const tlx_exchange *exchange);
+
+/* What is known of the reply's head. A view that lives as long as the exchange. */
+const tlx_reply *tlx_exchange_reply(const tlx_exchange *exchange);
 
 /* For tlx_judge. */
 tlx_carriage tlx_exchange_carriage(const tlx_exchange *exchange);

@@ -119,7 +119,7 @@ static int l_exchange(lua_State *L) {
 
 static int push_state(lua_State *L, const carried *c) {
   static const char *const NAMES[] = { "more", "done", "broken" };
-  lua_pushstring(L, NAMES[c->exchange.state]);
+  lua_pushstring(L, NAMES[tlx_exchange_state_of(&c->exchange)]);
   return 1;
 }
 
@@ -174,7 +174,7 @@ static int l_exchange_fail(lua_State *L) {
   carried *c = to_carried(L);
   tlx_kind failure = KINDS[luaL_checkoption(L, 2, NULL, FAILURES)];
   luaL_checktype(L, 3, LUA_TSTRING);
-  if (c->exchange.state == TLX_EXCHANGE_MORE) {
+  if (tlx_exchange_state_of(&c->exchange) == TLX_EXCHANGE_MORE) {
     lua_createtable(L, 1, 0);
     lua_pushvalue(L, 3);
     lua_rawseti(L, -2, 1);
@@ -219,10 +219,11 @@ static const char *cause_of(lua_State *L, const carried *c) {
 static int l_exchange_reply(lua_State *L) {
   const carried *c = to_carried(L);
   double now_s = (double)luaL_optnumber(L, 2, (lua_Number)ltlx_now());
-  if (c->exchange.state == TLX_EXCHANGE_MORE) luaL_error(L, "the exchange is not over yet");
+  if (tlx_exchange_state_of(&c->exchange) == TLX_EXCHANGE_MORE)
+    luaL_error(L, "the exchange is not over yet");
   ltlx_answer answer = {
     .carriage = tlx_exchange_carriage(&c->exchange),
-    .reply = &c->exchange.reply,
+    .reply = tlx_exchange_reply(&c->exchange),
     .body = tlx_exchange_body_of(&c->exchange),
     .cause = cause_of(L, c),
     .now_s = now_s,
