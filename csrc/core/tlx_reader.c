@@ -107,7 +107,6 @@ static void end_head(tlx_reader *r) {
   } else if (is_interim(r)) {
     r->place = AT_STATUS_LINE;
   } else {
-    r->reply.is_head_whole = true;
     begin_body(r);
   }
 }

@@ -19,13 +19,9 @@ const char *tlx_kind_name(tlx_kind kind) {
   return names[kind];
 }
 
-void tlx_reply_init(tlx_reply *reply) {
-  memset(reply, 0, sizeof *reply);
-}
-
 static tlx_str trim(tlx_str s) {
   while (s.n && (s.p[0] == ' ' || s.p[0] == '\t')) s = (tlx_str){ s.p + 1, s.n - 1 };
-  while (s.n && strchr(" \t\r\n", s.p[s.n - 1])) s.n--;
+  while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) s.n--;
   return s;
 }
 
@@ -58,11 +54,10 @@ tlx_reply_field tlx_reply_header(tlx_reply *reply, tlx_str name, tlx_str value) 
   tlx_reply_field field = field_named(name);
   if (field == TLX_N_REPLY_FIELDS) return field;
   value = trim(value);
-  if (value.n < PLACES[field].size) {
-    char *room = room_of(reply, field);
-    memcpy(room, value.p, value.n);
-    room[value.n] = '\0';
-  }
+  if (value.n >= PLACES[field].size) value.n = 0;
+  char *room = room_of(reply, field);
+  if (value.n) memcpy(room, value.p, value.n);
+  room[value.n] = '\0';
   return field;
 }
 
@@ -72,37 +67,6 @@ void tlx_reply_forget(tlx_reply *reply, tlx_reply_field field) {
 
 bool tlx_is_final_status(int status) {
   return status >= 200 && status <= 599;
-}
-
-/* "HTTP/1.1 200 OK": three digits after the first space. 0 when it is not so. */
-static int status_of(tlx_str line) {
-  int status = 0;
-  const char *space = memchr(line.p, ' ', line.n);
-  if (!space || line.p + line.n - space < 4) return 0;
-  for (int i = 1; i <= 3; i++) {
-    if (space[i] < '0' || space[i] > '9') return 0;
-    status = status * 10 + (space[i] - '0');
-  }
-  return status;
-}
-
-void tlx_reply_line(tlx_reply *reply, tlx_str line) {
-  if (reply->is_head_whole) return;
-  bool is_continuation = line.n && (line.p[0] == ' ' || line.p[0] == '\t');
-  if (is_continuation) return; /* of a header that RFC 9112 §5.2 forbids to fold */
-  line = trim(line);
-  if (line.n >= 5 && memcmp(line.p, "HTTP/", 5) == 0) {
-    tlx_reply_init(reply);
-    reply->status = status_of(line);
-  } else if (line.n == 0) {
-    reply->is_head_whole = tlx_is_final_status(reply->status);
-  } else {
-    const char *colon = memchr(line.p, ':', line.n);
-    if (!colon) return;
-    size_t n_name = (size_t)(colon - line.p);
-    tlx_reply_header(reply, (tlx_str){ line.p, n_name },
-                     (tlx_str){ colon + 1, line.n - n_name - 1 });
-  }
 }
 
 /* A plain decimal number, as strtod would read it whatever the locale; or TLX_NOT_NAMED. */

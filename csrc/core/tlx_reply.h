@@ -53,10 +53,9 @@ typedef enum tlx_reply_field {
       TLX_N_REPLY_FIELDS
 } tlx_reply_field;
 
-/* The head of a reply, collected as it arrives. Caller-owned, no freeing. */
+/* The head of a reply, collected as it arrives. Caller-owned, all zero at the start, no freeing. */
 typedef struct tlx_reply {
-  int status;         /* of the last complete status line; 0 before the first */
-  bool is_head_whole; /* the empty line after the headers of a final status was seen */
+  int status;                                   /* of the final status line; 0 before it */
 #define XX(field, name, room) char field[room]; /* "" when absent */
   TLX_REPLY_HEADERS(XX)
 #undef XX
@@ -64,15 +63,6 @@ typedef struct tlx_reply {
 
 /* Yes for 200 to 599: a 1xx is never a final status. */
 bool tlx_is_final_status(int status);
-
-void tlx_reply_init(tlx_reply *reply);
-
-/*
- * Reads one complete line of a reply's head: a status line, a header, or the empty line at its end.
- * A status line after a 1xx head starts afresh; once the final head is whole, what follows (a
- * trailer) is passed over. `line` may end in CR LF.
- */
-void tlx_reply_line(tlx_reply *reply, tlx_str line);
 
 /* Keeps one header if it is one that is read; its name in any case. Returns which it is, or
  * TLX_N_REPLY_FIELDS. */

@@ -49,34 +49,33 @@ static size_t next_length(knife *k, size_t n_left) {
 
 static void check_standing(const tlx_exchange *x) {
   tlx_carriage carriage = tlx_exchange_carriage(x);
-  bool is_final = tlx_is_final_status(x->reply.status);
+  bool is_final = tlx_is_final_status(x->reader.reply.status);
   EXPECT(x->reader.n_head <= TLX_MAX_HEAD_BYTES);
   EXPECT(x->reader.line.n <= TLX_MAX_HEAD_BYTES && x->reader.line.room <= TLX_MAX_HEAD_BYTES);
   EXPECT(x->reader.n_interim <= TLX_MAX_INTERIM_REPLIES + 1);
-  EXPECT(x->body.n <= x->body.max && x->body.room <= x->body.max);
-  EXPECT(x->reply.status == 0 || is_final);
-  EXPECT(!x->reply.is_head_whole || is_final);
-  EXPECT(carriage.begun && carriage.whole == (x->state == TLX_EXCHANGE_DONE));
-  EXPECT((carriage.failure != TLX_KIND_NONE) == (x->state == TLX_EXCHANGE_BROKEN));
-  EXPECT((*tlx_exchange_cause(x) != '\0') == (x->state == TLX_EXCHANGE_BROKEN));
-  EXPECT(x->state != TLX_EXCHANGE_DONE || x->reply.is_head_whole);
-  EXPECT(!tlx_exchange_is_reusable(x) || x->state == TLX_EXCHANGE_DONE);
+  EXPECT(x->reader.body.n <= x->reader.body.max && x->reader.body.room <= x->reader.body.max);
+  EXPECT(x->reader.reply.status == 0 || is_final);
+  EXPECT(carriage.begun && carriage.whole == (x->reader.state == TLX_EXCHANGE_DONE));
+  EXPECT((carriage.failure != TLX_KIND_NONE) == (x->reader.state == TLX_EXCHANGE_BROKEN));
+  EXPECT((*tlx_exchange_cause(x) != '\0') == (x->reader.state == TLX_EXCHANGE_BROKEN));
+  EXPECT(x->reader.state != TLX_EXCHANGE_DONE || is_final);
+  EXPECT(!tlx_exchange_is_reusable(x) || x->reader.state == TLX_EXCHANGE_DONE);
 }
 
 /* In memory of its own, so that a look beyond it is found. */
 static void feed(tlx_exchange *x, tlx_str piece) {
-  tlx_exchange_state before = x->state;
-  tlx_reply reply = x->reply;
-  size_t n_body = x->body.n;
+  tlx_exchange_state before = x->reader.state;
+  tlx_reply reply = x->reader.reply;
+  size_t n_body = x->reader.body.n;
   char *copy = malloc(piece.n);
   if (!copy) abort();
   memcpy(copy, piece.p, piece.n);
-  EXPECT(tlx_exchange_feed(x, (tlx_str){ copy, piece.n }) == x->state);
+  EXPECT(tlx_exchange_feed(x, (tlx_str){ copy, piece.n }) == x->reader.state);
   free(copy);
   check_standing(x);
   if (before == TLX_EXCHANGE_MORE) return;
-  EXPECT(x->state == before && x->body.n == n_body);
-  EXPECT(memcmp(&reply, &x->reply, sizeof reply) == 0);
+  EXPECT(x->reader.state == before && x->reader.body.n == n_body);
+  EXPECT(memcmp(&reply, &x->reader.reply, sizeof reply) == 0);
   EXPECT(!tlx_exchange_is_reusable(x));
 }
 
@@ -88,16 +87,16 @@ static void run(tlx_exchange *x, const plan *p, knife k) {
     feed(x, (tlx_str){ p->bytes.p + i, n });
   }
   if (p->ending < 0) return;
-  bool was_more = x->state == TLX_EXCHANGE_MORE;
+  bool was_more = x->reader.state == TLX_EXCHANGE_MORE;
   tlx_exchange_end(x, (tlx_exchange_ending)p->ending);
   check_standing(x);
-  EXPECT(x->state != TLX_EXCHANGE_MORE && !tlx_exchange_is_reusable(x));
-  if (was_more && x->state == TLX_EXCHANGE_DONE) EXPECT(p->ending == TLX_ENDING_CLOSE);
+  EXPECT(x->reader.state != TLX_EXCHANGE_MORE && !tlx_exchange_is_reusable(x));
+  if (was_more && x->reader.state == TLX_EXCHANGE_DONE) EXPECT(p->ending == TLX_ENDING_CLOSE);
 }
 
 static void expect_same(const tlx_exchange *a, const tlx_exchange *b) {
-  EXPECT(a->state == b->state && a->fault == b->fault);
-  EXPECT(memcmp(&a->reply, &b->reply, sizeof a->reply) == 0);
+  EXPECT(a->reader.state == b->reader.state && a->reader.fault == b->reader.fault);
+  EXPECT(memcmp(&a->reader.reply, &b->reader.reply, sizeof a->reader.reply) == 0);
   EXPECT(tlx_str_eq(tlx_exchange_body_of(a), tlx_exchange_body_of(b)));
   EXPECT(tlx_exchange_is_reusable(a) == tlx_exchange_is_reusable(b));
   EXPECT(a->reader.n_head == b->reader.n_head);
