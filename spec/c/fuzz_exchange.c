@@ -115,7 +115,7 @@ static void expect_not_done_early(const plan *p) {
   plan shorter = *p;
   shorter.bytes.n--;
   run(&x, &shorter, (knife){ WHOLE, 0 });
-  EXPECT(x.state == TLX_EXCHANGE_MORE);
+  EXPECT(x.reader.state == TLX_EXCHANGE_MORE);
   tlx_exchange_free(&x);
 }
 
