@@ -162,7 +162,7 @@ end
 ---@private
 function Connection:ask(exchange)
   if not self:arm(self.deadline) then return exchange:finish("timeout") end
-  local n_written = self.socket:send(exchange:offer())
+  local n_written, err = self.socket:send(exchange:offer())
   if n_written then
     exchange:wrote(n_written)
     return self:listen(exchange, self.deadline)
@@ -170,7 +170,7 @@ function Connection:ask(exchange)
   -- nginx reads nothing while it writes, but an answer may have come.
   exchange:tore()
   self:listen(exchange, math.min(self.deadline, core.monotonic() + LAST_WORDS_S))
-  return self.is_kept
+  return self.is_kept and err ~= "timeout"
 end
 
 ---Carries an exchange to its end. Yields to nginx.
