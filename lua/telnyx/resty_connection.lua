@@ -123,6 +123,7 @@ function Connection:receive(seconds)
   return bytes or rest ~= "" and rest or nil, err
 end
 
+-- Under TLS nginx calls every end the same; what was cut is no JSON then.
 local ENDINGS = { closed = "close", timeout = "timeout" }
 
 local function take(exchange, bytes, err)
@@ -139,7 +140,10 @@ function Connection:establish(exchange)
     self.is_kept = self.socket:getreusedtimes() > 0
     local bytes, err = self:receive(MOMENT_S)
     if not bytes and err == "timeout" then return true end
-    if not self.is_kept then return take(exchange, bytes, err) and false end
+    if not self.is_kept then
+      take(exchange, bytes, err)
+      return false
+    end
     self.socket:close()
   end
   return false
@@ -158,15 +162,15 @@ end
 ---@private
 function Connection:ask(exchange)
   if not self:arm(self.deadline) then return exchange:finish("timeout") end
-  local n_written = self.socket:send(exchange:offer())
+  local n_written, err = self.socket:send(exchange:offer())
   if n_written then
     exchange:wrote(n_written)
     return self:listen(exchange, self.deadline)
   end
-  -- An answer may have come before it was refused.
+  -- nginx reads nothing while it writes, but an answer may have come.
   exchange:tore()
   self:listen(exchange, math.min(self.deadline, core.monotonic() + LAST_WORDS_S))
-  return self.is_kept
+  return self.is_kept and err ~= "timeout"
 end
 
 ---Carries an exchange to its end. Yields to nginx.
