@@ -157,6 +157,39 @@ describe("the connections of a client", function()
     assert.equal(2, listener:seen().whole)
   end)
 
+  it("hand out what others began, and never what a send waits for", function()
+    local slow = { request, wire.gate "slow", accept }
+    local listener = station:listen({ { request, wire.gate "quick", accept }, slow, wire.SERVICE })
+    new_client(listener)
+    local handed_out, inner, third = {}, nil, nil
+    local function take()
+      local one = client:finished()
+      while one do
+        handed_out[#handed_out + 1] = one
+        one = client:finished()
+      end
+      return 0.01
+    end
+    local function during_inner()
+      listener:open("quick")
+      listener:wait_done("accept", 1)
+      third = third or client:start(message(3), LONG, "third")
+      listener:open("slow")
+      return take()
+    end
+    local outer = assert(client:send(message(1), LONG, function()
+      inner = inner or assert(client:send(message(2), LONG, during_inner))
+      return take()
+    end))
+    finish()
+    take()
+    assert.same({ "third" }, handed_out)
+    local seen = listener:seen()
+    assert.equal(3, seen.whole)
+    assert.equal(outer.id, seen.connections[1].accepted[1])
+    assert.equal(inner.id, seen.connections[2].accepted[1])
+  end)
+
   it("end each send by its own time, the soonest first", function()
     local listener = station:listen({ { request, wire.stall } })
     new_client(listener)

@@ -16,7 +16,12 @@ bool tlx_engine_is_spent(const tlx_http *http) {
 
 void tlx_engine_settle(tlx_http *http, tlx_transfer *t) {
   tlx_deadlines_remove(&http->deadlines, &t->deadline);
-  tlx_list_append(&http->finished, &t->link);
+  if (t->owner) {
+    tlx_list_append(&http->finished, &t->link);
+  } else { /* handed out by that */
+    tlx_list_leave(&t->link);
+    t->http = NULL;
+  }
   t->connection = NULL;
   t->is_done = true;
   http->n_ended++;

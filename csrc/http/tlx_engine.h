@@ -35,7 +35,7 @@ struct tlx_http {
 /* Whether this step has had its share of the time. */
 bool tlx_engine_is_spent(const tlx_http *http);
 
-/* It is done: its deadline is void, and it waits to be handed out. */
+/* It is done: its deadline is void, and it waits to be handed out, if it has an owner. */
 void tlx_engine_settle(tlx_http *http, tlx_transfer *transfer);
 
 /* The same for a reason of the carrier's, whose words are copied. */

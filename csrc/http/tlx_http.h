@@ -44,7 +44,8 @@ void tlx_http_free(tlx_http *http);
  * Begins one POST.
  *
  * body   Copied.
- * owner  What tlx_transfer_owner gives back; not looked at.
+ * owner  What tlx_transfer_owner gives back; not looked at. NULL where the caller waits for this
+ *        transfer himself: tlx_http_finished will not return it.
  * Returns a transfer, which the caller frees, or NULL when memory is short: then nothing was sent.
  */
 tlx_transfer *tlx_http_start(tlx_http *http, tlx_str body, const tlx_http_limits *limits,

@@ -188,7 +188,7 @@ static bool begin(lua_State *L, client *c, bool is_held) {
     let_go(L, PENDING_INDEX);
     luaL_error(L, "the client is closed; nothing was sent");
   }
-  p->transfer = tlx_http_start(c->http, body, &limits, p);
+  p->transfer = tlx_http_start(c->http, body, &limits, is_held ? p : NULL);
   if (p->transfer) return true;
   let_go(L, PENDING_INDEX);
   luaL_error(L, "out of memory; nothing was sent");
