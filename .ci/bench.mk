@@ -7,6 +7,8 @@
 #   make bench-segments   counting, against a scan and against the parts of a text
 #   make bench-nginx      what a page of nginx notices of a hundred sends under way
 #   make bench-memory     a million messages of an iterator (a minute)
+#
+# They need what make deps-check installs; without valgrind or strace their columns say "-".
 
 .PHONY: bench bench-send bench-where bench-frames bench-nginx bench-memory
 

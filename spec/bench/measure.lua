@@ -3,7 +3,7 @@
 local measure = {}
 
 local function output_of(command)
-  local pipe = assert(io.popen(command .. " 2>&1"))
+  local pipe = assert(io.popen("{ " .. command .. "; } 2>&1"))
   local text = pipe:read("*a")
   pipe:close()
   return text

@@ -34,7 +34,7 @@ end
 -- Of what a program said, the line that begins with its name, or else all.
 local function note(command, why)
   local said = tostring(why):match("lua[%w%.]*: [^\n]*") or tostring(why)
-  faults[#faults + 1] = command .. "\n    " .. said
+  faults[#faults + 1] = { command = command, said = said }
 end
 
 -- How many messages the two runs send: enough for all that are in flight at once.
@@ -94,7 +94,7 @@ end
 
 -- ---- the table ---------------------------------------------------------------------------------
 
-local NAME, CELL = "%-30s", "%9s %6s"
+local NAME, CELL = "%-32s", "%9s %6s"
 
 local function cell(value, base, form)
   if not value then return CELL:format("-", "") end
@@ -248,16 +248,17 @@ local function print_where()
   print(("%s, %s of them; Linux %s"):format(processor(), version("nproc"), version("uname -r")))
   print(version("build/bench/post"))
   print(("%s; %s; %s; %s"):format(version("lua5.4 -v"):match("^%S+ %S+"),
-    version("luajit -v"):match("^%S+ %S+"), version("valgrind --version"), version("strace -V")))
+    version("luajit -v"):match("^%S+ %S+"), version("valgrind --version 2>/dev/null"),
+    version("strace -V 2>/dev/null")))
 end
 
 local function print_faults()
   if not faults[1] then return end
   print("\nNo figure, because:")
-  local told = {}
+  local is_told = {}
   for _, fault in ipairs(faults) do
-    if not told[fault] then print("  " .. fault) end
-    told[fault] = true
+    if not is_told[fault.said] then print("  " .. fault.said .. "\n    " .. fault.command) end
+    is_told[fault.said] = true
   end
 end
 

@@ -60,7 +60,7 @@ local few, many = profile(N_FEW), profile(N_MANY)
 print("Instructions a message: " .. command)
 print_difference("by library", few, many, "--inclusive=no", object_of)
 print_difference("by function, its own", few, many, "--inclusive=no", function_of)
-print_difference("by function, with what it calls (too much for those that come to call themselves)",
+print_difference("by function, with what it calls (too much for what comes to call itself)",
   few, many, "--inclusive=yes", function_of)
 os.remove(few)
 os.remove(many)
