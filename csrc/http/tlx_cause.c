@@ -3,6 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 
+static const char *way_of(const tlx_dialler *dialler) {
+  return dialler->proxy && dialler->proxy[0] ? " through the proxy" : "";
+}
+
 static const char *refusal_of(const tlx_connection *c) {
   long code = 0;
   curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &code);
@@ -67,7 +71,8 @@ void tlx_cause_of(const tlx_dialler *dialler, const tlx_connection *c, CURLcode 
       snprintf(words, TLX_MAX_CAUSE, "no address was found for %s", place);
       break;
     case CURLE_OPERATION_TIMEDOUT:
-      snprintf(words, TLX_MAX_CAUSE, "no connection to %s came about in time", place);
+      snprintf(words, TLX_MAX_CAUSE, "no connection to %s%s came about in time", place,
+               way_of(dialler));
       break;
     case CURLE_SSL_CONNECT_ERROR:
       say_handshake(dialler, c, words);
@@ -83,7 +88,8 @@ void tlx_cause_of(const tlx_dialler *dialler, const tlx_connection *c, CURLcode 
       snprintf(words, TLX_MAX_CAUSE, "memory ran out before a connection was made");
       break;
     default:
-      snprintf(words, TLX_MAX_CAUSE, "no connection to %s could be made%s", place,
+      snprintf(words, TLX_MAX_CAUSE, "no connection to %s%s could be made%s", place,
+               way_of(dialler),
                c->had_no_descriptor ? ": no descriptor is free (ulimit -n)" : refusal_of(c));
   }
 }

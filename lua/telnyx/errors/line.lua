@@ -107,6 +107,8 @@ local stories = {
   },
   rejected = {
     api = "the service refused the message",
+    connection = "the service refused the message",
+    timeout = "the service refused the message",
     protocol = "the answer is not the API's",
   },
 }
