@@ -3,12 +3,12 @@
 #include <stdlib.h>
 
 static void put(tlx_deadlines *deadlines, size_t place, tlx_deadline *deadline) {
-  deadlines->heap[place - 1] = deadline;
+  deadlines->heap[place - 1].deadline = deadline;
   deadline->place = place;
 }
 
 static tlx_deadline *at(const tlx_deadlines *deadlines, size_t place) {
-  return deadlines->heap[place - 1];
+  return deadlines->heap[place - 1].deadline;
 }
 
 static void rise(tlx_deadlines *deadlines, tlx_deadline *deadline, size_t place) {
@@ -35,7 +35,7 @@ static void sink(tlx_deadlines *deadlines, tlx_deadline *deadline, size_t place)
 bool tlx_deadlines_reserve(tlx_deadlines *deadlines) {
   if (deadlines->n < deadlines->room) return true;
   size_t room = deadlines->room ? deadlines->room * 2 : 16;
-  tlx_deadline **heap = realloc(deadlines->heap, room * sizeof *heap);
+  struct tlx_due *heap = realloc(deadlines->heap, room * sizeof *heap);
   if (!heap) return false;
   deadlines->heap = heap;
   deadlines->room = room;
@@ -57,7 +57,7 @@ void tlx_deadlines_remove(tlx_deadlines *deadlines, tlx_deadline *deadline) {
 }
 
 tlx_deadline *tlx_deadlines_first(const tlx_deadlines *deadlines) {
-  return deadlines->n ? deadlines->heap[0] : NULL;
+  return deadlines->n ? at(deadlines, 1) : NULL;
 }
 
 void tlx_deadlines_reset(tlx_deadlines *deadlines) {

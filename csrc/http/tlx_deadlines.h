@@ -13,7 +13,9 @@ typedef struct tlx_deadline {
 
 /* Zeroed when empty. */
 typedef struct tlx_deadlines {
-  tlx_deadline **heap;
+  struct tlx_due {
+    tlx_deadline *deadline;
+  } * heap;
   size_t n, room;
 } tlx_deadlines;
 
