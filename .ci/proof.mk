@@ -5,8 +5,10 @@
 #   make oom               every allocation of every call fails in turn
 #   make asan valgrind     the specs and the chaos under sanitizers; some of it under valgrind
 #   make fork threads      across a fork; 32 threads with a state each
+#   make conformance       what the engine relies on in libcurl, asked of the one that is here; of
+#                          another with CURL_INCDIR and CURL_LIBDIR
 
-.PHONY: chaos chaos-unlooked chaos-fallback oom asan valgrind fork threads
+.PHONY: chaos chaos-unlooked chaos-fallback oom asan valgrind fork threads conformance
 
 HEADERS = $(wildcard csrc/*.h csrc/core/*.[hd]* csrc/http/*.h csrc/lua/*.h)
 
@@ -99,6 +101,21 @@ threads: build build/5.4/threads build/5.1/threads-jit build/tsan-5.4/telnyx/cor
 	@$(call paths,5.4) build/5.4/threads $(THREAD_SECONDS)
 	@$(call paths,5.1) build/5.1/threads-jit $(THREAD_SECONDS)
 	@$(call paths,tsan-5.4) TSAN_OPTIONS=halt_on_error=1 build/tsan-5.4/threads $(THREAD_SECONDS)
+
+# ---- libcurl itself -----------------------------------------------------------------------------
+
+CONFORMANCE = $(wildcard spec/c/conformance*.[ch] spec/c/held.[ch] spec/c/peer.[ch])
+
+# By the folder of its libcurl, so that none runs with another's program.
+build/conformance$(subst /,-,$(CURL_LIBDIR)): $(CONFORMANCE)
+	@mkdir -p $(@D)
+	$(say) "  CC  $@"
+	$(quietly)$(CC) $(SPEC_CFLAGS) $(CFLAGS) $(if $(CURL_INCDIR),-I$(CURL_INCDIR)) -o $@ \
+	  $(filter %.c,$^) $(if $(CURL_LIBDIR),-L$(CURL_LIBDIR) -Xlinker -rpath -Xlinker $(CURL_LIBDIR)) \
+	  $(CURL_LIBS) -lssl -lcrypto
+
+conformance: build/conformance$(subst /,-,$(CURL_LIBDIR))
+	@$<
 
 # ---- sanitizers and valgrind --------------------------------------------------------------------
 
