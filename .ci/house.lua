@@ -34,7 +34,7 @@ local c = {
   {
     folder = "csrc/lua",
     units = "ltlx",
-    below = { ["csrc/core"] = true, ["csrc/http"] = "tlx_http" },
+    below = { ["csrc/core"] = true, ["csrc/http"] = "tlx_machine tlx_http" },
     unseen = "curl/",
   },
 }
@@ -58,10 +58,13 @@ local lua = {
   { "send/retry", "telnyx.core" },
   { "send/cost", "telnyx.core telnyx.errors telnyx.tables" },
   { "send/once", "cjson.safe telnyx.errors" },
-  { "send/loop", "telnyx.core" },
+  { "send/guard", "telnyx.core" },
+  { "send/tasks", "telnyx.core" },
+  { "send/news" },
+  { "send/loop", "telnyx.core telnyx.send.news telnyx.send.tasks" },
   { "send/life", "telnyx.core telnyx.errors telnyx.send.cost telnyx.send.once telnyx.tables" },
   { "send/engine", [[
-    telnyx.core telnyx.errors telnyx.errors.secrets telnyx.resty telnyx.send.life
+    telnyx.core telnyx.errors telnyx.errors.secrets telnyx.resty telnyx.send.guard telnyx.send.life
     telnyx.send.loop telnyx.send.once telnyx.send.random telnyx.store
   ]] },
 

@@ -326,9 +326,11 @@ end)
 
 describe("start and step", function()
   local function with_time(answers, options)
-    local client, sender = client_of(answers, options)
+    local sender = scripted(answers)
     sender.sleep, sender.monotonic = nil, nil
-    return client, sender
+    options = options or {}
+    options.sender = sender
+    return telnyx.new(options), sender
   end
 
   it("give the callback and the pending what send returns", function()

@@ -75,7 +75,8 @@ describe("after a send", function()
     local sender = { send = function()
       return { id = "m", parts = 3 }, { outcome = "accepted" }
     end }
-    local _, info = telnyx.new({ sender = sender }):send({ text = "one part" })
+    local client = telnyx.new({ sender = sender })
+    local _, info = client:send({ from = "12345", to = "+18665550001", text = "one part" })
     assert.equal(2, info.drift)
   end)
 end)

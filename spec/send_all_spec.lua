@@ -81,7 +81,7 @@ describe("send_all in process", function()
     local n = 0
     local counts = client:send_all(function()
       n = n + 1
-      if n <= n_messages then return { to = "+18665550001", text = "x" } end
+      if n <= n_messages then return { from = FROM, to = "+18665550001", text = "x" } end
     end, { concurrency = 64 })
     assert.equal(n_messages, counts.accepted)
     collectgarbage()

@@ -159,12 +159,13 @@ int ltlx_clock_now(lua_State *L);
 int ltlx_clock_monotonic(lua_State *L);
 int ltlx_clock_sleep(lua_State *L);
 
-/* Of the process: it changes with a fork. */
-int ltlx_clock_pid(lua_State *L);
+int ltlx_clock_forks(lua_State *L);
+int ltlx_clock_seed(lua_State *L);
 
 /* The openers: each adds its functions to the table below the JSON instance on top. [-0, +0] */
 void ltlx_open_client(lua_State *L);
 void ltlx_open_exchange(lua_State *L);
+void ltlx_open_guarded(lua_State *L);
 void ltlx_open_request(lua_State *L);
 void ltlx_open_segments(lua_State *L);
 void ltlx_open_lock(lua_State *L);

@@ -29,6 +29,7 @@ typedef struct client {
 typedef struct pending {
   tlx_transfer *transfer;
   int slot, owner_slot; /* 0 when it has none */
+  bool has_begun;       /* of one whose result was taken */
 } pending;
 
 static client *to_client(lua_State *L) {
@@ -145,6 +146,27 @@ static void free_slot(lua_State *L, int slots, int *slot) {
   *slot = 0;
 }
 
+/* Assigns the value on top to a field of the limits, if it is there: memory may be short.
+ * [-1, +0] */
+static void tell_limits(lua_State *L, const char *name) {
+  int value = lua_gettop(L);
+  if (lua_istable(L, LIMITS)) {
+    lua_pushstring(L, name);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, LIMITS);
+    bool is_there = !lua_isnil(L, -1);
+    lua_pushvalue(L, value);
+    lua_replace(L, -2);
+    if (is_there) lua_rawset(L, LIMITS);
+  }
+  lua_settop(L, value - 1);
+}
+
+static void tell_begun(lua_State *L, bool has_begun) {
+  lua_pushboolean(L, has_begun);
+  tell_limits(L, "begun");
+}
+
 /* [-0, +0] */
 static void let_go(lua_State *L, int index) {
   pending *p = lua_touserdata(L, index);
@@ -167,6 +189,17 @@ static bool push_checked_body(lua_State *L) {
   return ltlx_push_checked_body(L, MESSAGE, ltlx_now());
 }
 
+/* Before anything is begun, so that no error can come between. [-0, +0] */
+static void tell_of_it(lua_State *L, bool is_held) {
+  if (is_held) {
+    lua_pushvalue(L, PENDING_INDEX);
+    tell_limits(L, "pending");
+  } else {
+    tell_begun(L, true); /* until it is known */
+  }
+  lua_settop(L, PENDING_INDEX);
+}
+
 /*
  * Validates and begins. The only step from which bytes may leave is the last, and nothing after it
  * can raise. Returns true and leaves the pending at PENDING_INDEX, on top, or false and leaves nil,
@@ -184,13 +217,16 @@ static bool begin(lua_State *L, client *c, bool is_held) {
   if (is_held) hold(L, PENDING_INDEX + 1, PENDING_INDEX, OWNER);
   ltlx_setuservalue(L, PENDING_INDEX);
   luaL_checkstack(L, 16, "no room for the answer");
+  tell_of_it(L, is_held);
   if (!c->http) { /* closed by a finalizer that ran while we allocated */
     let_go(L, PENDING_INDEX);
+    tell_begun(L, false);
     luaL_error(L, "the client is closed; nothing was sent");
   }
   p->transfer = tlx_http_start(c->http, body, &limits, is_held ? p : NULL);
   if (p->transfer) return true;
   let_go(L, PENDING_INDEX);
+  tell_begun(L, false);
   luaL_error(L, "out of memory; nothing was sent");
   return false;
 }
@@ -201,6 +237,7 @@ static int push_result(lua_State *L) {
   const ltlx_answer answer = { result.carriage, result.was_stale, result.reply,
                                result.body,     result.cause,     ltlx_now() };
   int n = ltlx_push_answer(L, &answer);
+  p->has_begun = result.carriage.begun;
   tlx_transfer_free(p->transfer);
   p->transfer = NULL;
   return n;
@@ -225,20 +262,15 @@ static int take_result(lua_State *L, int index) {
 
 /* Takes the request with it. Returns whether anybody may have read a byte of it. */
 static bool cancel(pending *p) {
-  bool has_begun = p->transfer && tlx_transfer_has_begun(p->transfer);
+  if (p->transfer) p->has_begun = tlx_transfer_has_begun(p->transfer);
   tlx_transfer_free(p->transfer);
   p->transfer = NULL;
-  return has_begun;
+  return p->has_begun;
 }
 
-/* Leaves the error on top. By assignment to a field that is there: memory may be short. */
+/* The error is on top. */
 static int leave_by_error(lua_State *L, pending *p) {
-  bool has_begun = cancel(p);
-  if (lua_istable(L, LIMITS)) {
-    lua_pushliteral(L, "begun");
-    lua_pushboolean(L, has_begun);
-    lua_rawset(L, LIMITS);
-  }
+  tell_begun(L, cancel(p));
   return lua_error(L);
 }
 
@@ -257,7 +289,8 @@ static long call_meanwhile(lua_State *L, pending *p) {
  *
  * One call from the request to its answer: an error on the way, such as a hook's, finds no request
  * that is left to itself. `meanwhile()` is called at least every tenth of a second, and returns the
- * seconds until it would be called again.
+ * seconds until it would be called again. Where the limits have a field `begun`, it tells
+ * afterwards, also of what an error ended, whether anybody may have read a byte of the request.
  */
 static int l_client_send(lua_State *L) {
   client *c = to_open_client(L);
@@ -270,10 +303,13 @@ static int l_client_send(lua_State *L) {
     if (has_meanwhile && !tlx_transfer_is_done(p->transfer)) wait_ms = call_meanwhile(L, p);
   }
   tlx_transfer_claim(p->transfer);
+  if (!tlx_transfer_has_begun(p->transfer)) tell_begun(L, false);
   return take_result(L, PENDING_INDEX);
 }
 
-/* client:start(message [, limits [, owner]]) -> pending | nil, err */
+/* client:start(message [, limits [, owner]]) -> pending | nil, err
+ *
+ * Where the limits have a field `pending`, it gets the pending before anything of it is begun. */
 static int l_client_start(lua_State *L) {
   return begin(L, to_open_client(L), true) ? 1 : 2;
 }
@@ -290,12 +326,20 @@ static int l_client_step(lua_State *L) {
   return 1;
 }
 
+/* One that is not held belongs to a `send` that will look at it by itself. */
+static const pending *next_finished(const client *c) {
+  tlx_transfer *transfer;
+  while (c->http && (transfer = tlx_http_finished(c->http)) != NULL) {
+    const pending *p = tlx_transfer_owner(transfer);
+    if (p->slot) return p;
+  }
+  return NULL;
+}
+
 /* client:finished() -> the owner of the next pending that is done, or else itself | nil */
 static int l_client_finished(lua_State *L) {
-  client *c = to_client(L);
-  tlx_transfer *transfer = c->http ? tlx_http_finished(c->http) : NULL;
-  if (!transfer) return 0;
-  const pending *p = tlx_transfer_owner(transfer);
+  const pending *p = next_finished(to_client(L));
+  if (!p) return 0;
   ltlx_getuservalue(L, 1);
   int slots = lua_gettop(L);
   lua_rawgeti(L, slots, p->owner_slot ? p->owner_slot : p->slot);
@@ -393,6 +437,15 @@ static void keep_for_results(lua_State *L) {
   lua_rawseti(L, -2, LTLX_KEPT_LOST_WORDS);
 }
 
+/* Fields of every client. */
+static void set_abilities(lua_State *L) {
+  luaL_getmetatable(L, CLIENT);
+  lua_getfield(L, -1, "__index");
+  ltlx_set_boolean(L, "heeds_meanwhile", true);
+  ltlx_set_boolean(L, "takes_body", true);
+  lua_pop(L, 2);
+}
+
 void ltlx_open_client(lua_State *L) {
   static const luaL_Reg functions[] = { { "client", l_client_new }, { NULL, NULL } };
   static const luaL_Reg methods[] = {
@@ -417,6 +470,7 @@ void ltlx_open_client(lua_State *L) {
   keep_for_results(L);
   lua_pushvalue(L, -1);
   ltlx_register_type(L, CLIENT, methods, metamethods, 1);
+  set_abilities(L);
   lua_pushvalue(L, -1);
   ltlx_register_type(L, PENDING, pending_methods, pending_metamethods, 1);
   lua_pushvalue(L, -2);

@@ -1,9 +1,11 @@
 #define _POSIX_C_SOURCE 200809L
 
+#include <stdint.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "ltlx.h"
+#include "tlx_machine.h"
 
 static double read_clock(clockid_t clock) {
   struct timespec now;
@@ -25,8 +27,19 @@ int ltlx_clock_monotonic(lua_State *L) {
   return 1;
 }
 
-int ltlx_clock_pid(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)getpid());
+/* core.forks() -> a number that a child has and its parent has not */
+int ltlx_clock_forks(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)tlx_machine_n_forks());
+  return 1;
+}
+
+/* core.seed() -> a number that two processes hardly share, below 2^31 */
+int ltlx_clock_seed(lua_State *L) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  uint64_t seed = (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
+  seed = seed * 7919u + (uint64_t)getpid() * 104729u + (uint64_t)(uintptr_t)L;
+  lua_pushinteger(L, (lua_Integer)(seed % 2147483647u));
   return 1;
 }
 

@@ -38,8 +38,13 @@ TLX_EXPORT int luaopen_telnyx_core(lua_State *L);
 
 TLX_EXPORT int luaopen_telnyx_core(lua_State *L) {
   static const luaL_Reg functions[] = {
-    { "nearest", l_nearest },      { "now", ltlx_clock_now }, { "monotonic", ltlx_clock_monotonic },
-    { "sleep", ltlx_clock_sleep }, { "pid", ltlx_clock_pid }, { NULL, NULL },
+    { "nearest", l_nearest },
+    { "now", ltlx_clock_now },
+    { "monotonic", ltlx_clock_monotonic },
+    { "sleep", ltlx_clock_sleep },
+    { "forks", ltlx_clock_forks },
+    { "seed", ltlx_clock_seed },
+    { NULL, NULL },
   };
   lua_newtable(L);
   ltlx_set_functions(L, functions, 0);
@@ -47,6 +52,7 @@ TLX_EXPORT int luaopen_telnyx_core(lua_State *L) {
   ltlx_json_open(L);
   ltlx_open_client(L);
   ltlx_open_exchange(L);
+  ltlx_open_guarded(L);
   ltlx_open_request(L);
   ltlx_open_segments(L);
   ltlx_open_lock(L);

@@ -81,16 +81,28 @@ local function new_job(self, message, call, turn, is_over)
   return {
     message = merged(self.defaults_, message),
     call = call,
-    turn = turn,
-    is_over = is_over,
+    pending = false,
+    claim = false,
+    segments = false,
+    turn = turn or false,
+    is_over = is_over or false,
     may_be_sent = false,
+    was_telling = false,
     attempts = {},
-    limits = { connect_timeout = call.connect_timeout, timeout = call.timeout, fresh = false },
+    limits = {
+      connect_timeout = call.connect_timeout,
+      timeout = call.timeout,
+      fresh = false,
+      begun = false,
+      pending = false,
+      body = false,
+    },
     state = {
       now = now,
       deadline = now + call.deadline,
       random = own.random,
       budget = own.budget,
+      refreshed = false,
     },
   }
 end
@@ -186,7 +198,7 @@ function Client:send_all(source, given)
     default_from = self.defaults_.from,
     begin = function(message, key, turn, is_over, callback)
       local own = key and tables.merge(call, { key = key }) or call
-      self.engine_:start(new_job(self, message, own, turn, is_over), callback)
+      self.engine_:begin(new_job(self, message, own, turn, is_over), callback)
     end,
   })
 end

@@ -2,8 +2,9 @@
 --- share. Sends begin here.
 
 local core = require("telnyx.core")
-local drive = require("telnyx.send.life")
 local errors = require("telnyx.errors")
+local guard = require("telnyx.send.guard")
+local life = require("telnyx.send.life")
 local loop = require("telnyx.send.loop")
 local once = require("telnyx.send.once")
 local random = require("telnyx.send.random")
@@ -18,6 +19,8 @@ local store = require("telnyx.store")
 ---@field store telnyx.store where keys are remembered
 ---@field under_way table<string, true> keys of sends that have not ended
 ---@field log function|nil the user's; gets a row for each attempt
+---@field takes_body boolean whether the sender does
+---@field yields boolean whether what the user has given may yield to a scheduler
 ---@field owns_sender boolean whether the sender was made here, and ends with the client
 ---@field is_closed boolean
 ---@field secrets telnyx.secrets kept out of all that is told
@@ -67,18 +70,29 @@ end
 ---@param level integer whose fault misuse is: 1 the caller's, 2 its caller's
 ---@return telnyx.engine
 local function new(own, policy, level)
-  return setmetatable({
-    loop = loop.new(own.sender or default_sender(own, level + 1)),
+  local sender = own.sender or default_sender(own, level + 1)
+  local engine = setmetatable({
     budget = policy:new_budget(),
     random = random.new(),
     store = own.store or store.memory(),
     under_way = {},
     log = own.log,
+    takes_body = sender.takes_body == true,
+    yields = sender.heeds_meanwhile == nil or own.store ~= nil or own.log ~= nil,
     owns_sender = not own.sender,
     is_closed = false,
     secrets = secrets_of(own),
     where = own.sender and "own sender" or own.base_url or "https://api.telnyx.com/v2",
   }, Engine)
+  engine.loop = loop.new(sender, engine)
+  return engine
+end
+
+Engine.drive = life.drive
+
+local function leave_send(self, job)
+  self.loop.news.is_telling = job.was_telling
+  life.abandon(self, job)
 end
 
 ---@param fields table becomes the error, without secrets
@@ -89,7 +103,10 @@ function Engine:new_error(fields) return errors.new(fields, self.secrets) end
 ---@param job telnyx.job
 ---@return telnyx.sent|nil message
 ---@return telnyx.info|telnyx.error
-function Engine:send(job) return drive(self, job, nil) end
+function Engine:send(job)
+  job.was_telling = self.loop.news.is_telling
+  return guard(self.yields, life.drive, leave_send, self, job)
+end
 
 ---@class telnyx.pending
 ---@field done boolean
@@ -105,17 +122,37 @@ function Pending:result()
   return self.message_, self.info_
 end
 
+---Records what came of a job that was begun.
+function Engine:settle(job, message, result)
+  if not message and getmetatable(result) == nil then self:new_error(result) end
+  local pending = job.pending
+  if pending then pending.done, pending.message_, pending.info_ = true, message, result end
+end
+
+---Ends a job that an error has ended.
+---@return table err
+function Engine:abandon(job, why)
+  return { outcome = life.abandon(self, job), kind = "protocol", retryable = false,
+    cause = tostring(why), attempts = job.attempts }
+end
+
 ---Begins a send; the loop drives it on.
+---@param job telnyx.job
+---@param callback function|nil
+function Engine:begin(job, callback)
+  local own = self.loop
+  guard(self.yields, own.begin, own.abandon, own, job, callback)
+  own:tell()
+end
+
+---Begins a send, and tells whether it is done.
 ---@param job telnyx.job
 ---@param callback function|nil
 ---@return telnyx.pending
 function Engine:start(job, callback)
   local pending = setmetatable({ done = false, message_ = false, info_ = false }, Pending)
-  local function settle(message, info)
-    pending.done, pending.message_, pending.info_ = true, message, info
-    if not message and getmetatable(info) == nil then self:new_error(info) end
-  end
-  self.loop:spawn(function(task) return drive(self, job, task) end, settle, callback)
+  job.pending = pending
+  self:begin(job, callback)
   return pending
 end
 

@@ -15,13 +15,15 @@ local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = 
 ---@class telnyx.job one send
 ---@field message table flat, without metatable
 ---@field call table options of the call
----@field state table the retry policy's memory of this send
----@field limits table for one attempt
+---@field state telnyx.retry_state
+---@field limits telnyx.limits for one attempt
 ---@field attempts table[] a row for each
----@field segments telnyx.segments|nil
----@field turn (fun(now: number): number)|nil reserves a turn: seconds until it
----@field is_over (fun(): boolean)|nil whether a turn that has come should not be taken
----@field may_be_sent boolean an attempt ended as unknown
+---@field pending telnyx.pending|false the user's
+---@field segments telnyx.segments|nil|false
+---@field claim telnyx.claim|false of its key, while it holds it
+---@field turn (fun(now: number): number)|false reserves a turn: seconds until it
+---@field is_over (fun(): boolean)|false whether a turn that has come should not be taken
+---@field may_be_sent boolean an attempt ended as neither not_sent nor rejected
 
 -- A spending limit, say, comes as a 429 too, but no wait of ours will lift it.
 local function needs_a_person(err)
@@ -92,7 +94,9 @@ local function attempt(engine, job, task)
   job.state.now = engine.loop:now()
   local row = row_of(message, result, job.state.now - started)
   job.attempts[#job.attempts + 1] = row
-  job.may_be_sent = job.may_be_sent or row.outcome == "unknown"
+  job.may_be_sent = job.may_be_sent
+    or (row.outcome ~= "not_sent" and row.outcome ~= "rejected")
+  job.limits.begun, job.limits.pending = false, false
   return message, result, row, interruption
 end
 
@@ -183,12 +187,25 @@ local function carry_under_key(engine, job, task)
   local key = job.call.key
   local claim = once.claim(engine.store, key, once.fingerprint(job.message))
   if not claim.slot then return replayed(engine, job, claim) end
+  job.claim = claim
   engine.under_way[key] = true
   local message, result = carry_in_turn(engine, job, task)
   engine.under_way[key] = nil
   result.store_error = engine.secrets.mask(once.settle(engine.store, claim, message, result))
+  job.claim = false
   return message, result
 end
+
+-- Once a send, and before a key or a turn is used up: both stay free for the message put right.
+-- What is validated is what is sent, at every attempt.
+local function check(engine, job)
+  if not engine.takes_body then return core.validate(job.message) end
+  local body, err = core.encode(job.message)
+  job.limits.body = body
+  return body, err
+end
+
+local life = {}
 
 ---The whole life of a send, written once for `send` and `start`.
 ---@param engine telnyx.engine
@@ -196,16 +213,42 @@ end
 ---@param task telnyx.task|nil
 ---@return table|nil message
 ---@return table result info or err
-local function drive(engine, job, task)
+function life.drive(engine, job, task)
   local priced, segments = cost.apply(job.message, job.call)
   if not priced then return fail(engine, job, segments) end
   job.message, job.segments = priced, segments
-  if not job.call.key and not job.turn then return carry_out(engine, job, task) end
-  -- Before a key or a turn is used up: both stay free for the message put right.
-  local valid, err = core.validate(job.message)
+  local valid, err = check(engine, job)
   if not valid then return fail(engine, job, err) end
   if job.call.key then return carry_under_key(engine, job, task) end
-  return carry_in_turn(engine, job, task)
+  if job.turn then return carry_in_turn(engine, job, task) end
+  return carry_out(engine, job, task)
 end
 
-return drive
+-- A sender of the user's own may not know how to take a request back.
+local function take_back(limits)
+  local pending = limits.pending
+  if not pending then return end
+  limits.begun, limits.pending = true, false
+  if pending.cancel then limits.begun = pending:cancel() ~= false end
+end
+
+local NOT_SENT = { outcome = "not_sent" }
+
+---What is to be done when an error has ended a send: nothing of it is sent any more, and its key
+---is free again unless something of it may have been read.
+---@param engine telnyx.engine
+---@param job telnyx.job
+---@return "not_sent"|"unknown" outcome
+function life.abandon(engine, job)
+  local claim = job.claim
+  pcall(take_back, job.limits)
+  local outcome = (job.may_be_sent or job.limits.begun) and "unknown" or "not_sent"
+  if claim then
+    job.claim = false
+    engine.under_way[claim.key] = nil
+    if outcome == "not_sent" then once.settle(engine.store, claim, nil, NOT_SENT) end
+  end
+  return outcome
+end
+
+return life

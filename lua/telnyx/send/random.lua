@@ -11,9 +11,7 @@ local MODULUS = 2147483647
 ---Numbers from 0 up to but not including 1: Park and Miller's minimal standard.
 ---@return fun(): number
 function random.new()
-  local address = tonumber(tostring({}):match("0x(%x+)") or "1", 16) or 1
-  local seed = core.now() * 1e6 + core.pid() * 7919 + address
-  local state = math.floor(seed % (MODULUS - 1)) + 1
+  local state = core.seed() % (MODULUS - 1) + 1
   return function()
     state = (state * 16807) % MODULUS
     return state / MODULUS

@@ -1,0 +1,184 @@
+--- Tasks: sends that are driven on by others. Each has a coroutine, which gives way while a request
+--- or a pause is under way. Here they begin, go on and end; what they wait for is the loop's.
+---
+--- A host's hook may raise between any two instructions. So what ends is taken out of the books
+--- without one, what was about to go on is found again by `mend`, and a task looks by itself
+--- whether what it waits for is there: who is woken once too often just goes on waiting.
+
+local core = require("telnyx.core")
+
+local tasks = {}
+
+-- What a task says when it gives way, and when it is done.
+local WAITS, ENDS = {}, {}
+
+---@class telnyx.task
+---@field loop telnyx.loop
+---@field thread thread|false false when it cannot be used again
+---@field job telnyx.job|false
+---@field callback function|false the user's; called on the thread of who steps
+---@field place integer|false its place among the loop's tasks
+---@field waits "request"|"pause"|false what it gave way for
+---@field wake number when its pause is over
+---@field message table|nil|false with `result`, what came of the job
+---@field result table|false
+
+local function may_yield()
+  local thread, is_main = coroutine.running()
+  return thread ~= nil and not is_main
+end
+
+-- A sender that yields to a scheduler of its own yields through us, if it can.
+local function resume(task, what)
+  local ok, signal, more = coroutine.resume(task.thread, what)
+  while ok and signal ~= WAITS and signal ~= ENDS do
+    if not may_yield() then
+      return false, "the sender yields, but nobody is there to resume it"
+    end
+    ok, signal, more = coroutine.resume(task.thread, coroutine.yield(signal, more))
+  end
+  return ok, signal
+end
+
+-- A coroutine lives through many jobs, one after the other: they are dear to make.
+local function new_task(loop)
+  local task = {
+    loop = loop, thread = false, job = false, callback = false, place = false,
+    waits = false, wake = 0, message = false, result = false,
+  }
+  task.thread = coroutine.create(function(job)
+    while true do
+      task.message, task.result = loop.host:drive(job, task)
+      job = coroutine.yield(ENDS)
+    end
+  end)
+  return task
+end
+
+---@param loop telnyx.loop
+---@param job telnyx.job
+---@param callback function|nil
+---@return telnyx.task
+function tasks.enter(loop, job, callback)
+  local n_idle, task = loop.n_idle, nil
+  if n_idle > 0 then
+    task = loop.idle[n_idle]
+    loop.n_idle = n_idle - 1
+  else
+    task = new_task(loop)
+  end
+  local place = #loop.tasks + 1
+  task.job, task.callback, task.place = job, callback or false, place
+  loop.tasks[place] = task
+  return task
+end
+
+-- The last one takes its place.
+local function leave(list, task, place)
+  local last = list[#list]
+  list[place], last.place = last, place
+  list[#list] = nil
+  task.place = false
+end
+
+local function end_task(loop, task, message, result)
+  loop.host:settle(task.job, message, result)
+  if task.callback then loop.news:add(task.callback, message, result) end
+  loop.n_ended = loop.n_ended + 1
+  task.job, task.callback, task.message, task.result = false, false, false, false
+  leave(loop.tasks, task, task.place)
+end
+
+-- Its coroutine waits for the next job.
+local function retire(loop, task)
+  end_task(loop, task, task.message, task.result)
+  -- Elsewhere a coroutine may belong to who made it, as nginx's do to a request.
+  if not loop.sender.start then return end
+  loop.n_idle = loop.n_idle + 1
+  loop.idle[loop.n_idle] = task
+end
+
+-- Its coroutine is dead, or left where it stands.
+local function bury(loop, task, why)
+  for i, sleeper in ipairs(loop.sleeping) do
+    if sleeper == task then
+      table.remove(loop.sleeping, i)
+      break
+    end
+  end
+  task.thread, task.waits = false, false
+  end_task(loop, task, nil, loop.host:abandon(task.job, why))
+end
+
+local function bury_with_fault(loop, task, why)
+  loop.news:add_fault(why)
+  bury(loop, task, why)
+end
+
+---Lets a task go on, up to where it waits again or ends.
+---@param what any the job, or why the wait is over
+function tasks.go_on(loop, task, what)
+  local ok, signal = resume(task, what)
+  if not ok then
+    core.shielded(bury_with_fault, loop, task, signal)
+  elseif signal == ENDS then
+    core.shielded(retire, loop, task)
+  end
+end
+
+---Gives way, inside the task.
+---@param what "request"|"pause"
+---@return "forked"|"closed"|nil interruption
+function tasks.wait(task, what)
+  task.waits = what
+  local interruption = coroutine.yield(WAITS)
+  task.waits = false
+  return interruption
+end
+
+---Ends the wait of every task, for a reason.
+function tasks.interrupt(loop, reason)
+  local waiting = {}
+  for _, task in ipairs(loop.tasks) do
+    if task.waits then waiting[#waiting + 1] = task end
+  end
+  for _, task in ipairs(waiting) do
+    if task.waits then tasks.go_on(loop, task, reason) end
+  end
+end
+
+---Ends the task of a job whose beginning was left by an error, if there is one.
+function tasks.abandon(loop, job)
+  for _, task in ipairs(loop.tasks) do
+    if task.job == job then return bury(loop, task, "an error ended the start") end
+  end
+end
+
+local function is_answered(task)
+  local pending = task.waits == "request" and task.job.limits.pending
+  return pending and pending:done()
+end
+
+local function mend_task(loop, task)
+  local status = task.thread and coroutine.status(task.thread)
+  if status == "dead" then
+    core.shielded(bury, loop, task, "an error ended the send")
+  elseif status ~= "suspended" then
+    return
+  elseif task.result then
+    core.shielded(retire, loop, task)
+  elseif is_answered(task) then
+    tasks.go_on(loop, task)
+  end
+end
+
+---Lets everybody go on who was about to when an error passed.
+function tasks.mend(loop)
+  local all = {}
+  for i, task in ipairs(loop.tasks) do all[i] = task end
+  for _, task in ipairs(all) do
+    if task.job then mend_task(loop, task) end
+  end
+end
+
+return tasks
