@@ -62,8 +62,8 @@ local lua = {
   { "send/loop", "telnyx.core telnyx.send.news telnyx.send.tasks" },
   { "send/life", "telnyx.core telnyx.errors telnyx.send.cost telnyx.send.once telnyx.tables" },
   { "send/engine", [[
-    telnyx.core telnyx.errors telnyx.resty telnyx.send.guard telnyx.send.life telnyx.send.loop telnyx.send.once
-    telnyx.send.random telnyx.store
+    telnyx.core telnyx.errors telnyx.resty telnyx.send.guard telnyx.send.life telnyx.send.loop
+    telnyx.send.once telnyx.send.random telnyx.store
   ]] },
 
   { "run/pace" },

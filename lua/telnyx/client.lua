@@ -195,6 +195,7 @@ function Client:send_all(source, given)
   local call = merged_call(self.call_, run_options.call, 2)
   return send_all(source, run_options, {
     loop = self.engine_.loop,
+    run = function(body, run) return self.engine_:run(body, run) end,
     default_from = self.defaults_.from,
     begin = function(message, key, turn, is_over, callback)
       local own = key and tables.merge(call, { key = key }) or call

@@ -11,13 +11,15 @@ end
 local FATAL_STATUS = { [401] = true, [402] = true }
 
 ---@class telnyx.run
----@field host table what carries messages: begin, loop, default_from
+---@field host table what carries messages: run, begin, loop, default_from
 ---@field next fun(): table|nil
 ---@field options table
 ---@field paces table<string, telnyx.pace>
 ---@field index integer of the last message taken
 ---@field n_in_flight integer
 ---@field is_exhausted boolean|nil
+---@field is_left boolean|nil an error has ended it
+---@field is_over fun(): boolean
 ---@field fault { value: any }|nil what the caller's own functions raised
 ---@field counts telnyx.counts
 
@@ -73,7 +75,8 @@ local function count(run, index, message, result)
 end
 
 local function is_over(run)
-  return run.counts.stopped ~= nil or run.fault ~= nil or run.host.loop.is_closed == true
+  return run.counts.stopped ~= nil or run.fault ~= nil or run.is_left == true
+    or run.host.loop.is_closed == true
 end
 
 -- The turn of a message: by the pace of all, and by its own kind's.
@@ -127,6 +130,13 @@ local function fill(run)
   end
 end
 
+local function drive(run)
+  repeat
+    fill(run)
+    if run.n_in_flight > 0 then run.host.loop:step(1) end
+  until run.n_in_flight == 0 and (run.is_exhausted or is_over(run))
+end
+
 ---Sends every message of a list, or that an iterator yields.
 ---@param source table[]|fun(): table|nil
 ---@param options table checked by the caller
@@ -144,10 +154,7 @@ local function send_all(source, options, host)
     counts = { total = 0, accepted = 0, rejected = 0, not_sent = 0, unknown = 0 },
   }
   run.is_over = function() return is_over(run) end
-  repeat
-    fill(run)
-    if run.n_in_flight > 0 then host.loop:step(1) end
-  until run.n_in_flight == 0 and (run.is_exhausted or is_over(run))
+  host.run(drive, run)
   if run.fault then error(run.fault.value, 0) end
   return run.counts
 end

@@ -148,6 +148,16 @@ function Engine:start(job, callback)
   return pending
 end
 
+---Runs `body(run)`. When an error ends it, nothing more is sent of what it has begun.
+---@param body fun(run: telnyx.run): any
+---@param run telnyx.run
+function Engine:run(body, run)
+  return guard(self.yields, body, function()
+    run.is_left = true
+    self.loop:abandon_run(run.is_over)
+  end, run)
+end
+
 ---Settles from outside what became of a message sent under a key.
 ---@param key string
 ---@param message table|nil the message that was sent; nil: none was

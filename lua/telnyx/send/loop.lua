@@ -138,7 +138,8 @@ local function heed_fork(self)
   tasks.interrupt(self, "forked")
 end
 
--- After an error passed. Where it only seems so, since a task's own code came here, no harm is done.
+-- After an error passed. Where it only seems so, since a task's own code came here, no harm is
+-- done.
 local function mend(self)
   if self.n_rounds == 0 then return end
   self.n_rounds = 0
@@ -318,7 +319,7 @@ function Loop:begin(job, callback)
   tasks.go_on(self, tasks.enter(self, job, callback), job)
 end
 
-Loop.abandon = tasks.abandon
+Loop.abandon, Loop.abandon_run = tasks.abandon, tasks.abandon_run
 
 ---Tells what has ended by now; raises what went wrong.
 function Loop:tell()
