@@ -361,8 +361,8 @@ end
 function Loop:timeout()
   if self.news:is_due() then return 0 end
   if self.is_closed then return nil end
-  if self.has_more or self.n_rounds > 0 then return 0 end
-  if n_tasks(self) > 0 and has_forked(self) then return 0 end
+  local is_due = self.has_more or self.n_rounds > 0 or has_forked(self)
+  if is_due and n_tasks(self) > 0 then return 0 end
   local due = has_method(self.sender, "timeout") and self.sender:timeout() or math.huge
   due = math.min(due, math.max(0, next_wake(self) - self:now()))
   return due < math.huge and due or nil
