@@ -25,6 +25,7 @@
 ---@field ca_file string|nil
 ---@field proxy string|nil
 ---@field max_response_bytes integer|nil
+---@field max_connections integer|nil open at once; what is sent beyond waits. Default 64
 ---@field defaults telnyx.message|nil
 ---@field profiles table<string, table>|nil message fields and call options by name
 ---@field sender telnyx.sender|nil
@@ -52,8 +53,7 @@
 ---@field on_result fun(index: integer, message: table|nil, info_or_err: table)|nil
 
 ---@class telnyx.sender one attempt, whatever carries it; it may serve several clients. What it can
----do is
----looked up when a client is made
+---do is looked up when a client is made
 ---@field send fun(self, message: telnyx.message, limits: telnyx.limits): table|nil, table
 ---@field heeds_meanwhile boolean|nil `send` has a third argument, a function that it calls while it
 ---waits, and that returns the seconds until it wants to be called again. What the function raises

@@ -47,6 +47,7 @@ local function default_sender(own, level)
     ca_file = own.ca_file,
     proxy = own.proxy,
     max_response_bytes = own.max_response_bytes,
+    max_connections = own.max_connections,
   })
   if not ok then error(made, level + 1) end
   return made
