@@ -62,7 +62,10 @@ end
 -- A copy without a metatable, lists included: what is validated is what is sent, also at
 -- the second attempt.
 local function merged(defaults, message)
-  local flat = tables.merge(defaults, message)
+  -- Of a size that most messages need: a table that grows is dear.
+  local flat = { to = message.to, from = message.from, text = message.text, type = nil }
+  for name, value in next, defaults do flat[name] = value end
+  for name, value in next, message do flat[name] = value end
   if getmetatable(message) then
     for _, name in ipairs(core.fields) do
       if message[name] ~= nil then flat[name] = message[name] end
@@ -97,13 +100,11 @@ local function new_job(self, message, call, turn, is_over)
       pending = false,
       body = false,
     },
-    state = {
-      now = now,
-      deadline = now + call.deadline,
-      random = own.random,
-      budget = own.budget,
-      refreshed = false,
-    },
+    now = now,
+    deadline = now + call.deadline,
+    random = own.random,
+    budget = own.budget,
+    refreshed = false,
   }
 end
 

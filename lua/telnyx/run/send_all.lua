@@ -110,12 +110,6 @@ local function start(run, message)
   end)
 end
 
-local function check_message(run, message)
-  if type(message) ~= "table" then
-    error("send_all: message " .. run.index .. " is a " .. type(message), 0)
-  end
-end
-
 -- Starts what may start.
 local function fill(run)
   while run.n_in_flight < run.options.concurrency and not run.is_exhausted and not is_over(run) do
@@ -124,8 +118,11 @@ local function fill(run)
       run.is_exhausted = true
     else
       run.index = run.index + 1
-      guarded(run, check_message, run, message)
-      if not run.fault then start(run, message) end
+      if type(message) == "table" then
+        start(run, message)
+      else
+        run.fault = { value = "send_all: message " .. run.index .. " is a " .. type(message) }
+      end
     end
   end
 end

@@ -25,6 +25,9 @@ local BUDGET = 0.0005
 ---@field sender telnyx.sender
 ---@field meanwhile (fun(): number)|nil what a `send` calls that heeds it
 ---@field clock function the sender's, or the machine's
+---@field start function|nil the sender's, as are the next ones
+---@field finished function|nil
+---@field spawn function|nil
 ---@field tasks telnyx.task[] those that have not ended, in no order
 ---@field sleeping telnyx.task[] those of them that pause
 ---@field n_elsewhere integer those that a sender runs on a scheduler of its own
@@ -51,6 +54,8 @@ local function new(sender, host)
     n_elsewhere = 0, idle = {}, n_idle = 0, news = news.new(), n_ended = 0, n_rounds = 0,
     has_more = false,
     clock = has_method(sender, "monotonic") and sender.monotonic or core.monotonic,
+    start = sender.start, finished = sender.finished,
+    spawn = has_method(sender, "spawn") and sender.spawn or nil,
   }, Loop)
   if sender.heeds_meanwhile then self.meanwhile = new_meanwhile(self) end
   return self
@@ -80,9 +85,9 @@ end
 -- Lets go on whose requests are finished. A sender may serve several loops. What one does wrong
 -- is told by the next step: a `send` must not lose its outcome by it.
 local function dispatch(self, spent_at)
-  local sender = self.sender
+  local sender, finished = self.sender, self.finished
   self.has_more = false
-  local owner = sender:finished()
+  local owner = finished(sender)
   while owner do
     if type(owner) ~= "table" or not owner.loop then
       self.news:add_fault(NOT_OWNER)
@@ -93,7 +98,7 @@ local function dispatch(self, spent_at)
       self.has_more = true
       return
     end
-    owner = sender:finished()
+    owner = finished(sender)
   end
 end
 
@@ -123,7 +128,7 @@ end
 local function go_round(self, spent_at)
   local n_rounds = self.n_rounds
   self.n_rounds = n_rounds + 1
-  if self.sender.finished then dispatch(self, spent_at) end
+  if self.finished then dispatch(self, spent_at) end
   wake_due(self, spent_at)
   self.n_rounds = n_rounds
 end
@@ -242,9 +247,9 @@ function Loop:carry(task, message, limits)
     mend(self)
     if self.meanwhile then return carry_meanwhile(self, message, limits) end
   end
-  if not self.sender.start then return carry_at_once(self, message, limits) end
+  if not self.start then return carry_at_once(self, message, limits) end
   local owner = task or { loop = self }
-  local pending, err = self.sender:start(message, limits, owner)
+  local pending, err = self.start(self.sender, message, limits, owner)
   if not pending then return nil, err end
   limits.pending = pending
   if task then return carry_as_task(task, pending) end
@@ -299,7 +304,7 @@ end
 local function begin_elsewhere(self, job, callback)
   local host = self.host
   self.n_elsewhere = self.n_elsewhere + 1
-  self.sender:spawn(function()
+  self.spawn(self.sender, function()
     local ok, message, result = pcall(host.drive, host, job)
     if not ok then
       self.news:add_fault(message)
@@ -315,7 +320,7 @@ end
 ---@param job telnyx.job
 ---@param callback function|nil
 function Loop:begin(job, callback)
-  if has_method(self.sender, "spawn") then return begin_elsewhere(self, job, callback) end
+  if self.spawn then return begin_elsewhere(self, job, callback) end
   tasks.go_on(self, tasks.enter(self, job, callback), job)
 end
 

@@ -94,7 +94,7 @@ end
 local function retire(loop, task)
   end_task(loop, task, task.message, task.result)
   -- Elsewhere a coroutine may belong to who made it, as nginx's do to a request.
-  if not loop.sender.start then return end
+  if not loop.start then return end
   loop.n_idle = loop.n_idle + 1
   loop.idle[loop.n_idle] = task
 end
