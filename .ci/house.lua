@@ -59,7 +59,8 @@ local lua = {
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
   { "send/news" },
-  { "send/loop", "telnyx.core telnyx.send.news telnyx.send.tasks" },
+  { "send/rounds", "telnyx.send.tasks" },
+  { "send/loop", "telnyx.core telnyx.send.news telnyx.send.rounds telnyx.send.tasks" },
   { "send/life", "telnyx.core telnyx.errors telnyx.send.cost telnyx.send.once telnyx.tables" },
   { "send/engine", [[
     telnyx.core telnyx.errors telnyx.resty telnyx.send.guard telnyx.send.life telnyx.send.loop

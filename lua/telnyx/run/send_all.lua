@@ -17,6 +17,8 @@ local FATAL_STATUS = { [401] = true, [402] = true }
 ---@field paces table<string, telnyx.pace>
 ---@field index integer of the last message taken
 ---@field n_in_flight integer
+---@field free { index: integer, callback: function }[] seats, up to n_free
+---@field n_free integer
 ---@field is_exhausted boolean|nil
 ---@field is_left boolean|nil an error has ended it
 ---@field is_over fun(): boolean
@@ -100,14 +102,33 @@ local function key_of(run, index, message)
   return key
 end
 
+-- What a message in flight is counted by. Taken by one after the other: a closure for each would
+-- be dear.
+local function new_seat(run)
+  local seat = { index = 0, callback = false }
+  function seat.callback(sent, result)
+    local n_free = run.n_free + 1
+    run.free[n_free], run.n_free = seat, n_free
+    count(run, seat.index, sent, result)
+  end
+  return seat
+end
+
+local function take_seat(run)
+  local n_free = run.n_free
+  if n_free == 0 then return new_seat(run) end
+  run.n_free = n_free - 1
+  return run.free[n_free]
+end
+
 local function start(run, message)
   local index = run.index
   local key = run.options.key and guarded(run, key_of, run, index, message)
   if run.fault then return end
   run.n_in_flight = run.n_in_flight + 1
-  run.host.begin(message, key, turn_of(run, message), run.is_over, function(sent, result)
-    count(run, index, sent, result)
-  end)
+  local seat = take_seat(run)
+  seat.index = index
+  run.host.begin(message, key, turn_of(run, message), run.is_over, seat.callback)
 end
 
 -- Starts what may start.
@@ -148,6 +169,8 @@ local function send_all(source, options, host)
     is_paced = options.rate ~= nil or options.rates ~= nil,
     index = 0,
     n_in_flight = 0,
+    free = {},
+    n_free = 0,
     counts = { total = 0, accepted = 0, rejected = 0, not_sent = 0, unknown = 0 },
   }
   run.is_over = function() return is_over(run) end

@@ -132,20 +132,13 @@ end
 ---Begins a send; the loop drives it on.
 ---@param job telnyx.job
 ---@param callback function|nil
-function Engine:begin(job, callback)
-  local own = self.loop
-  guard(self.yields, own.begin, own.abandon, own, job, callback)
-  own:tell()
-end
-
----Begins a send, and tells whether it is done.
----@param job telnyx.job
----@param callback function|nil
 ---@return telnyx.pending
 function Engine:start(job, callback)
   local pending = setmetatable({ done = false, message_ = false, info_ = false }, Pending)
   job.pending = pending
-  self:begin(job, callback)
+  local own = self.loop
+  guard(self.yields, own.begin, own.abandon, own, job, callback)
+  own:tell()
   return pending
 end
 

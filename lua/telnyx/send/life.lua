@@ -75,15 +75,16 @@ local function report(log, row, n_attempt)
 end
 
 local function attempt(engine, job, task)
-  local started = engine.loop:now()
-  job.limits.timeout = math.max(0.001, math.min(job.call.timeout, job.deadline - started))
+  local loop, limits = engine.loop, job.limits
+  local started = loop:now()
+  limits.timeout = math.max(0.001, math.min(job.call.timeout, job.deadline - started))
   local message, result, interruption = carry(engine, job, task)
-  job.now = engine.loop:now()
+  job.now = loop:now()
   local row = row_of(engine, message, result, job.now - started)
   job.attempts[#job.attempts + 1] = row
   job.may_be_sent = job.may_be_sent
     or (row.outcome ~= "not_sent" and row.outcome ~= "rejected")
-  job.limits.begun, job.limits.pending = false, false
+  limits.begun, limits.pending = false, false
   return message, result, row, interruption
 end
 

@@ -5,6 +5,7 @@
 
 local core = require("telnyx.core")
 local news = require("telnyx.send.news")
+local rounds = require("telnyx.send.rounds")
 local tasks = require("telnyx.send.tasks")
 
 -- A script that waits looks up this often, so that an interrupt is heeded.
@@ -74,65 +75,6 @@ function Loop.forked()
   return lost("the process forked meanwhile, and the parent carries the message on")
 end
 
--- What has come is handed on --------------------------------------------------------------------
-
-local NOT_OWNER = "the sender's 'finished' must return the owner that its 'start' was given"
-
-local function is_spent(self, spent_at)
-  return spent_at < math.huge and self:now() >= spent_at
-end
-
--- Lets go on whose requests are finished. A sender may serve several loops. What one does wrong
--- is told by the next step: a `send` must not lose its outcome by it.
-local function dispatch(self, spent_at)
-  local sender, finished = self.sender, self.finished
-  self.has_more = false
-  local owner = finished(sender)
-  while owner do
-    if type(owner) ~= "table" or not owner.loop then
-      self.news:add_fault(NOT_OWNER)
-      return
-    end
-    if owner.waits == "request" then tasks.go_on(owner.loop, owner) end
-    if is_spent(self, spent_at) then
-      self.has_more = true
-      return
-    end
-    owner = finished(sender)
-  end
-end
-
-local function next_wake(self)
-  local wake = math.huge
-  for i = 1, #self.sleeping do wake = math.min(wake, self.sleeping[i].wake) end
-  return wake
-end
-
-local function first_due(self)
-  local now = self:now()
-  for _, task in ipairs(self.sleeping) do
-    if task.wake <= now then return task end
-  end
-end
-
--- Lets go on whose pause is over; one at a time, since each may change who sleeps.
-local function wake_due(self, spent_at)
-  if #self.sleeping == 0 then return end
-  local task = first_due(self)
-  while task do
-    tasks.go_on(self, task)
-    task = not is_spent(self, spent_at) and first_due(self)
-  end
-end
-
-local function go_round(self, spent_at)
-  local n_rounds = self.n_rounds
-  self.n_rounds = n_rounds + 1
-  if self.finished then dispatch(self, spent_at) end
-  wake_due(self, spent_at)
-  self.n_rounds = n_rounds
-end
-
 local function has_forked(self)
   return core.forks() ~= self.n_forks
 end
@@ -143,21 +85,13 @@ local function heed_fork(self)
   tasks.interrupt(self, "forked")
 end
 
--- After an error passed. Where it only seems so, since a task's own code came here, no harm is
--- done.
-local function mend(self)
-  if self.n_rounds == 0 then return end
-  self.n_rounds = 0
-  tasks.mend(self)
-end
-
 function new_meanwhile(self)
   return function()
     heed_fork(self)
-    go_round(self, math.huge)
+    rounds.go(self, math.huge)
     self.news:call_back_protected()
     if #self.sleeping == 0 then return SLICE end
-    return math.max(0, math.min(SLICE, next_wake(self) - self:now()))
+    return math.max(0, math.min(SLICE, rounds.next_wake(self) - self:now()))
   end
 end
 
@@ -174,12 +108,12 @@ local function wait_once(self, seconds, spent_at, is_carrying)
   heed_fork(self)
   local nap = seconds
   if #self.sleeping > 0 then
-    nap = math.max(0, math.min(seconds, next_wake(self) - self:now()))
+    nap = math.max(0, math.min(seconds, rounds.next_wake(self) - self:now()))
   end
   local n_in_flight = self.sender.step and self.sender:step(nap) or 0
   local is_idle = n_in_flight == 0 and not is_carrying and #self.tasks == #self.sleeping
   if is_idle and nap > 0 then pause(self, nap) end
-  go_round(self, spent_at)
+  rounds.go(self, spent_at)
 end
 
 ---Ends every task as it stands, after its sender was closed.
@@ -244,7 +178,7 @@ end
 function Loop:carry(task, message, limits)
   heed_fork(self)
   if not task then
-    mend(self)
+    rounds.mend(self)
     if self.meanwhile then return carry_meanwhile(self, message, limits) end
   end
   if not self.start then return carry_at_once(self, message, limits) end
@@ -291,7 +225,7 @@ function Loop:sleep(task, seconds)
     self.sender:sleep(seconds)
     return has_forked(self) and "forked" or nil
   elseif not task then
-    mend(self)
+    rounds.mend(self)
     return sleep_blocking(self, seconds)
   end
   return sleep_as_task(self, task, seconds)
@@ -328,6 +262,7 @@ Loop.abandon, Loop.abandon_run = tasks.abandon, tasks.abandon_run
 
 ---Tells what has ended by now; raises what went wrong.
 function Loop:tell()
+  if not self.news:is_due() then return end
   self.news:call_back()
   self.news:raise()
 end
@@ -341,7 +276,7 @@ end
 ---@return integer n_tasks still under way
 function Loop:step(seconds)
   heed_fork(self)
-  mend(self)
+  rounds.mend(self)
   local n_before, now = self.n_ended, self:now()
   local deadline, left = now + seconds, seconds
   local spent_at = seconds > 0 and math.huge or now + BUDGET
@@ -369,7 +304,7 @@ function Loop:timeout()
   local is_due = self.has_more or self.n_rounds > 0 or has_forked(self)
   if is_due and n_tasks(self) > 0 then return 0 end
   local due = has_method(self.sender, "timeout") and self.sender:timeout() or math.huge
-  due = math.min(due, math.max(0, next_wake(self) - self:now()))
+  due = math.min(due, math.max(0, rounds.next_wake(self) - self:now()))
   return due < math.huge and due or nil
 end
 
