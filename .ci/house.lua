@@ -33,7 +33,7 @@ local c = {
   },
   {
     folder = "csrc/lua",
-    units = "ltlx",
+    units = "ltlx ltlx_client",
     below = { ["csrc/core"] = true, ["csrc/http"] = "tlx_machine tlx_http" },
     unseen = "curl/",
   },
