@@ -212,3 +212,91 @@ describe("a send that an error ends", function()
     end)
   end)
 end)
+
+describe("a send that an error ends, over a sender of the user's own,", function()
+  local ONE = { key = "order-1" }
+
+  local function outcome_of(client)
+    return select(2, client:send(message("again"), ONE)).outcome
+  end
+
+  it("says unknown of its key, since the sender may have begun", function()
+    local client = telnyx.new({ sender = { send = function() error(LIMIT, 0) end } })
+    local ok, why = pcall(client.send, client, message("again"), ONE)
+    assert.is_false(ok)
+    assert.equal(LIMIT, why)
+    assert.equal("unknown", outcome_of(client))
+    assert.is_true(client:resolve("order-1", nil))
+  end)
+
+  -- One that can be stepped, and fails then.
+  local function failing(cancel)
+    local sender, pending = {}, { done = function() return false end, result = error }
+    pending.cancel = cancel
+    function sender.send() error("it can be stepped") end
+    function sender.start() return pending end
+    function sender.step() error(LIMIT, 0) end
+    function sender.finished() end
+    return sender
+  end
+
+  for _, row in ipairs({ { true, "unknown" }, { false, "free" } }) do
+    it(("is cancelled, and the key is %s after that"):format(row[2]), function()
+      local n_cancelled = 0
+      local sender = failing(function()
+        n_cancelled = n_cancelled + 1
+        return row[1]
+      end)
+      local client = telnyx.new({ sender = sender })
+      assert.is_false(pcall(client.send, client, message("again"), ONE))
+      assert.equal(1, n_cancelled)
+      if row[1] then
+        assert.equal("unknown", outcome_of(client))
+        assert.equal(1, n_cancelled)
+      else
+        assert.is_false(pcall(client.send, client, message("again"), ONE))
+        assert.equal(2, n_cancelled) -- it was begun again
+      end
+    end)
+  end
+
+  it("may yield in between", function()
+    local client = telnyx.new({ sender = { send = function()
+      if coroutine.yield("waits") == "fail" then error(LIMIT, 0) end
+      return { id = "m" }, { outcome = "accepted" }
+    end } })
+    local function begun(key)
+      local thread = coroutine.create(function()
+        return client:send(message("x"), { key = key })
+      end)
+      assert.equal("waits", select(2, coroutine.resume(thread)))
+      return thread
+    end
+    assert.same({ true, "m" }, { true, select(2, coroutine.resume(begun("a"))).id })
+    local ok, why = coroutine.resume(begun("b"), "fail")
+    assert.same({ false, LIMIT }, { ok, why })
+    local _, err = client:send(message("x"), { key = "b" })
+    assert.equal("unknown", err.outcome)
+    -- Lua 5.1 cannot guard what yields: the key stays taken.
+    if _VERSION ~= "Lua 5.1" or has_jit then assert(client:resolve("b", nil)) end
+  end)
+end)
+
+it("a finalizer may send, and be ended by an error", function()
+  local station = wire.start()
+  local listener = station:listen({ wire.SERVICE })
+  local client, outcome = telnyx.new({ api_key = KEY, base_url = listener.url, retry = false }), nil
+  local function finalizer()
+    outcome = select(2, client:send(message("last will"))).outcome
+    error(LIMIT, 0)
+  end
+  local object = rawget(_G, "newproxy") and newproxy(true) or setmetatable({}, { __gc = finalizer }) -- luacheck: ignore
+  if rawget(_G, "newproxy") then getmetatable(object).__gc = finalizer end
+  object = nil -- luacheck: ignore
+  for _ = 1, 3 do pcall(collectgarbage) end
+  assert.equal("accepted", outcome)
+  assert.equal("accepted", select(2, client:send(message("after"))).outcome)
+  assert.equal(2, listener:seen().whole)
+  client:close()
+  station:stop()
+end)
