@@ -33,7 +33,7 @@ local c = {
   },
   {
     folder = "csrc/lua",
-    units = "ltlx",
+    units = "ltlx ltlx_client",
     below = { ["csrc/core"] = true, ["csrc/http"] = "tlx_machine tlx_http" },
     unseen = "curl/",
   },
@@ -61,7 +61,8 @@ local lua = {
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
   { "send/news" },
-  { "send/loop", "telnyx.core telnyx.send.news telnyx.send.tasks" },
+  { "send/rounds", "telnyx.send.tasks" },
+  { "send/loop", "telnyx.core telnyx.send.news telnyx.send.rounds telnyx.send.tasks" },
   { "send/life", "telnyx.core telnyx.errors telnyx.send.cost telnyx.send.once telnyx.tables" },
   { "send/engine", [[
     telnyx.core telnyx.errors telnyx.errors.secrets telnyx.resty telnyx.send.guard telnyx.send.life

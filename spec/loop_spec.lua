@@ -108,6 +108,64 @@ describe("step(0)", function()
   end)
 end)
 
+-- A sender whose requests are all done at the next step, and whose clock goes on with each result.
+local function slow_to_read(seconds_each)
+  local sender, owners, time, is_stepped = { n_read = 0 }, {}, 0, false
+  local pending = {
+    done = function() return is_stepped end,
+    result = function()
+      sender.n_read, time = sender.n_read + 1, time + seconds_each
+      return { id = "m" }, { outcome = "accepted" }
+    end,
+  }
+  function sender.monotonic() return time end
+  function sender.send() error("it can be stepped") end
+  function sender.start(_, _, _, owner)
+    owners[#owners + 1] = owner
+    return pending
+  end
+  function sender.step()
+    is_stepped = true
+    return #owners
+  end
+  function sender.finished() return is_stepped and table.remove(owners) or nil end
+  function sender.timeout() return #owners > 0 and 60 or nil end
+  return sender
+end
+
+describe("what has come at once", function()
+  -- How many results the steps took, driven by what timeout says alone.
+  local function batches(seconds_each, n_sends, step_s)
+    local sender = slow_to_read(seconds_each)
+    local client, n_told = telnyx.new({ sender = sender, retry = false }), 0
+    for _ = 1, n_sends do client:start(MESSAGE, function() n_told = n_told + 1 end) end
+    local sizes = {}
+    repeat
+      local n_before = sender.n_read
+      local n_left = client:step(step_s)
+      sizes[#sizes + 1] = sender.n_read - n_before
+      assert.equal(n_left > 0 and 0 or nil, client:timeout())
+    until n_left == 0
+    assert.equal(n_sends, n_told)
+    return sizes
+  end
+
+  it("is read in parts where a step must not wait", function()
+    local sizes = batches(0.0002, 64, 0)
+    for i, size in ipairs(sizes) do
+      assert.is_true(size == 3 or i == #sizes, size .. " in one step")
+    end
+  end)
+
+  it("is read one by one where each takes too long", function()
+    for _, size in ipairs(batches(0.1, 5, 0)) do assert.equal(1, size) end
+  end)
+
+  it("is read whole where a step may wait", function()
+    assert.same({ 64 }, batches(0.0002, 64, 1))
+  end)
+end)
+
 describe("sends in flight", function()
   local server
   setup(function() server = sandbox_server.start() end)

@@ -737,6 +737,7 @@ describe("a send over nginx's sockets", function()
       { "sender", { api_key = KEY, ca_file = "x" }, "ca_file.*lua_ssl_trusted_certificate" },
       { "new", { api_key = KEY, ca_file = "/etc/passwd" }, "ca_file.*lua_ssl_trusted_certificate" },
       { "new", { api_key = KEY, proxy = "http://127.0.0.1:1" }, "proxy.*inside nginx" },
+      { "new", { api_key = KEY, max_connections = 8 }, "max_connections.*inside nginx.*pool_size" },
       { "sender", { api_key = KEY, pool_sise = 3 }, "pool_sise.*pool_size" },
       { "sender", { api_key = KEY, pool_size = 0 }, "pool_size.*from 1" },
       { "sender", { api_key = KEY, idle_timeout = "1" }, "idle_timeout.*number" },

@@ -12,7 +12,7 @@ static bool is_good_for_more(tlx_connection *c, const tlx_transfer *t, bool is_d
 
 static void conclude(tlx_http *http, tlx_connection *c, bool is_drained) {
   tlx_transfer *t = c->transfer;
-  t->was_stale = c->has_served && !tlx_transfer_has_begun(t);
+  t->was_stale = c->has_served && !tlx_transfer_may_be_read(t);
   if (is_good_for_more(c, t, is_drained)) {
     tlx_pool_keep(&http->pool, c, tlx_machine_now_ms());
   } else {
@@ -26,19 +26,24 @@ static tlx_exchange_state feed(tlx_http *http, tlx_exchange *exchange, tlx_io io
   return tlx_exchange_end(exchange, io == TLX_IO_CLOSED ? TLX_ENDING_CLOSE : TLX_ENDING_BREAK);
 }
 
+/* However fast the other side goes on. */
+static bool is_time_up(const tlx_http *http, const tlx_transfer *t) {
+  return tlx_engine_is_spent(http) || tlx_machine_now_ms() >= t->deadline.at_ms;
+}
+
 /* Until there is no more: no poll shows what TLS has decrypted already. */
 static void read_on(tlx_http *http, tlx_connection *c) {
-  tlx_exchange *exchange = &((tlx_transfer *)c->transfer)->exchange;
+  tlx_transfer *t = c->transfer;
   for (int n_reads = 1;; n_reads++) {
     size_t n;
     tlx_io io = tlx_connection_receive(c, http->room, sizeof http->room, &n);
     if (io == TLX_IO_AGAIN && !c->is_mute) return;
-    if (feed(http, exchange, io, n) != TLX_EXCHANGE_MORE) {
+    if (feed(http, &t->exchange, io, n) != TLX_EXCHANGE_MORE) {
       bool is_drained = io == TLX_IO_DONE && !c->is_tls && n < sizeof http->room;
       conclude(http, c, is_drained);
       return;
     }
-    if (n_reads % READS_PER_LOOK == 0 && tlx_engine_is_spent(http)) {
+    if (n_reads % READS_PER_LOOK == 0 && is_time_up(http, t)) {
       tlx_list_append(&http->pool.half_read, &c->link);
       return;
     }
@@ -66,12 +71,7 @@ void tlx_carry_begin(tlx_http *http, tlx_transfer *t, tlx_connection *c) {
   c->transfer = t;
   t->connection = c;
   tlx_list_append(&http->in_flight, &t->link);
-  if (tlx_watch_set(&http->watch, c->fd, POLLIN, c)) {
-    write_on(http, c);
-  } else {
-    tlx_engine_fail(http, t, TLX_KIND_CONNECTION, "memory ran out before the request began");
-    tlx_engine_drop(http, c);
-  }
+  write_on(http, c);
 }
 
 void tlx_carry_on(tlx_http *http, tlx_connection *c, short events) {

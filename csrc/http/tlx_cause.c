@@ -47,7 +47,7 @@ static const char *fault_of_certificate(const tlx_connection *c) {
 static bool say_proxy_answer(const tlx_connection *c, char *words) {
   long status = 0;
   curl_easy_getinfo(c->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-  if (status == 0 || status / 100 == 2) return false;
+  if (status < 300) return false;
   snprintf(words, TLX_MAX_CAUSE, "the proxy refused with HTTP %ld%s", status,
            status == 407 ? ": it wants a user name and a password" : "");
   return true;
@@ -62,6 +62,10 @@ static void say_handshake(const tlx_dialler *dialler, const tlx_connection *c, c
 void tlx_cause_of(const tlx_dialler *dialler, const tlx_connection *c, CURLcode code,
                   char words[TLX_MAX_CAUSE]) {
   const char *place = dialler->place;
+  if (c->had_no_descriptor) {
+    snprintf(words, TLX_MAX_CAUSE, "no descriptor is free for a connection (ulimit -n)");
+    return;
+  }
   if (say_proxy_answer(c, words)) return;
   switch (code) {
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -89,8 +93,7 @@ void tlx_cause_of(const tlx_dialler *dialler, const tlx_connection *c, CURLcode 
       break;
     default:
       snprintf(words, TLX_MAX_CAUSE, "no connection to %s%s could be made%s", place,
-               way_of(dialler),
-               c->had_no_descriptor ? ": no descriptor is free (ulimit -n)" : refusal_of(c));
+               way_of(dialler), refusal_of(c));
   }
 }
 

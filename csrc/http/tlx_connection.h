@@ -16,10 +16,11 @@ typedef struct tlx_dialler {
   char *url;   /* scheme, host and port */
   char *place; /* host and port, for messages */
   bool is_tls;
-  char *ca_file; /* PEM bundle to trust; NULL: libcurl's own */
-  char *proxy;   /* NULL: from the environment; "": none */
-  CURLM *multi;  /* NULL until the first connection */
-  CURLSH *share; /* of TLS sessions, so that a second connection costs less */
+  bool is_sealed; /* TLS may lie between, if only with a proxy */
+  char *ca_file;  /* PEM bundle to trust; NULL: libcurl's own */
+  char *proxy;    /* NULL: from the environment; "": none */
+  CURLM *multi;   /* NULL until the first connection */
+  CURLSH *share;  /* of TLS sessions, so that a second connection costs less */
   size_t n_dialling;
 } tlx_dialler;
 
@@ -34,7 +35,7 @@ typedef struct tlx_connection {
   bool is_mute;    /* it took no more of what was sent */
   bool had_no_descriptor;
   void *transfer; /* whom it serves, or NULL */
-  double idle_since_ms;
+  double silent_since_ms;
   char error[CURL_ERROR_SIZE]; /* libcurl's own words */
 } tlx_connection;
 

@@ -7,11 +7,11 @@
 
 /* Between two looks at the clock, which libcurl's handshakes get each. */
 #define EVENTS_PER_LOOK 8
-/* A name look-up needs so many, and says of their lack only that there is no such name. */
-#define DESCRIPTORS_OF_A_LOOKUP 4
+/* With a name to look up and a file of certificates to read. */
+#define DESCRIPTORS_TO_CONNECT 4
 
 bool tlx_engine_is_spent(const tlx_http *http) {
-  return http->budget_end_ms < HUGE_VAL && tlx_machine_now_ms() >= http->budget_end_ms;
+  return tlx_machine_now_ms() >= http->budget_end_ms;
 }
 
 void tlx_engine_settle(tlx_http *http, tlx_transfer *t) {
@@ -96,7 +96,7 @@ static bool is_live(tlx_connection *c, double now_ms) {
   (void)now_ms;
   return c != NULL;
 #else
-  return now_ms - c->idle_since_ms < TLX_MAX_IDLE_MS && tlx_connection_is_silent(c);
+  return now_ms - c->silent_since_ms < TLX_MAX_IDLE_MS && tlx_connection_is_silent(c);
 #endif
 }
 
@@ -143,13 +143,9 @@ static void serve_waiting(tlx_http *http) {
 /* ---- connections that libcurl has made, or not ------------------------------------------------
  */
 
-static void welcome(tlx_http *http, tlx_connection *c) {
+/* Of one that is fresh, something has come before anything was asked. */
+static void refuse(tlx_http *http, tlx_connection *c) {
   tlx_transfer *t = c->transfer;
-  tlx_pool_regrow(&http->pool);
-  if (tlx_connection_is_silent(c)) {
-    tlx_carry_begin(http, t, c);
-    return;
-  }
   if (c->is_over) {
     tlx_engine_fail(http, t, TLX_KIND_CONNECTION,
                     "the other side closed the connection before the request began");
@@ -159,16 +155,47 @@ static void welcome(tlx_http *http, tlx_connection *c) {
   tlx_engine_drop(http, c);
 }
 
-static bool lacked_descriptors(const tlx_connection *c, CURLcode code) {
-  bool is_lookup = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY;
-  return c->had_no_descriptor ||
-         (is_lookup && !tlx_machine_has_descriptors(DESCRIPTORS_OF_A_LOOKUP));
+static void listen_on(tlx_http *http, tlx_connection *c) {
+  if (!tlx_connection_is_silent(c)) refuse(http, c);
+}
+
+static void welcome(tlx_http *http, tlx_connection *c) {
+  tlx_pool_regrow(&http->pool);
+  if (!tlx_connection_is_silent(c)) {
+    refuse(http, c);
+  } else if (tlx_watch_set(&http->watch, c->fd, POLLIN, c)) {
+    tlx_pool_listen(&http->pool, c, tlx_machine_now_ms());
+  } else {
+    tlx_engine_fail(http, c->transfer, TLX_KIND_CONNECTION,
+                    "memory ran out before the request began");
+    tlx_engine_drop(http, c);
+  }
+}
+
+/* Those that have been silent for long enough begin to serve. */
+static void begin_fresh(tlx_http *http, double now_ms) {
+  tlx_connection *c;
+  double until_ms;
+  while ((c = tlx_pool_first_fresh(&http->pool, &until_ms)) != NULL && until_ms <= now_ms) {
+    if (tlx_connection_is_silent(c)) {
+      tlx_list_append(&http->pool.busy, &c->link);
+      tlx_carry_begin(http, c->transfer, c);
+    } else {
+      refuse(http, c);
+    }
+  }
+}
+
+/* What else fails for want of them, a name look-up or a file of certificates, says otherwise. */
+static bool lacked_descriptors(tlx_connection *c) {
+  if (!tlx_machine_has_descriptors(DESCRIPTORS_TO_CONNECT)) c->had_no_descriptor = true;
+  return c->had_no_descriptor;
 }
 
 static void turn_down(tlx_http *http, tlx_connection *c, CURLcode code) {
   tlx_transfer *t = c->transfer;
   char cause[TLX_MAX_CAUSE];
-  bool may_wait = lacked_descriptors(c, code) && tlx_pool_n_open(&http->pool) > 1;
+  bool may_wait = lacked_descriptors(c) && tlx_pool_n_open(&http->pool) > 1;
   tlx_cause_of(&http->dialler, c, code, cause);
   tlx_engine_drop(http, c);
   if (may_wait) {
@@ -230,6 +257,8 @@ static bool heed(tlx_http *http, const struct pollfd *ready, tlx_connection *c) 
   }
   if (tlx_pool_is_idle(&http->pool, c)) {
     tell_idle(http, c);
+  } else if (tlx_pool_is_fresh(&http->pool, c)) {
+    listen_on(http, c);
   } else {
     tlx_carry_on(http, c, ready->revents);
   }
@@ -273,16 +302,17 @@ static void end_overdue(tlx_http *http, double now_ms) {
 static void drop_aged(tlx_http *http, double now_ms) {
   tlx_connection *c;
   while ((c = tlx_pool_oldest(&http->pool)) != NULL &&
-         now_ms - c->idle_since_ms >= TLX_MAX_IDLE_MS) {
+         now_ms - c->silent_since_ms >= TLX_MAX_IDLE_MS) {
     tlx_engine_drop(http, c);
   }
 }
 
 double tlx_engine_due_in_ms(const tlx_http *http, double wait_ms) {
   const tlx_deadline *first = tlx_deadlines_first(&http->deadlines);
-  double due_ms = http->libcurl_due_ms;
+  double due_ms = http->libcurl_due_ms, fresh_ms;
   if (http->pool.half_read.n > 0 || http->has_more) return 0;
   if (first && first->at_ms < due_ms) due_ms = first->at_ms;
+  if (tlx_pool_first_fresh(&http->pool, &fresh_ms) && fresh_ms < due_ms) due_ms = fresh_ms;
   due_ms -= tlx_machine_now_ms();
   if (due_ms < wait_ms) wait_ms = due_ms;
   return wait_ms > 0 ? wait_ms : 0;
@@ -300,6 +330,7 @@ void tlx_engine_drive(tlx_http *http, double wait_ms) {
   receive_made(http);
   if (http->has_lost_track) give_up_dialling(http);
   double now_ms = tlx_machine_now_ms();
+  begin_fresh(http, now_ms);
   end_overdue(http, now_ms);
   drop_aged(http, now_ms);
   serve_waiting(http);

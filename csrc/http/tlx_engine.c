@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "tlx_machine.h"
 #include "tlx_sigpipe.h"
@@ -62,6 +63,12 @@ static bool make_prefix(tlx_http *http, const tlx_target *target) {
   return true;
 }
 
+/* Whether TLS may lie between: the service's or a proxy's, which the environment may name. */
+static bool is_sealed(const tlx_dialler *dialler) {
+  const char *proxy = dialler->proxy;
+  return dialler->is_tls || !proxy || strncasecmp(proxy, "https", 5) == 0;
+}
+
 /* A compiler may drop a memset of memory that is freed next. */
 static void wipe(char *bytes, size_t n) {
   volatile char *p = bytes;
@@ -81,6 +88,7 @@ tlx_http *tlx_http_new(const tlx_http_settings *settings) {
   if (make_url(dialler, &settings->target) && make_prefix(http, &settings->target) &&
       copy_string(&dialler->ca_file, settings->ca_file) &&
       copy_string(&dialler->proxy, settings->proxy)) {
+    dialler->is_sealed = is_sealed(dialler);
     return http;
   }
   tlx_http_free(http);
@@ -177,7 +185,7 @@ tlx_transfer *tlx_http_start(tlx_http *http, tlx_str body, const tlx_http_limits
                              void *owner) {
   heed_fork(http);
   tlx_transfer *t = tlx_transfer_new((tlx_str){ http->prefix, http->n_prefix }, body,
-                                     http->dialler.is_tls, http->max_response_bytes);
+                                     http->dialler.is_sealed, http->max_response_bytes);
   if (!t) return NULL;
   t->http = http;
   t->owner = owner;
@@ -200,7 +208,7 @@ static bool has_news(const tlx_http *http) {
 size_t tlx_http_step(tlx_http *http, long wait_ms) {
   heed_fork(http);
   double now_ms = tlx_machine_now_ms(), end_ms = now_ms + (double)wait_ms;
-  http->budget_end_ms = wait_ms > 0 ? HUGE_VAL : now_ms + TLX_STEP_BUDGET_MS;
+  http->budget_end_ms = end_ms > now_ms + TLX_STEP_BUDGET_MS ? end_ms : now_ms + TLX_STEP_BUDGET_MS;
   double left_ms = n_in_flight(http) > 0 && !has_news(http) ? end_ms - now_ms : 0;
   do {
     if (http->watch.n == 0 && n_in_flight(http) == 0) break;
@@ -234,6 +242,11 @@ tlx_transfer *tlx_http_finished(tlx_http *http) {
 
 void tlx_transfer_claim(tlx_transfer *t) {
   if (t->http && t->is_done) forget(t);
+}
+
+bool tlx_transfer_has_begun(const tlx_transfer *t) {
+  if (t->http) heed_fork(t->http);
+  return tlx_transfer_may_be_read(t);
 }
 
 void tlx_transfer_free(tlx_transfer *t) {

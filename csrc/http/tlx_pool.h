@@ -7,10 +7,14 @@
 /* Below what servers keep idle connections open for, so that few are found closed. */
 #define TLX_MAX_IDLE_MS 10000.0
 
+/* A peer that speaks as soon as it has accepted a connection is given so long to do so. */
+#define TLX_LISTEN_MS 2.0
+
 /* Zeroed when empty, but for `max`. */
 typedef struct tlx_pool {
   tlx_list idle;      /* the youngest last */
   tlx_list busy;      /* being made, or serving */
+  tlx_list fresh;     /* just made, and listened to before they serve; the oldest first */
   tlx_list half_read; /* serving, and not read as far as could be: no poll shows what is left */
   size_t max;         /* open at once */
   size_t room;        /* for now: less than `max` where descriptors are short; 0 means `max` */
@@ -31,6 +35,12 @@ void tlx_pool_regrow(tlx_pool *pool);
 /* The youngest idle one, or NULL; it is busy from then on. */
 tlx_connection *tlx_pool_take(tlx_pool *pool);
 
+/* It is listened to from now on. */
+void tlx_pool_listen(tlx_pool *pool, tlx_connection *connection, double now_ms);
+
+/* The first of those that are listened to, and until when; NULL when there is none. */
+tlx_connection *tlx_pool_first_fresh(const tlx_pool *pool, double *until_ms);
+
 /* It is idle from now on. */
 void tlx_pool_keep(tlx_pool *pool, tlx_connection *connection, double now_ms);
 
@@ -40,7 +50,8 @@ tlx_connection *tlx_pool_oldest(const tlx_pool *pool);
 /* Any that is open, or NULL. */
 tlx_connection *tlx_pool_any(const tlx_pool *pool);
 
-/* Whether it is idle. */
+/* Whether it is idle, or listened to. */
 bool tlx_pool_is_idle(const tlx_pool *pool, const tlx_connection *connection);
+bool tlx_pool_is_fresh(const tlx_pool *pool, const tlx_connection *connection);
 
 #endif

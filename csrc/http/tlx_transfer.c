@@ -3,14 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-tlx_transfer *tlx_transfer_new(tlx_str prefix, tlx_str body, bool is_tls,
+tlx_transfer *tlx_transfer_new(tlx_str prefix, tlx_str body, bool is_sealed,
                                size_t max_response_bytes) {
   size_t n = tlx_request_size(prefix.n, body.n);
   tlx_transfer *t = malloc(sizeof *t + n);
   if (!t) return NULL;
   *t = (tlx_transfer){ .owner = NULL };
   tlx_request_write(prefix, body, t->request);
-  tlx_exchange_init(&t->exchange, (tlx_str){ t->request, n }, is_tls, max_response_bytes);
+  tlx_exchange_init(&t->exchange, (tlx_str){ t->request, n }, is_sealed, max_response_bytes);
   return t;
 }
 
@@ -23,7 +23,7 @@ tlx_transfer *tlx_transfer_due(tlx_deadline *deadline) {
   return (tlx_transfer *)((char *)deadline - offsetof(tlx_transfer, deadline));
 }
 
-bool tlx_transfer_has_begun(const tlx_transfer *t) {
+bool tlx_transfer_may_be_read(const tlx_transfer *t) {
   return t->is_the_parents || tlx_exchange_has_begun(&t->exchange);
 }
 
@@ -47,7 +47,7 @@ static const char *cause_of(const tlx_transfer *t, const tlx_carriage *carriage)
 
 tlx_transfer_result tlx_transfer_result_of(const tlx_transfer *t) {
   tlx_carriage carriage = tlx_exchange_carriage(&t->exchange);
-  carriage.begun = tlx_transfer_has_begun(t);
+  carriage.begun = tlx_transfer_may_be_read(t);
   if (t->failure != TLX_KIND_NONE) {
     carriage.whole = false;
     carriage.failure = t->failure;

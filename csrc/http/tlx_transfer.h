@@ -26,11 +26,14 @@ struct tlx_transfer {
 };
 
 /* A transfer that waits; NULL when memory is short. `body` is copied. */
-tlx_transfer *tlx_transfer_new(tlx_str prefix, tlx_str body, bool is_tls,
+tlx_transfer *tlx_transfer_new(tlx_str prefix, tlx_str body, bool is_sealed,
                                size_t max_response_bytes);
 
 /* It ends for a reason of the carrier's, whose words are copied. */
 void tlx_transfer_fail(tlx_transfer *transfer, tlx_kind failure, const char *cause);
+
+/* Whether anybody may have read a byte of it, as far as this process knows. */
+bool tlx_transfer_may_be_read(const tlx_transfer *transfer);
 
 /* Whose deadline it is. */
 tlx_transfer *tlx_transfer_due(tlx_deadline *deadline);

@@ -1,43 +1,19 @@
 #include <math.h>
 #include <string.h>
 
-#include "ltlx.h"
-#include "tlx_http.h"
-
-/* With the version: two builds in one state must not share a metatable. */
-#define CLIENT "telnyx.core.client " TLX_VERSION
-#define PENDING "telnyx.core.pending " TLX_VERSION
+#include "ltlx_client.h"
 
 #define DEFAULT_TIMEOUT_S 30
 #define DEFAULT_CONNECT_TIMEOUT_S 10
 #define DEFAULT_MAX_CONNECTIONS 64
 #define MOST_MAX_CONNECTIONS 65536
-#define MAX_SECONDS 1e6
-#define MAX_SLICE_MS 100
 
-/*
- * A client's user value is a table with numbered slots, as luaL_ref gives them, that hold for each
- * request in flight its pending, so that what was begun is not collected before it is done, and its
- * owner. Numbers, since a table whose keys are always new ones is rehashed again and again. The
- * same table is the user value of every pending.
- */
-typedef struct client {
-  tlx_http *http; /* NULL once closed */
-  double timeout_s, connect_timeout_s;
-} client;
-
-typedef struct pending {
-  tlx_transfer *transfer;
-  int slot, owner_slot; /* 0 when it has none */
-  bool has_begun;       /* of one whose result was taken */
-} pending;
-
-static client *to_client(lua_State *L) {
-  return luaL_checkudata(L, 1, CLIENT);
+ltlx_client *ltlx_to_client(lua_State *L) {
+  return luaL_checkudata(L, 1, LTLX_CLIENT);
 }
 
-static client *to_open_client(lua_State *L) {
-  client *c = to_client(L);
+ltlx_client *ltlx_to_open_client(lua_State *L) {
+  ltlx_client *c = ltlx_to_client(L);
   if (!c->http) luaL_error(L, "the client is closed");
   return c;
 }
@@ -100,258 +76,33 @@ static int l_client_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   ltlx_check_names(L, 1, "client's options", NAMES);
-  client *c = ltlx_new_object(L, sizeof *c, CLIENT);
+  ltlx_client *c = ltlx_new_object(L, sizeof *c, LTLX_CLIENT);
   push_slots(L);
   ltlx_setuservalue(L, -2);
-  c->timeout_s = ltlx_field_number(L, 1, "timeout", 0.001, MAX_SECONDS, DEFAULT_TIMEOUT_S);
-  c->connect_timeout_s =
-      ltlx_field_number(L, 1, "connect_timeout", 0.001, MAX_SECONDS, DEFAULT_CONNECT_TIMEOUT_S);
+  c->timeout_s = ltlx_field_number(L, 1, "timeout", 0.001, LTLX_MAX_SECONDS, DEFAULT_TIMEOUT_S);
+  c->connect_timeout_s = ltlx_field_number(L, 1, "connect_timeout", 0.001, LTLX_MAX_SECONDS,
+                                           DEFAULT_CONNECT_TIMEOUT_S);
   c->http = new_http(L, 1);
   if (!c->http) luaL_error(L, "out of memory");
   lua_settop(L, 2);
   return 1;
 }
 
-enum { MESSAGE = 2, LIMITS, OWNER, BODY, PENDING_INDEX };
-
-static tlx_http_limits read_limits(lua_State *L, const client *c) {
-  double timeout_s = c->timeout_s, connect_timeout_s = c->connect_timeout_s;
-  bool fresh = false;
-  if (!lua_isnoneornil(L, 3)) {
-    luaL_checktype(L, 3, LUA_TTABLE);
-    timeout_s = ltlx_field_number(L, 3, "timeout", 0.001, MAX_SECONDS, timeout_s);
-    connect_timeout_s =
-        ltlx_field_number(L, 3, "connect_timeout", 0.001, MAX_SECONDS, connect_timeout_s);
-    fresh = ltlx_field_boolean(L, 3, "fresh");
-  }
-  return (tlx_http_limits){ lround(timeout_s * 1000), lround(connect_timeout_s * 1000), fresh };
-}
-
-/* The pending at `index` and the owner at `owner` enter the slots at `slots`. [-0, +0] */
-static void hold(lua_State *L, int slots, int index, int owner) {
-  pending *p = lua_touserdata(L, index);
-  lua_pushvalue(L, index);
-  p->slot = luaL_ref(L, slots);
-  if (lua_isnoneornil(L, owner)) return;
-  lua_pushvalue(L, owner);
-  p->owner_slot = luaL_ref(L, slots);
-}
-
-/* The client may have been closed meanwhile, and its slots emptied. [-0, +0] */
-static void free_slot(lua_State *L, int slots, int *slot) {
-  if (*slot <= 0) return;
-  lua_rawgeti(L, slots, *slot);
-  if (!lua_isnil(L, -1)) luaL_unref(L, slots, *slot);
-  lua_pop(L, 1);
-  *slot = 0;
-}
-
-/* Assigns the value on top to a field of the limits, if it is there: memory may be short.
- * [-1, +0] */
-static void tell_limits(lua_State *L, const char *name) {
-  int value = lua_gettop(L);
-  if (lua_istable(L, LIMITS)) {
-    lua_pushstring(L, name);
-    lua_pushvalue(L, -1);
-    lua_rawget(L, LIMITS);
-    bool is_there = !lua_isnil(L, -1);
-    lua_pushvalue(L, value);
-    lua_replace(L, -2);
-    if (is_there) lua_rawset(L, LIMITS);
-  }
-  lua_settop(L, value - 1);
-}
-
-static void tell_begun(lua_State *L, bool has_begun) {
-  lua_pushboolean(L, has_begun);
-  tell_limits(L, "begun");
-}
-
-/* [-0, +0] */
-static void let_go(lua_State *L, int index) {
-  pending *p = lua_touserdata(L, index);
-  ltlx_getuservalue(L, index);
-  int slots = lua_gettop(L);
-  free_slot(L, slots, &p->slot);
-  free_slot(L, slots, &p->owner_slot);
-  lua_pop(L, 1);
-}
-
-/* Leaves the body on top: as the limits have it, or else that of the message if it is in order.
- * Returns false when it is not, and leaves nil, err. */
-static bool push_checked_body(lua_State *L) {
-  if (lua_istable(L, LIMITS)) {
-    lua_pushliteral(L, "body");
-    lua_rawget(L, LIMITS);
-    if (lua_type(L, -1) == LUA_TSTRING) return true;
-    lua_pop(L, 1);
-  }
-  return ltlx_push_checked_body(L, MESSAGE, ltlx_now());
-}
-
-/* Before anything is begun, so that no error can come between. [-0, +0] */
-static void tell_of_it(lua_State *L, bool is_held) {
-  if (is_held) {
-    lua_pushvalue(L, PENDING_INDEX);
-    tell_limits(L, "pending");
-  } else {
-    tell_begun(L, true); /* until it is known */
-  }
-  lua_settop(L, PENDING_INDEX);
-}
-
-/*
- * Validates and begins. The only step from which bytes may leave is the last, and nothing after it
- * can raise. Returns true and leaves the pending at PENDING_INDEX, on top, or false and leaves nil,
- * err. What is held is not collected before it is done.
- */
-static bool begin(lua_State *L, client *c, bool is_held) {
-  luaL_checktype(L, MESSAGE, LUA_TTABLE);
-  lua_settop(L, OWNER);
-  tlx_http_limits limits = read_limits(L, c);
-  if (!push_checked_body(L)) return false;
-  tlx_str body;
-  body.p = lua_tolstring(L, BODY, &body.n);
-  pending *p = ltlx_new_object(L, sizeof *p, PENDING);
-  ltlx_getuservalue(L, 1);
-  if (is_held) hold(L, PENDING_INDEX + 1, PENDING_INDEX, OWNER);
-  ltlx_setuservalue(L, PENDING_INDEX);
-  luaL_checkstack(L, 16, "no room for the answer");
-  tell_of_it(L, is_held);
-  if (!c->http) { /* closed by a finalizer that ran while we allocated */
-    let_go(L, PENDING_INDEX);
-    tell_begun(L, false);
-    luaL_error(L, "the client is closed; nothing was sent");
-  }
-  p->transfer = tlx_http_start(c->http, body, &limits, is_held ? p : NULL);
-  if (p->transfer) return true;
-  let_go(L, PENDING_INDEX);
-  tell_begun(L, false);
-  luaL_error(L, "out of memory; nothing was sent");
-  return false;
-}
-
-static int push_result(lua_State *L) {
-  pending *p = lua_touserdata(L, 1);
-  tlx_transfer_result result = tlx_transfer_result_of(p->transfer);
-  const ltlx_answer answer = { result.carriage, result.was_stale, result.reply,
-                               result.body,     result.cause,     ltlx_now() };
-  int n = ltlx_push_answer(L, &answer);
-  p->has_begun = result.carriage.begun;
-  tlx_transfer_free(p->transfer);
-  p->transfer = NULL;
-  return n;
-}
-
-/*
- * Pushes the result of the pending at `index`, which is done. Where memory runs out, the error says
- * that the request went out: with words made beforehand, since none can be made then.
- */
-static int take_result(lua_State *L, int index) {
-  int top = lua_gettop(L);
-  lua_rawgeti(L, lua_upvalueindex(1), LTLX_KEPT_PUSH_RESULT);
-  lua_pushvalue(L, index);
-  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
-  if (status == LUA_ERRMEM) {
-    lua_settop(L, top);
-    lua_rawgeti(L, lua_upvalueindex(1), LTLX_KEPT_LOST_WORDS);
-  }
-  if (status != 0) return lua_error(L);
-  return lua_gettop(L) - top;
-}
-
-/* Takes the request with it. Returns whether anybody may have read a byte of it. */
-static bool cancel(pending *p) {
-  if (p->transfer) p->has_begun = tlx_transfer_has_begun(p->transfer);
-  tlx_transfer_free(p->transfer);
-  p->transfer = NULL;
-  return p->has_begun;
-}
-
-/* The error is on top. */
-static int leave_by_error(lua_State *L, pending *p) {
-  tell_begun(L, cancel(p));
-  return lua_error(L);
-}
-
-/* Lets the caller's own work go on meanwhile; its errors end the send. Returns how long it may be
- * left alone then, in milliseconds. [-0, +0] */
-static long call_meanwhile(lua_State *L, pending *p) {
-  lua_pushvalue(L, OWNER);
-  if (lua_pcall(L, 0, 1, 0) != 0) leave_by_error(L, p);
-  double wait_s = (double)lua_tonumber(L, -1);
-  lua_pop(L, 1);
-  return wait_s > 0 && wait_s < MAX_SLICE_MS / 1e3 ? (long)ceil(wait_s * 1e3) : MAX_SLICE_MS;
-}
-
-/*
- * client:send(message [, limits [, meanwhile]]) -> message, info | nil, err
- *
- * One call from the request to its answer: an error on the way, such as a hook's, finds no request
- * that is left to itself. `meanwhile()` is called at least every tenth of a second, and returns the
- * seconds until it would be called again. Where the limits have a field `begun`, it tells
- * afterwards, also of what an error ended, whether anybody may have read a byte of the request.
- */
-static int l_client_send(lua_State *L) {
-  client *c = to_open_client(L);
-  if (!begin(L, c, false)) return 2;
-  pending *p = lua_touserdata(L, PENDING_INDEX);
-  bool has_meanwhile = !lua_isnoneornil(L, OWNER);
-  long wait_ms = has_meanwhile ? 0 : MAX_SLICE_MS;
-  while (!tlx_transfer_is_done(p->transfer)) {
-    tlx_http_step(c->http, wait_ms);
-    if (has_meanwhile && !tlx_transfer_is_done(p->transfer)) wait_ms = call_meanwhile(L, p);
-  }
-  tlx_transfer_claim(p->transfer);
-  if (!tlx_transfer_has_begun(p->transfer)) tell_begun(L, false);
-  return take_result(L, PENDING_INDEX);
-}
-
-/* client:start(message [, limits [, owner]]) -> pending | nil, err
- *
- * Where the limits have a field `pending`, it gets the pending before anything of it is begun. */
-static int l_client_start(lua_State *L) {
-  return begin(L, to_open_client(L), true) ? 1 : 2;
-}
-
 /* client:step([seconds]) -> number still in flight */
 static int l_client_step(lua_State *L) {
-  client *c = to_client(L);
+  ltlx_client *c = ltlx_to_client(L);
   double seconds = (double)luaL_optnumber(L, 2, 0);
   luaL_argcheck(L, seconds >= 0, 2, "seconds from 0 up expected");
-  if (seconds > MAX_SECONDS) seconds = MAX_SECONDS;
+  if (seconds > LTLX_MAX_SECONDS) seconds = LTLX_MAX_SECONDS;
   /* Rounded up: a wait that is cut to nothing would spin. */
   long wait_ms = (long)ceil(seconds * 1000);
   lua_pushinteger(L, c->http ? (lua_Integer)tlx_http_step(c->http, wait_ms) : 0);
   return 1;
 }
 
-/* One that is not held belongs to a `send` that will look at it by itself. */
-static const pending *next_finished(const client *c) {
-  tlx_transfer *transfer;
-  while (c->http && (transfer = tlx_http_finished(c->http)) != NULL) {
-    const pending *p = tlx_transfer_owner(transfer);
-    if (p->slot) return p;
-  }
-  return NULL;
-}
-
-/* client:finished() -> the owner of the next pending that is done, or else itself | nil */
-static int l_client_finished(lua_State *L) {
-  const pending *p = next_finished(to_client(L));
-  if (!p) return 0;
-  ltlx_getuservalue(L, 1);
-  int slots = lua_gettop(L);
-  lua_rawgeti(L, slots, p->owner_slot ? p->owner_slot : p->slot);
-  lua_rawgeti(L, slots, p->slot);
-  let_go(L, slots + 2);
-  lua_settop(L, slots + 1);
-  return 1;
-}
-
 /* client:fd() -> a descriptor to poll for reading | nil */
 static int l_client_fd(lua_State *L) {
-  int fd = tlx_http_fd(to_open_client(L)->http);
+  int fd = tlx_http_fd(ltlx_to_open_client(L)->http);
   if (fd < 0) return 0;
   lua_pushinteger(L, fd);
   return 1;
@@ -359,7 +110,7 @@ static int l_client_fd(lua_State *L) {
 
 /* client:timeout() -> seconds until a step is due | nil when nothing is in flight */
 static int l_client_timeout(lua_State *L) {
-  long timeout_ms = tlx_http_timeout_ms(to_open_client(L)->http);
+  long timeout_ms = tlx_http_timeout_ms(ltlx_to_open_client(L)->http);
   if (timeout_ms < 0) return 0;
   lua_pushnumber(L, (lua_Number)timeout_ms / 1000);
   return 1;
@@ -379,7 +130,7 @@ static void empty_slots(lua_State *L) {
 
 /* client:close(); also __gc and __close. What is in flight is done then, as it stands. */
 static int l_client_close(lua_State *L) {
-  client *c = to_client(L);
+  ltlx_client *c = ltlx_to_client(L);
   if (!c->http) return 0;
   tlx_http_free(c->http);
   c->http = NULL;
@@ -388,58 +139,14 @@ static int l_client_close(lua_State *L) {
 }
 
 static int l_client_tostring(lua_State *L) {
-  const client *c = to_client(L);
+  const ltlx_client *c = ltlx_to_client(L);
   lua_pushfstring(L, "telnyx.core client (%s)", c->http ? "open" : "closed");
   return 1;
 }
 
-static pending *to_pending(lua_State *L) {
-  return luaL_checkudata(L, 1, PENDING);
-}
-
-/* pending:done() */
-static int l_pending_done(lua_State *L) {
-  const pending *p = to_pending(L);
-  lua_pushboolean(L, !p->transfer || tlx_transfer_is_done(p->transfer));
-  return 1;
-}
-
-/* pending:result() -> what send returns, once; raises while in flight */
-static int l_pending_result(lua_State *L) {
-  const pending *p = to_pending(L);
-  if (!p->transfer) luaL_error(L, "the result was taken already");
-  if (!tlx_transfer_is_done(p->transfer)) luaL_error(L, "not done yet");
-  tlx_transfer_claim(p->transfer);
-  let_go(L, 1);
-  return take_result(L, 1);
-}
-
-/* pending:cancel() -> whether anybody may have read a byte of it: nothing of it is sent any more */
-static int l_pending_cancel(lua_State *L) {
-  pending *p = to_pending(L);
-  lua_pushboolean(L, cancel(p));
-  let_go(L, 1);
-  return 1;
-}
-
-static int l_pending_gc(lua_State *L) {
-  cancel(to_pending(L));
-  return 0;
-}
-
-/* What take_result needs when memory is short, made while it is not. */
-static void keep_for_results(lua_State *L) {
-  lua_pushvalue(L, -1);
-  lua_pushcclosure(L, push_result, 1);
-  lua_rawseti(L, -2, LTLX_KEPT_PUSH_RESULT);
-  lua_pushliteral(L,
-                  "out of memory after the request went out: do not send again without checking");
-  lua_rawseti(L, -2, LTLX_KEPT_LOST_WORDS);
-}
-
 /* Fields of every client. */
 static void set_abilities(lua_State *L) {
-  luaL_getmetatable(L, CLIENT);
+  luaL_getmetatable(L, LTLX_CLIENT);
   lua_getfield(L, -1, "__index");
   ltlx_set_boolean(L, "heeds_meanwhile", true);
   ltlx_set_boolean(L, "takes_body", true);
@@ -449,10 +156,10 @@ static void set_abilities(lua_State *L) {
 void ltlx_open_client(lua_State *L) {
   static const luaL_Reg functions[] = { { "client", l_client_new }, { NULL, NULL } };
   static const luaL_Reg methods[] = {
-    { "send", l_client_send },   { "start", l_client_start },
-    { "step", l_client_step },   { "finished", l_client_finished },
-    { "fd", l_client_fd },       { "timeout", l_client_timeout },
-    { "close", l_client_close }, { NULL, NULL },
+    { "send", ltlx_client_send }, { "start", ltlx_client_start },
+    { "step", l_client_step },    { "finished", ltlx_client_finished },
+    { "fd", l_client_fd },        { "timeout", l_client_timeout },
+    { "close", l_client_close },  { NULL, NULL },
   };
   static const luaL_Reg metamethods[] = {
     { "__gc", l_client_close },
@@ -460,19 +167,10 @@ void ltlx_open_client(lua_State *L) {
     { "__tostring", l_client_tostring },
     { NULL, NULL },
   };
-  static const luaL_Reg pending_methods[] = {
-    { "done", l_pending_done },
-    { "result", l_pending_result },
-    { "cancel", l_pending_cancel },
-    { NULL, NULL },
-  };
-  static const luaL_Reg pending_metamethods[] = { { "__gc", l_pending_gc }, { NULL, NULL } };
-  keep_for_results(L);
+  ltlx_open_pending(L);
   lua_pushvalue(L, -1);
-  ltlx_register_type(L, CLIENT, methods, metamethods, 1);
+  ltlx_register_type(L, LTLX_CLIENT, methods, metamethods, 1);
   set_abilities(L);
-  lua_pushvalue(L, -1);
-  ltlx_register_type(L, PENDING, pending_methods, pending_metamethods, 1);
   lua_pushvalue(L, -2);
   lua_pushvalue(L, -2);
   ltlx_set_functions(L, functions, 1);

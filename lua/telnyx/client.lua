@@ -62,7 +62,10 @@ end
 -- A copy without a metatable, lists included: what is validated is what is sent, also at
 -- the second attempt.
 local function merged(defaults, message)
-  local flat = tables.merge(defaults, message)
+  -- Of a size that most messages need: a table that grows is dear.
+  local flat = { to = nil, from = nil, text = nil, type = nil }
+  for name, value in next, defaults do flat[name] = value end
+  for name, value in next, message do flat[name] = value end
   if getmetatable(message) then
     for _, name in ipairs(core.fields) do
       if message[name] ~= nil then flat[name] = message[name] end
@@ -88,7 +91,7 @@ local function new_job(self, message, call, turn, is_over)
     is_over = is_over or false,
     may_be_sent = false,
     was_telling = false,
-    attempts = {},
+    attempts = { nil }, -- room for one
     limits = {
       connect_timeout = call.connect_timeout,
       timeout = call.timeout,
@@ -97,13 +100,11 @@ local function new_job(self, message, call, turn, is_over)
       pending = false,
       body = false,
     },
-    state = {
-      now = now,
-      deadline = now + call.deadline,
-      random = own.random,
-      budget = own.budget,
-      refreshed = false,
-    },
+    now = now,
+    deadline = now + call.deadline,
+    random = own.random,
+    budget = own.budget,
+    refreshed = false,
   }
 end
 
@@ -193,12 +194,15 @@ function Client:send_all(source, given)
   check_source(source, 2)
   local run_options = options.run(given, 2)
   local call = merged_call(self.call_, run_options.call, 2)
+  local loop = self.engine_.loop
   return send_all(source, run_options, {
-    loop = self.engine_.loop,
+    loop = loop,
+    run = function(body, run) return self.engine_:run(body, run) end,
     default_from = self.defaults_.from,
     begin = function(message, key, turn, is_over, callback)
       local own = key and tables.merge(call, { key = key }) or call
-      self.engine_:begin(new_job(self, message, own, turn, is_over), callback)
+      loop:begin(new_job(self, message, own, turn, is_over), callback) -- the run is guarded
+      loop:tell()
     end,
   })
 end

@@ -24,6 +24,11 @@ local function whole_bytes(value)
   return ok, "a whole number of bytes from 1 to 2^30"
 end
 
+local function connections(value)
+  local ok = type(value) == "number" and value >= 1 and value <= 65536 and value % 1 == 0
+  return ok, "a whole number from 1 to 65536"
+end
+
 local function table_or_false(value)
   return type(value) == "table" or value == false, "a table or false"
 end
@@ -145,6 +150,7 @@ local CLIENT = {
   ca_file = readable_file,
   proxy = text,
   max_response_bytes = whole_bytes,
+  max_connections = connections,
   defaults = record,
   profiles = record,
   sender = sender,

@@ -95,6 +95,7 @@ local RULES = {
   idle_timeout = number_rule(0.001, 1e6),
   ca_file = not_here("set lua_ssl_trusted_certificate in nginx.conf"),
   proxy = not_here("its sockets know no proxy"),
+  max_connections = not_here("pool_size of telnyx.resty says how many a worker keeps"),
 }
 
 local function known_names()

@@ -25,6 +25,7 @@
 ---@field ca_file string|nil
 ---@field proxy string|nil
 ---@field max_response_bytes integer|nil
+---@field max_connections integer|nil open at once; what is sent beyond waits. Default 64
 ---@field defaults telnyx.message|nil
 ---@field profiles table<string, table>|nil message fields and call options by name
 ---@field sender telnyx.sender|nil
@@ -51,10 +52,16 @@
 ---@field key fun(index: integer, message: table): string|false|nil
 ---@field on_result fun(index: integer, message: table|nil, info_or_err: table)|nil
 
----@class telnyx.sender one attempt, whatever carries it; it may serve several clients
+---@class telnyx.sender one attempt, whatever carries it; it may serve several clients. What it can
+---do is looked up when a client is made
 ---@field send fun(self, message: telnyx.message, limits: telnyx.limits): table|nil, table
+---@field heeds_meanwhile boolean|nil `send` has a third argument, a function that it calls while it
+---waits, and that returns the seconds until it wants to be called again. What the function raises
+---ends the send: nothing of it is written any more, `limits.begun` is set, and the error goes on
+---@field takes_body boolean|nil it sends `limits.body`, which is the message encoded
 ---@field start (fun(self, message: table, limits: table, owner: any): table|nil, table|nil)|nil
----a pending
+---a pending, with `done()`, `result()` and perhaps `cancel()`: that takes the request back, and
+---returns whether anybody may have read a byte of it
 ---@field step (fun(self, seconds: number): integer)|nil how many are in flight
 ---@field finished (fun(self): any)|nil the owner, as `start` got it, of the next that is done
 ---@field spawn (fun(self, body: fun()))|nil runs tasks on a scheduler of its own
@@ -68,6 +75,9 @@
 ---@field timeout number|nil seconds
 ---@field connect_timeout number|nil seconds
 ---@field fresh boolean|nil do not use a kept-alive connection
+---@field body string|false|nil the request's, where the sender takes it
+---@field begun boolean|nil set by who carries: whether anybody may have read a byte of this attempt
+---@field pending table|false|nil set by who carries: what can be cancelled
 
 ---@class telnyx.store
 ---@field get fun(self, key: string): string|nil

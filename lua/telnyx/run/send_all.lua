@@ -11,13 +11,17 @@ end
 local FATAL_STATUS = { [401] = true, [402] = true }
 
 ---@class telnyx.run
----@field host table what carries messages: begin, loop, default_from
+---@field host table what carries messages: run, begin, loop, default_from
 ---@field next fun(): table|nil
 ---@field options table
 ---@field paces table<string, telnyx.pace>
 ---@field index integer of the last message taken
 ---@field n_in_flight integer
+---@field free { index: integer, callback: function }[] seats, up to n_free
+---@field n_free integer
 ---@field is_exhausted boolean|nil
+---@field is_left boolean|nil an error has ended it
+---@field is_over fun(): boolean
 ---@field fault { value: any }|nil what the caller's own functions raised
 ---@field counts telnyx.counts
 
@@ -73,7 +77,8 @@ local function count(run, index, message, result)
 end
 
 local function is_over(run)
-  return run.counts.stopped ~= nil or run.fault ~= nil or run.host.loop.is_closed == true
+  return run.counts.stopped ~= nil or run.fault ~= nil or run.is_left == true
+    or run.host.loop.is_closed == true
 end
 
 -- The turn of a message: by the pace of all, and by its own kind's.
@@ -97,20 +102,33 @@ local function key_of(run, index, message)
   return key
 end
 
+-- What a message in flight is counted by. Taken by one after the other: a closure for each would
+-- be dear.
+local function new_seat(run)
+  local seat = { index = 0, callback = false }
+  function seat.callback(sent, result)
+    local n_free = run.n_free + 1
+    run.free[n_free], run.n_free = seat, n_free
+    count(run, seat.index, sent, result)
+  end
+  return seat
+end
+
+local function take_seat(run)
+  local n_free = run.n_free
+  if n_free == 0 then return new_seat(run) end
+  run.n_free = n_free - 1
+  return run.free[n_free]
+end
+
 local function start(run, message)
   local index = run.index
   local key = run.options.key and guarded(run, key_of, run, index, message)
   if run.fault then return end
   run.n_in_flight = run.n_in_flight + 1
-  run.host.begin(message, key, turn_of(run, message), run.is_over, function(sent, result)
-    count(run, index, sent, result)
-  end)
-end
-
-local function check_message(run, message)
-  if type(message) ~= "table" then
-    error("send_all: message " .. run.index .. " is a " .. type(message), 0)
-  end
+  local seat = take_seat(run)
+  seat.index = index
+  run.host.begin(message, key, turn_of(run, message), run.is_over, seat.callback)
 end
 
 -- Starts what may start.
@@ -121,10 +139,20 @@ local function fill(run)
       run.is_exhausted = true
     else
       run.index = run.index + 1
-      guarded(run, check_message, run, message)
-      if not run.fault then start(run, message) end
+      if type(message) == "table" then
+        start(run, message)
+      else
+        run.fault = { value = "send_all: message " .. run.index .. " is a " .. type(message) }
+      end
     end
   end
+end
+
+local function drive(run)
+  repeat
+    fill(run)
+    if run.n_in_flight > 0 then run.host.loop:step(1) end
+  until run.n_in_flight == 0 and (run.is_exhausted or is_over(run))
 end
 
 ---Sends every message of a list, or that an iterator yields.
@@ -141,13 +169,12 @@ local function send_all(source, options, host)
     is_paced = options.rate ~= nil or options.rates ~= nil,
     index = 0,
     n_in_flight = 0,
+    free = {},
+    n_free = 0,
     counts = { total = 0, accepted = 0, rejected = 0, not_sent = 0, unknown = 0 },
   }
   run.is_over = function() return is_over(run) end
-  repeat
-    fill(run)
-    if run.n_in_flight > 0 then host.loop:step(1) end
-  until run.n_in_flight == 0 and (run.is_exhausted or is_over(run))
+  host.run(drive, run)
   if run.fault then error(run.fault.value, 0) end
   return run.counts
 end

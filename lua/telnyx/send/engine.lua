@@ -47,6 +47,7 @@ local function default_sender(own, level)
     ca_file = own.ca_file,
     proxy = own.proxy,
     max_response_bytes = own.max_response_bytes,
+    max_connections = own.max_connections,
   })
   if not ok then error(made, level + 1) end
   return made
@@ -139,21 +140,24 @@ end
 ---Begins a send; the loop drives it on.
 ---@param job telnyx.job
 ---@param callback function|nil
-function Engine:begin(job, callback)
-  local own = self.loop
-  guard(self.yields, own.begin, own.abandon, own, job, callback)
-  own:tell()
-end
-
----Begins a send, and tells whether it is done.
----@param job telnyx.job
----@param callback function|nil
 ---@return telnyx.pending
 function Engine:start(job, callback)
   local pending = setmetatable({ done = false, message_ = false, info_ = false }, Pending)
   job.pending = pending
-  self:begin(job, callback)
+  local own = self.loop
+  guard(self.yields, own.begin, own.abandon, own, job, callback)
+  own:tell()
   return pending
+end
+
+---Runs `body(run)`. When an error ends it, nothing more is sent of what it has begun.
+---@param body fun(run: telnyx.run): any
+---@param run telnyx.run
+function Engine:run(body, run)
+  return guard(self.yields, body, function()
+    run.is_left = true
+    self.loop:abandon_run(run.is_over)
+  end, run)
 end
 
 ---Settles from outside what became of a message sent under a key.

@@ -12,10 +12,9 @@ local LEAST_ATTEMPT = 0.05
 
 local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = true }
 
----@class telnyx.job one send
+---@class telnyx.job: telnyx.retry_state one send
 ---@field message table flat, without metatable
 ---@field call table options of the call
----@field state telnyx.retry_state
 ---@field limits telnyx.limits for one attempt
 ---@field attempts table[] a row for each
 ---@field pending telnyx.pending|false the user's
@@ -88,20 +87,21 @@ local function report(log, row, n_attempt)
 end
 
 local function attempt(engine, job, task)
-  local started = engine.loop:now()
-  job.limits.timeout = math.max(0.001, math.min(job.call.timeout, job.state.deadline - started))
+  local loop, limits = engine.loop, job.limits
+  local started = loop:now()
+  limits.timeout = math.max(0.001, math.min(job.call.timeout, job.deadline - started))
   local message, result, interruption = carry(engine, job, task)
-  job.state.now = engine.loop:now()
-  local row = row_of(message, result, job.state.now - started)
+  job.now = loop:now()
+  local row = row_of(message, result, job.now - started)
   job.attempts[#job.attempts + 1] = row
   job.may_be_sent = job.may_be_sent
     or (row.outcome ~= "not_sent" and row.outcome ~= "rejected")
-  job.limits.begun, job.limits.pending = false, false
+  limits.begun, limits.pending = false, false
   return message, result, row, interruption
 end
 
 local function succeed(engine, job, message, info)
-  if engine.budget then engine.budget:put(job.state.now) end
+  if engine.budget then engine.budget:put(job.now) end
   info.outcome = "accepted"
   info.attempts = job.attempts
   if job.segments then
@@ -128,7 +128,7 @@ end
 
 local function next_wait(job, err)
   local policy = job.call.policy
-  local ok, wait, reason = pcall(policy.next, policy, err, #job.attempts, job.state)
+  local ok, wait, reason = pcall(policy.next, policy, err, #job.attempts, job)
   if ok then return wait, reason end
   err.should_retry_error = tostring(wait) -- the user's rule failed: no further attempt
   return nil, "vetoed"
@@ -146,7 +146,7 @@ local function carry_out(engine, job, task)
     job.limits.fresh = reason == "stale"
     interruption = engine.loop:sleep(task, row.wait)
     if interruption == "forked" then result = engine.loop.forked() end
-    local is_late = job.state.deadline - engine.loop:now() < LEAST_ATTEMPT
+    local is_late = job.deadline - engine.loop:now() < LEAST_ATTEMPT
     if interruption or engine.is_closed or is_late then return fail(engine, job, result) end
   end
 end
@@ -162,7 +162,7 @@ local function take_turn(engine, job, task)
   if interruption == "forked" then return engine.loop.forked() end
   if interruption or engine.is_closed then return not_begun("the client was closed meanwhile") end
   if job.is_over() then return not_begun("the run had ended before its turn came") end
-  job.state.deadline = engine.loop:now() + job.call.deadline
+  job.deadline = engine.loop:now() + job.call.deadline
   return nil
 end
 

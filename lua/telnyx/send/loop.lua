@@ -5,6 +5,7 @@
 
 local core = require("telnyx.core")
 local news = require("telnyx.send.news")
+local rounds = require("telnyx.send.rounds")
 local tasks = require("telnyx.send.tasks")
 
 -- A script that waits looks up this often, so that an interrupt is heeded.
@@ -25,6 +26,9 @@ local BUDGET = 0.0005
 ---@field sender telnyx.sender
 ---@field meanwhile (fun(): number)|nil what a `send` calls that heeds it
 ---@field clock function the sender's, or the machine's
+---@field start function|nil the sender's, as are the next ones
+---@field finished function|nil
+---@field spawn function|nil
 ---@field tasks telnyx.task[] those that have not ended, in no order
 ---@field sleeping telnyx.task[] those of them that pause
 ---@field n_elsewhere integer those that a sender runs on a scheduler of its own
@@ -51,6 +55,8 @@ local function new(sender, host)
     n_elsewhere = 0, idle = {}, n_idle = 0, news = news.new(), n_ended = 0, n_rounds = 0,
     has_more = false,
     clock = has_method(sender, "monotonic") and sender.monotonic or core.monotonic,
+    start = sender.start, finished = sender.finished,
+    spawn = has_method(sender, "spawn") and sender.spawn or nil,
   }, Loop)
   if sender.heeds_meanwhile then self.meanwhile = new_meanwhile(self) end
   return self
@@ -69,65 +75,6 @@ function Loop.forked()
   return lost("the process forked meanwhile, and the parent carries the message on")
 end
 
--- What has come is handed on --------------------------------------------------------------------
-
-local NOT_OWNER = "the sender's 'finished' must return the owner that its 'start' was given"
-
-local function is_spent(self, spent_at)
-  return spent_at < math.huge and self:now() >= spent_at
-end
-
--- Lets go on whose requests are finished. A sender may serve several loops. What one does wrong
--- is told by the next step: a `send` must not lose its outcome by it.
-local function dispatch(self, spent_at)
-  local sender = self.sender
-  self.has_more = false
-  local owner = sender:finished()
-  while owner do
-    if type(owner) ~= "table" or not owner.loop then
-      self.news:add_fault(NOT_OWNER)
-      return
-    end
-    if owner.waits == "request" then tasks.go_on(owner.loop, owner) end
-    if is_spent(self, spent_at) then
-      self.has_more = true
-      return
-    end
-    owner = sender:finished()
-  end
-end
-
-local function next_wake(self)
-  local wake = math.huge
-  for i = 1, #self.sleeping do wake = math.min(wake, self.sleeping[i].wake) end
-  return wake
-end
-
-local function first_due(self)
-  local now = self:now()
-  for _, task in ipairs(self.sleeping) do
-    if task.wake <= now then return task end
-  end
-end
-
--- Lets go on whose pause is over; one at a time, since each may change who sleeps.
-local function wake_due(self, spent_at)
-  if #self.sleeping == 0 then return end
-  local task = first_due(self)
-  while task do
-    tasks.go_on(self, task)
-    task = not is_spent(self, spent_at) and first_due(self)
-  end
-end
-
-local function go_round(self, spent_at)
-  local n_rounds = self.n_rounds
-  self.n_rounds = n_rounds + 1
-  if self.sender.finished then dispatch(self, spent_at) end
-  wake_due(self, spent_at)
-  self.n_rounds = n_rounds
-end
-
 local function has_forked(self)
   return core.forks() ~= self.n_forks
 end
@@ -138,20 +85,13 @@ local function heed_fork(self)
   tasks.interrupt(self, "forked")
 end
 
--- After an error passed. Where it only seems so, since a task's own code came here, no harm is done.
-local function mend(self)
-  if self.n_rounds == 0 then return end
-  self.n_rounds = 0
-  tasks.mend(self)
-end
-
 function new_meanwhile(self)
   return function()
     heed_fork(self)
-    go_round(self, math.huge)
+    rounds.go(self, math.huge)
     self.news:call_back_protected()
     if #self.sleeping == 0 then return SLICE end
-    return math.max(0, math.min(SLICE, next_wake(self) - self:now()))
+    return math.max(0, math.min(SLICE, rounds.next_wake(self) - self:now()))
   end
 end
 
@@ -168,12 +108,12 @@ local function wait_once(self, seconds, spent_at, is_carrying)
   heed_fork(self)
   local nap = seconds
   if #self.sleeping > 0 then
-    nap = math.max(0, math.min(seconds, next_wake(self) - self:now()))
+    nap = math.max(0, math.min(seconds, rounds.next_wake(self) - self:now()))
   end
   local n_in_flight = self.sender.step and self.sender:step(nap) or 0
   local is_idle = n_in_flight == 0 and not is_carrying and #self.tasks == #self.sleeping
   if is_idle and nap > 0 then pause(self, nap) end
-  go_round(self, spent_at)
+  rounds.go(self, spent_at)
 end
 
 ---Ends every task as it stands, after its sender was closed.
@@ -238,12 +178,12 @@ end
 function Loop:carry(task, message, limits)
   heed_fork(self)
   if not task then
-    mend(self)
+    rounds.mend(self)
     if self.meanwhile then return carry_meanwhile(self, message, limits) end
   end
-  if not self.sender.start then return carry_at_once(self, message, limits) end
+  if not self.start then return carry_at_once(self, message, limits) end
   local owner = task or { loop = self }
-  local pending, err = self.sender:start(message, limits, owner)
+  local pending, err = self.start(self.sender, message, limits, owner)
   if not pending then return nil, err end
   limits.pending = pending
   if task then return carry_as_task(task, pending) end
@@ -285,7 +225,7 @@ function Loop:sleep(task, seconds)
     self.sender:sleep(seconds)
     return has_forked(self) and "forked" or nil
   elseif not task then
-    mend(self)
+    rounds.mend(self)
     return sleep_blocking(self, seconds)
   end
   return sleep_as_task(self, task, seconds)
@@ -298,7 +238,7 @@ end
 local function begin_elsewhere(self, job, callback)
   local host = self.host
   self.n_elsewhere = self.n_elsewhere + 1
-  self.sender:spawn(function()
+  self.spawn(self.sender, function()
     local ok, message, result = pcall(host.drive, host, job)
     if not ok then
       self.news:add_fault(message)
@@ -314,14 +254,15 @@ end
 ---@param job telnyx.job
 ---@param callback function|nil
 function Loop:begin(job, callback)
-  if has_method(self.sender, "spawn") then return begin_elsewhere(self, job, callback) end
+  if self.spawn then return begin_elsewhere(self, job, callback) end
   tasks.go_on(self, tasks.enter(self, job, callback), job)
 end
 
-Loop.abandon = tasks.abandon
+Loop.abandon, Loop.abandon_run = tasks.abandon, tasks.abandon_run
 
 ---Tells what has ended by now; raises what went wrong.
 function Loop:tell()
+  if not self.news:is_due() then return end
   self.news:call_back()
   self.news:raise()
 end
@@ -335,7 +276,7 @@ end
 ---@return integer n_tasks still under way
 function Loop:step(seconds)
   heed_fork(self)
-  mend(self)
+  rounds.mend(self)
   local n_before, now = self.n_ended, self:now()
   local deadline, left = now + seconds, seconds
   local spent_at = seconds > 0 and math.huge or now + BUDGET
@@ -360,10 +301,10 @@ end
 function Loop:timeout()
   if self.news:is_due() then return 0 end
   if self.is_closed then return nil end
-  if self.has_more or self.n_rounds > 0 then return 0 end
-  if n_tasks(self) > 0 and has_forked(self) then return 0 end
+  local is_due = self.has_more or self.n_rounds > 0 or has_forked(self)
+  if is_due and n_tasks(self) > 0 then return 0 end
   local due = has_method(self.sender, "timeout") and self.sender:timeout() or math.huge
-  due = math.min(due, math.max(0, next_wake(self) - self:now()))
+  due = math.min(due, math.max(0, rounds.next_wake(self) - self:now()))
   return due < math.huge and due or nil
 end
 

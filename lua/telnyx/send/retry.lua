@@ -161,6 +161,7 @@ end
 --- Gives back what a success earns.
 ---@param now number
 function Budget:put(now)
+  if self.tokens == self.capacity then return end
   refill(self, now)
   add(self, self.per_success)
 end

@@ -55,18 +55,19 @@ local function new_task(loop)
   return task
 end
 
+local function take_idle(loop)
+  local n_idle = loop.n_idle
+  if n_idle == 0 then return nil end
+  loop.n_idle = n_idle - 1
+  return loop.idle[n_idle]
+end
+
 ---@param loop telnyx.loop
 ---@param job telnyx.job
 ---@param callback function|nil
 ---@return telnyx.task
 function tasks.enter(loop, job, callback)
-  local n_idle, task = loop.n_idle, nil
-  if n_idle > 0 then
-    task = loop.idle[n_idle]
-    loop.n_idle = n_idle - 1
-  else
-    task = new_task(loop)
-  end
+  local task = take_idle(loop) or new_task(loop)
   local place = #loop.tasks + 1
   task.job, task.callback, task.place = job, callback or false, place
   loop.tasks[place] = task
@@ -93,7 +94,7 @@ end
 local function retire(loop, task)
   end_task(loop, task, task.message, task.result)
   -- Elsewhere a coroutine may belong to who made it, as nginx's do to a request.
-  if not loop.sender.start then return end
+  if not loop.start then return end
   loop.n_idle = loop.n_idle + 1
   loop.idle[loop.n_idle] = task
 end
@@ -147,10 +148,19 @@ function tasks.interrupt(loop, reason)
   end
 end
 
----Ends the task of a job whose beginning was left by an error, if there is one.
+---Ends the task of a job whose beginning an error has ended, if there is one.
 function tasks.abandon(loop, job)
   for _, task in ipairs(loop.tasks) do
     if task.job == job then return bury(loop, task, "an error ended the start") end
+  end
+end
+
+---Ends the tasks of a run that an error has ended.
+---@param is_over function the run's
+function tasks.abandon_run(loop, is_over)
+  for i = #loop.tasks, 1, -1 do
+    local task = loop.tasks[i]
+    if task.job.is_over == is_over then bury(loop, task, "an error ended the run") end
   end
 end
 

@@ -1,0 +1,302 @@
+-- A host's limit: a hook that raises after so many instructions, wherever that is. What it ends
+-- takes its request with it: nothing is posted afterwards, nothing twice, and who goes on can.
+
+local socket = require("socket")
+local telnyx = require("telnyx")
+local wire = require("spec.support.wire")
+
+local KEY = "KEY0123456789ABCDEF_left"
+local LIMIT = "the host's limit"
+local PATIENCE_S = 20
+-- A listener tells all it has seen each time it is asked.
+local COUNTS_A_LISTENER = 25
+
+-- A connection for each request: a request is not written before there is one.
+local ONE_EACH = { wire.request, wire.accept, wire.close }
+
+local has_jit, jit = pcall(require, "jit")
+
+local function message(text)
+  return { from = "+18445550001", to = "+18665550001", text = text }
+end
+
+local function is_main()
+  local thread, main = coroutine.running()
+  return thread == nil or main == true
+end
+
+-- Whether the limit was reached: what it raises may end in a pcall of the library's own, which
+-- guards what users give it.
+local was_reached = false
+
+-- Once `n` instructions have gone, each further one raises; in coroutines alone, where `work` is.
+local function limited(n, work, ...)
+  local thread = coroutine.create(work)
+  local function raise()
+    if is_main() then return end
+    was_reached = true
+    debug.sethook(raise, "", 1)
+    error(LIMIT, 0)
+  end
+  debug.sethook(thread, raise, "", n)
+  local ok, a, b = coroutine.resume(thread, ...)
+  debug.sethook()
+  debug.sethook(thread)
+  return ok, a, b
+end
+
+-- On the caller's own thread, once; not in this file.
+local function limited_once(n, work, ...)
+  local sethook, pcall, getinfo = debug.sethook, pcall, debug.getinfo
+  sethook(function()
+    if getinfo(2, "S").source:find("left_by_error_spec", 1, true) then return end
+    sethook()
+    was_reached = true
+    error(LIMIT, 0)
+  end, "", n)
+  local ok, a, b = pcall(work, ...)
+  sethook()
+  return ok, a, b
+end
+
+local function n_posted(seen, text)
+  local n = 0
+  for _, connection in ipairs(seen.connections) do
+    local _, here = connection.raw:gsub('"' .. text .. '"', "")
+    n = n + here
+  end
+  return n
+end
+
+-- What has been written by now is read by then: the server answers in rounds.
+local function seen_by_now(listener)
+  listener:seen()
+  return listener:seen()
+end
+
+local function step_until_done(client)
+  local patience = socket.gettime() + PATIENCE_S
+  local ok, n_left
+  repeat
+    ok, n_left = pcall(client.step, client, 0.05)
+    assert(socket.gettime() < patience, "waited too long")
+  until ok and n_left == 0
+end
+
+describe("a send that an error ends", function()
+  local station
+
+  setup(function()
+    if has_jit then jit.off() end -- compiled code calls no hooks
+    station = wire.start()
+  end)
+
+  teardown(function()
+    station:stop()
+    if has_jit then jit.on() end
+  end)
+
+  local function check_one(case, seen)
+    local where = (" after %d instructions"):format(case.n)
+    local n_posts = n_posted(seen, case.text)
+    assert.is_true(n_posts <= 1, "posted twice" .. where)
+    assert.equal(case.n_posts_then, n_posts, "posted later" .. where)
+    assert.equal(1, n_posted(seen, case.text .. " later"), "the next one" .. where)
+    if case.outcome == "accepted" then
+      assert.equal(1, n_posts, "said to be accepted" .. where)
+    elseif case.outcome ~= "unknown" then
+      assert.equal(0, n_posts, "said to be " .. tostring(case.outcome) .. where)
+    end
+  end
+
+  local function try_one(listener, client, try, n)
+    local case = { n = n, text = "left" .. n }
+    was_reached = false
+    case.outcome = try(client, case.text, n)
+    case.is_beyond = not was_reached
+    case.n_posts_then = n_posted(seen_by_now(listener), case.text)
+    assert.equal("accepted", select(2, client:send(message(case.text .. " later"))).outcome)
+    return case
+  end
+
+  -- `try(client, text, n)` runs into the limit after n instructions, up to where it does not any
+  -- more. It returns what it was told of the message in the end.
+  local function at_every_instruction(try, script)
+    local n, is_through = 1, false
+    while not is_through do
+      local listener, cases = station:listen({ script or wire.SERVICE }), {}
+      local client = telnyx.new({ api_key = KEY, base_url = listener.url, retry = false })
+      assert(client:send(message("warm")))
+      for i = 1, COUNTS_A_LISTENER do
+        cases[i] = try_one(listener, client, try, n)
+        is_through = is_through or cases[i].is_beyond
+        n = n + 1
+      end
+      local seen = seen_by_now(listener)
+      for _, case in ipairs(cases) do check_one(case, seen) end
+      client:close()
+      listener:close()
+    end
+    return n
+  end
+
+  local function send(client, text, options)
+    return client:send(message(text), options)
+  end
+
+  for name, limit in pairs({ ["for good"] = limited, ["once"] = limited_once }) do
+    for connections, script in pairs({ ["held"] = wire.SERVICE, ["new"] = ONE_EACH }) do
+      it(("posts nothing later, where the limit raises %s, on %s connections"):format(name,
+        connections), function()
+        local n_instructions = at_every_instruction(function(client, text, n)
+          local ok, sent = limit(n, send, client, text)
+          return ok and sent and "accepted" or "unknown"
+        end, script)
+        assert.is_true(n_instructions > 200, "only " .. n_instructions)
+      end)
+    end
+
+    it("gives its key back or says unknown, where the limit raises " .. name, function()
+      local n_by_outcome = { accepted = 0, unknown = 0 }
+      at_every_instruction(function(client, text, n)
+        limit(n, send, client, text, { key = text })
+        local _, info = send(client, text, { key = text })
+        n_by_outcome[info.outcome] = n_by_outcome[info.outcome] + 1
+        if info.outcome == "unknown" then assert(client:resolve(text, { id = "m" })) end
+        return info.outcome
+      end)
+      assert.is_true(n_by_outcome.accepted > 20)
+      assert.is_true(n_by_outcome.unknown > 0)
+    end)
+  end
+
+  it("is told of truly when it was started", function()
+    at_every_instruction(function(client, text, n)
+      local pending, told
+      limited(n, function()
+        pending = client:start(message(text), function(_, info) told = info end)
+        while client:step(0.1) > 0 do end -- luacheck: ignore 542
+      end)
+      step_until_done(client)
+      if pending then
+        assert.is_true(pending.done)
+        told = told or select(2, pending:result())
+      end
+      return told and told.outcome
+    end)
+  end)
+
+  it("may be of a run", function()
+    at_every_instruction(function(client, text, n)
+      local told, pulled = nil, false
+      limited(n, client.send_all, client, function()
+        if pulled then return nil end
+        pulled = true
+        return message(text)
+      end, { rate = 1000, on_result = function(_, _, info) told = info end })
+      step_until_done(client)
+      return told and told.outcome
+    end)
+  end)
+
+  it("may be in a callback", function()
+    at_every_instruction(function(client, text, n)
+      local outcome
+      client:start(message("around"), function()
+        local ok, sent = limited(n, send, client, text)
+        outcome = ok and sent and "accepted" or "unknown"
+      end)
+      step_until_done(client)
+      assert.is_string(outcome)
+      return outcome
+    end)
+  end)
+end)
+
+describe("a send that an error ends, over a sender of the user's own,", function()
+  local ONE = { key = "order-1" }
+
+  local function outcome_of(client)
+    return select(2, client:send(message("again"), ONE)).outcome
+  end
+
+  it("says unknown of its key, since the sender may have begun", function()
+    local client = telnyx.new({ sender = { send = function() error(LIMIT, 0) end } })
+    local ok, why = pcall(client.send, client, message("again"), ONE)
+    assert.is_false(ok)
+    assert.equal(LIMIT, why)
+    assert.equal("unknown", outcome_of(client))
+    assert.is_true(client:resolve("order-1", nil))
+  end)
+
+  -- One that can be stepped, and fails then.
+  local function failing(cancel)
+    local sender, pending = {}, { done = function() return false end, result = error }
+    pending.cancel = cancel
+    function sender.send() error("it can be stepped") end
+    function sender.start() return pending end
+    function sender.step() error(LIMIT, 0) end
+    function sender.finished() end
+    return sender
+  end
+
+  for _, row in ipairs({ { true, "unknown" }, { false, "free" } }) do
+    it(("is cancelled, and the key is %s after that"):format(row[2]), function()
+      local n_cancelled = 0
+      local sender = failing(function()
+        n_cancelled = n_cancelled + 1
+        return row[1]
+      end)
+      local client = telnyx.new({ sender = sender })
+      assert.is_false(pcall(client.send, client, message("again"), ONE))
+      assert.equal(1, n_cancelled)
+      if row[1] then
+        assert.equal("unknown", outcome_of(client))
+        assert.equal(1, n_cancelled)
+      else
+        assert.is_false(pcall(client.send, client, message("again"), ONE))
+        assert.equal(2, n_cancelled) -- it was begun again
+      end
+    end)
+  end
+
+  it("may yield in between", function()
+    local client = telnyx.new({ sender = { send = function()
+      if coroutine.yield("waits") == "fail" then error(LIMIT, 0) end
+      return { id = "m" }, { outcome = "accepted" }
+    end } })
+    local function begun(key)
+      local thread = coroutine.create(function()
+        return client:send(message("x"), { key = key })
+      end)
+      assert.equal("waits", select(2, coroutine.resume(thread)))
+      return thread
+    end
+    assert.same({ true, "m" }, { true, select(2, coroutine.resume(begun("a"))).id })
+    local ok, why = coroutine.resume(begun("b"), "fail")
+    assert.same({ false, LIMIT }, { ok, why })
+    local _, err = client:send(message("x"), { key = "b" })
+    assert.equal("unknown", err.outcome)
+    -- Lua 5.1 cannot guard what yields: the key stays taken.
+    if _VERSION ~= "Lua 5.1" or has_jit then assert(client:resolve("b", nil)) end
+  end)
+end)
+
+it("a finalizer may send, and be ended by an error", function()
+  local station = wire.start()
+  local listener = station:listen({ wire.SERVICE })
+  local client, outcome = telnyx.new({ api_key = KEY, base_url = listener.url, retry = false }), nil
+  local function finalizer()
+    outcome = select(2, client:send(message("last will"))).outcome
+    error(LIMIT, 0)
+  end
+  local object = rawget(_G, "newproxy") and newproxy(true) or setmetatable({}, { __gc = finalizer }) -- luacheck: ignore
+  if rawget(_G, "newproxy") then getmetatable(object).__gc = finalizer end
+  object = nil -- luacheck: ignore
+  for _ = 1, 3 do pcall(collectgarbage) end
+  assert.equal("accepted", outcome)
+  assert.equal("accepted", select(2, client:send(message("after"))).outcome)
+  assert.equal(2, listener:seen().whole)
+  client:close()
+  station:stop()
+end)
