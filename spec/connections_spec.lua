@@ -172,7 +172,7 @@ describe("the connections of a client", function()
     end
     local function during_inner()
       listener:open("quick")
-      listener:wait_done("accept", 1)
+      if #listener:seen().connections[1].accepted == 0 then return 0.01 end
       third = third or client:start(message(3), LONG, "third")
       listener:open("slow")
       return take()
@@ -208,6 +208,38 @@ describe("the connections of a client", function()
     end
     for i = 1, n do assert.equal(i - 1, order[i]) end
   end)
+end)
+
+-- What TLS of a proxy has taken of a request in the clear, it may hand on record by record although
+-- the whole was not taken.
+describe("a large request in the clear through a proxy with TLS", function()
+  local station, certificates
+  setup(function()
+    station = wire.start()
+    certificates = station:certificates()
+  end)
+  teardown(function() station:stop() end)
+
+  local made = wire.send("HTTP/1.1 200 Connection established\r\n\r\n")
+
+  for title, ending in pairs { ["is answered early"] = { wire.reply(429, "{}"), wire.deaf },
+    ["is reset"] = { wire.rst }, ["is not read on"] = { wire.deaf } } do
+    it("may have been read when it " .. title, function()
+      local listener = station:listen({
+        tls = "good", { request, made, wire.bytes(40000), ending[1], ending[2] },
+      })
+      local client = core.client {
+        api_key = KEY, base_url = "http://127.0.0.1:9/v2", ca_file = certificates.ca_file,
+        proxy = "https://127.0.0.1:" .. listener.port,
+      }
+      local sent, err = client:send({
+        from = "12345", to = "+18665550001", text = "x", extra = { ballast = ("b"):rep(2 ^ 24) },
+      }, { timeout = 2, connect_timeout = 20 })
+      client:close()
+      assert.is_nil(sent)
+      assert.is_true(err.outcome == "unknown" or err.status == 429, err.outcome)
+    end)
+  end
 end)
 
 describe("a request that the system does not take", function()
@@ -262,6 +294,29 @@ describe("a request that the system does not take", function()
       assert.equal(0, listener:seen().whole)
     end)
   end
+
+  it("is over in time although the answer goes on for ever", function()
+    local head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"
+    local listener = station:listen({ { wire.request, wire.send(head), wire.stall } })
+    local script = ([[
+      local core = require('telnyx.core')
+      local client = core.client({
+        api_key = 'KEY_TEST', base_url = '%s', max_response_bytes = 2^30,
+      })
+      local pending = client:start({ from = '12345', to = '+18665550001', text = 'x' },
+        { timeout = 0.5, connect_timeout = 20 })
+      local started, longest = core.monotonic(), 0
+      while not pending:done() do
+        local before = core.monotonic()
+        client:step(0.01)
+        longest = math.max(longest, core.monotonic() - before)
+      end
+      local _, err = pending:result()
+      print(err.outcome, err.kind, core.monotonic() - started < 5, longest < 2)
+    ]]):format(listener.url)
+    local output = process.run_lua(script, "ODD_RECEIVE=flood LD_PRELOAD=" .. shim)
+    assert.equal("accepted\ttimeout\ttrue\ttrue\n", output)
+  end)
 
   it("goes on a connection that has not been idle for long", function()
     local listener, clock = station:listen({ wire.SERVICE }), os.tmpname()

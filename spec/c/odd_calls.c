@@ -1,6 +1,7 @@
 /*
  * Stands before the C library, for faults that no peer can time: what is written to a connection is
- * refused (ODD_SEND=broken: once; =full: for ever), and a clock that jumps ahead by as many seconds
+ * refused (ODD_SEND=broken: once; =full: for ever), what is read never ends once a reply has begun
+ * (ODD_RECEIVE=flood), and a clock that jumps ahead by as many seconds
  * as stand in the file that ODD_CLOCK names.
  *
  *   cc -shared -fPIC -o odd_calls.so odd_calls.c -ldl; ODD_SEND=broken LD_PRELOAD=… lua5.4 …
@@ -16,6 +17,7 @@
 #include <time.h>
 
 typedef ssize_t send_bytes(int fd, const void *bytes, size_t n, int flags);
+typedef ssize_t receive_bytes(int fd, void *bytes, size_t n, int flags);
 typedef int read_clock(clockid_t clock, struct timespec *now);
 
 /* A request in the clear, or a record of TLS that carries one. */
@@ -39,6 +41,20 @@ ssize_t send(int fd, const void *bytes, size_t n, int flags) {
   if (fault == 0) return real(fd, bytes, n, flags);
   errno = fault;
   return -1;
+}
+
+ssize_t recv(int fd, void *bytes, size_t n, int flags) {
+  static int is_flooding;
+  receive_bytes *real;
+  *(void **)&real = dlsym(RTLD_NEXT, "recv");
+  if (is_flooding) {
+    memset(bytes, 'x', n);
+    return (ssize_t)n;
+  }
+  ssize_t n_read = real(fd, bytes, n, flags);
+  const char *wanted = getenv("ODD_RECEIVE");
+  is_flooding = wanted && n_read > 5 && memcmp(bytes, "HTTP/", 5) == 0;
+  return n_read;
 }
 
 static long seconds_ahead(void) {
