@@ -4,16 +4,11 @@
 /* With a reply this long between two looks at the clock. */
 #define READS_PER_LOOK 16
 
-/* What is left in the other side's pipe would be taken for the next reply. */
-static bool is_good_for_more(tlx_connection *c, const tlx_transfer *t, bool is_drained) {
-  if (!tlx_exchange_is_reusable(&t->exchange)) return false;
-  return is_drained || tlx_connection_is_silent(c);
-}
-
-static void conclude(tlx_http *http, tlx_connection *c, bool is_drained) {
+/* What comes after a reply is found by the look before the next request. */
+static void conclude(tlx_http *http, tlx_connection *c) {
   tlx_transfer *t = c->transfer;
   t->was_stale = c->has_served && !tlx_transfer_may_be_read(t);
-  if (is_good_for_more(c, t, is_drained)) {
+  if (tlx_exchange_is_reusable(&t->exchange)) {
     tlx_pool_keep(&http->pool, c, tlx_machine_now_ms());
   } else {
     tlx_engine_drop(http, c);
@@ -39,8 +34,7 @@ static void read_on(tlx_http *http, tlx_connection *c) {
     tlx_io io = tlx_connection_receive(c, http->room, sizeof http->room, &n);
     if (io == TLX_IO_AGAIN && !c->is_mute) return;
     if (feed(http, &t->exchange, io, n) != TLX_EXCHANGE_MORE) {
-      bool is_drained = io == TLX_IO_DONE && !c->is_tls && n < sizeof http->room;
-      conclude(http, c, is_drained);
+      conclude(http, c);
       return;
     }
     if (n_reads % READS_PER_LOOK == 0 && is_time_up(http, t)) {
@@ -95,5 +89,5 @@ void tlx_carry_end(tlx_http *http, tlx_transfer *t) {
   read_on(http, c);
   if (t->is_done) return;
   tlx_exchange_end(&t->exchange, TLX_ENDING_TIMEOUT);
-  conclude(http, c, false);
+  conclude(http, c);
 }

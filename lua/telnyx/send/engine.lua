@@ -8,7 +8,6 @@ local life = require("telnyx.send.life")
 local loop = require("telnyx.send.loop")
 local once = require("telnyx.send.once")
 local random = require("telnyx.send.random")
-local resty = require("telnyx.resty")
 local secrets = require("telnyx.errors.secrets")
 local store = require("telnyx.store")
 
@@ -34,11 +33,19 @@ local function user_agent(app, carrier)
   return app and (agent .. " " .. app) or agent
 end
 
+-- Nobody else needs to load what nginx needs. A host may forbid to read a global that is not there.
+local function nginx_sender()
+  local is_there = pcall(function() return ngx.socket end) -- luacheck: ignore 113
+  local resty = is_there and require("telnyx.resty")
+  return resty and resty.is_available() and resty or nil
+end
+
 -- What carries the bytes unless a sender is given: nginx's own sockets inside nginx, where
 -- anything else would hold up the worker, and otherwise libcurl.
 local function default_sender(own, level)
   local make, carrier = core.client, "libcurl/" .. core.libcurl
-  if resty.is_available() then make, carrier = resty.sender, resty.NAME end
+  local resty = nginx_sender()
+  if resty then make, carrier = resty.sender, resty.NAME end
   local ok, made = pcall(make, {
     api_key = own.api_key,
     base_url = own.base_url,
