@@ -98,6 +98,14 @@ static void pass_by(lua_State *L, const char *last_words) {
   finish_child(child);
 }
 
+/* Of what is not even begun, a child cannot say that nothing will come of it. */
+static void fork_before_begun(lua_State *L) {
+  host_run(L, "early = client:start(message(8), { fresh = true })");
+  pass_by(L, "assert(early:cancel())");
+  expect(L, "while not early:done() do client:step(1) end return outcome(early:result())",
+         "accepted");
+}
+
 static int l_fork(lua_State *L) {
   lua_pushinteger(L, fork());
   return 1;
@@ -158,7 +166,7 @@ static void fork_within_send(lua_State *L) {
 }
 
 static void compare_books(void) {
-  static const int PARENTS[] = { 1, 2, 3, 4, 5, 6, 7, 0 }, CHILDS[] = { 11, 12, 0 };
+  static const int PARENTS[] = { 1, 2, 3, 4, 5, 6, 7, 8, 0 }, CHILDS[] = { 11, 12, 0 };
   for (int i = 0; PARENTS[i]; i++) {
     check(canned_count(&service, PARENTS[i]) == 1, "a message of the parent is posted once");
   }
@@ -189,6 +197,7 @@ int main(void) {
   pass_by(L, "client:close()");
   pass_by(L, "client, slow, a, b = nil collectgarbage() collectgarbage()");
   expect(L, "return send(7)", "accepted");
+  fork_before_begun(L);
   fork_whole(L);
   fork_within_send(L);
   lua_close(L);
