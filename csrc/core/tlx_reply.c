@@ -86,7 +86,10 @@ static double number(const char *text) {
   return p == text || *p ? TLX_NOT_NAMED : value / scale;
 }
 
-static double until(double moment_s, double now_s) {
+/* By the service's own clock, if it says what that shows. */
+static double until(double moment_s, const tlx_reply *reply, double now_s) {
+  double here_s;
+  if (tlx_parse_http_date(reply->date, &here_s)) now_s = here_s;
   return moment_s > now_s ? moment_s - now_s : 0;
 }
 
@@ -94,13 +97,15 @@ static double retry_after_s(const tlx_reply *reply, double now_s) {
   double ms = number(reply->retry_after_ms);
   if (ms >= 0) return ms / 1000;
   double moment_s;
-  if (tlx_parse_http_date(reply->retry_after, &moment_s)) return until(moment_s, now_s);
+  if (tlx_parse_http_date(reply->retry_after, &moment_s)) {
+    return until(moment_s, reply, now_s);
+  }
   return number(reply->retry_after);
 }
 
 static double reset_s(const tlx_reply *reply, double now_s) {
   double value = number(reply->reset);
-  return value >= LEAST_EPOCH_S ? until(value, now_s) : value;
+  return value >= LEAST_EPOCH_S ? until(value, reply, now_s) : value;
 }
 
 static tlx_outcome outcome_of_status(int status) {
@@ -111,8 +116,6 @@ static tlx_outcome outcome_of_status(int status) {
 }
 
 static void read_waits(tlx_verdict *verdict, const tlx_reply *reply, double now_s) {
-  double here_s;
-  if (tlx_parse_http_date(reply->date, &here_s)) now_s = here_s;
   verdict->retry_after_s = retry_after_s(reply, now_s);
   verdict->limit = number(reply->limit);
   verdict->remaining = number(reply->remaining);

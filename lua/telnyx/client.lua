@@ -72,8 +72,9 @@ local function merged(defaults, message)
     end
     flat.extra = message.extra ~= nil and message.extra or flat.extra
   end
-  if type(flat.media_urls) == "table" then flat.media_urls = tables.copy(flat.media_urls) end
-  if type(flat.extra) == "table" then flat.extra = tables.copy(flat.extra) end
+  local urls, extra = flat.media_urls, flat.extra
+  if urls and type(urls) == "table" then flat.media_urls = tables.copy(urls) end
+  if extra and type(extra) == "table" then flat.extra = tables.copy(extra) end
   return flat
 end
 

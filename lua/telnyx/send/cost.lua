@@ -96,7 +96,7 @@ end
 ---@param parts any the service's
 ---@return integer|nil
 function cost.drift(segments, parts)
-  if type(parts) ~= "number" or parts == segments.parts then return nil end
+  if parts == segments.parts or type(parts) ~= "number" then return nil end
   return parts - segments.parts
 end
 

@@ -71,11 +71,12 @@ local function carry(engine, job, task)
 end
 
 local function row_of(message, result, seconds)
+  local cause = result.cause
   return {
     outcome = message and "accepted" or result.outcome,
     seconds = seconds,
     status = result.status,
-    cause = type(result.cause) == "string" and result.cause or nil,
+    cause = cause and type(cause) == "string" and cause or nil,
     code = result.code,
     stale = result.stale,
   }
@@ -87,11 +88,11 @@ local function report(log, row, n_attempt)
 end
 
 local function attempt(engine, job, task)
-  local loop, limits = engine.loop, job.limits
-  local started = loop:now()
-  limits.timeout = math.max(0.001, math.min(job.call.timeout, job.deadline - started))
+  local limits, started = job.limits, job.now
+  local left = job.deadline - started
+  if left < job.call.timeout then limits.timeout = left > 0.001 and left or 0.001 end
   local message, result, interruption = carry(engine, job, task)
-  job.now = loop:now()
+  job.now = engine.loop:now()
   local row = row_of(message, result, job.now - started)
   job.attempts[#job.attempts + 1] = row
   job.may_be_sent = job.may_be_sent
@@ -146,7 +147,8 @@ local function carry_out(engine, job, task)
     job.limits.fresh = reason == "stale"
     interruption = engine.loop:sleep(task, row.wait)
     if interruption == "forked" then result = engine.loop.forked() end
-    local is_late = job.deadline - engine.loop:now() < LEAST_ATTEMPT
+    job.now = engine.loop:now()
+    local is_late = job.deadline - job.now < LEAST_ATTEMPT
     if interruption or engine.is_closed or is_late then return fail(engine, job, result) end
   end
 end
@@ -162,7 +164,8 @@ local function take_turn(engine, job, task)
   if interruption == "forked" then return engine.loop.forked() end
   if interruption or engine.is_closed then return not_begun("the client was closed meanwhile") end
   if job.is_over() then return not_begun("the run had ended before its turn came") end
-  job.deadline = engine.loop:now() + job.call.deadline
+  job.now = engine.loop:now()
+  job.deadline = job.now + job.call.deadline
   return nil
 end
 
@@ -187,7 +190,7 @@ local function carry_under_key(engine, job, task)
   local key = job.call.key
   local claim = once.claim(engine.store, key, once.fingerprint(job.message))
   if not claim.slot then return replayed(engine, job, claim) end
-  job.claim = claim
+  job.claim, job.now = claim, engine.loop:now()
   engine.under_way[key] = true
   local message, result = carry_in_turn(engine, job, task)
   engine.under_way[key] = nil
