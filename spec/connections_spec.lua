@@ -304,7 +304,7 @@ describe("a request that the system does not take", function()
         api_key = 'KEY_TEST', base_url = '%s', max_response_bytes = 2^30,
       })
       local pending = client:start({ from = '12345', to = '+18665550001', text = 'x' },
-        { timeout = 0.5, connect_timeout = 20 })
+        { timeout = 0.1, connect_timeout = 20 })
       local started, longest = core.monotonic(), 0
       while not pending:done() do
         local before = core.monotonic()

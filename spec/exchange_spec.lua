@@ -89,7 +89,8 @@ describe("a reply", function()
       assert.is_nil(names[row.name], row.name)
       names[row.name] = true
       local expected = row.expected
-      local verdict = ("%s %s %s"):format(expected.outcome, expected.kind, expected.reusable)
+      local verdict = ("%s %s %s"):format(
+        tostring(expected.outcome), tostring(expected.kind), tostring(expected.reusable))
       if not verdicts[verdict] then n_verdicts = n_verdicts + 1 end
       verdicts[verdict] = true
     end

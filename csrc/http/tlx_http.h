@@ -59,7 +59,7 @@ tlx_transfer *tlx_http_start(tlx_http *http, tlx_str body, const tlx_http_limits
 size_t tlx_http_step(tlx_http *http, long wait_ms);
 
 /* What a step that does not wait may take of a frame. */
-#define TLX_STEP_BUDGET_MS 0.5
+#define TLX_STEP_BUDGET_MS 0.3
 
 /*
  * A descriptor that becomes readable when a step has something to do, for a host's event loop; -1

@@ -13,7 +13,7 @@ local SLICE = 0.1
 -- In a host that sleeps for us, a look at what has become of its tasks.
 local GLANCE = 0.005
 -- What a step that must not wait may take of a frame.
-local BUDGET = 0.0005
+local BUDGET = 0.0004
 
 ---@class telnyx.loop_host what a loop drives
 ---@field drive fun(self, job: telnyx.job, task: telnyx.task|nil): table|nil, table
