@@ -171,6 +171,10 @@ describe("the connections of a client", function()
       return 0.01
     end
     local function during_inner()
+      listener:wait(function(seen)
+        if seen.whole < 2 then client:step(0) end
+        return seen.whole >= 2
+      end)
       listener:open("quick")
       if #listener:seen().connections[1].accepted == 0 then return 0.01 end
       third = third or client:start(message(3), LONG, "third")
@@ -207,6 +211,26 @@ describe("the connections of a client", function()
       end
     end
     for i = 1, n do assert.equal(i - 1, order[i]) end
+  end)
+
+  it("end each send by its own time, whichever others were cancelled", function()
+    local listener = station:listen({ { request, wire.stall } })
+    new_client(listener)
+    local pendings, order, n = {}, {}, 80
+    for i = 1, n do
+      local place = (i * 11) % n
+      local limits = { timeout = 0.3 + place * 0.01, connect_timeout = 20 }
+      pendings[i] = client:start(message(i), limits, place)
+    end
+    for i = 4, n, 5 do pendings[i]:cancel() end
+    while client:step(1) > 0 do end -- luacheck: ignore 542
+    local place = client:finished()
+    while place do
+      order[#order + 1] = place
+      place = client:finished()
+    end
+    assert.equal(n - n / 5, #order)
+    for i = 2, #order do assert.is_true(order[i - 1] < order[i]) end
   end)
 end)
 

@@ -191,6 +191,14 @@ end)
 
 -- Ceilings ---------------------------------------------------------------------------------------
 
+-- Untouched memory is in no other account.
+local function address_kilobytes()
+  local file = assert(io.open("/proc/self/status"))
+  local size = file:read("*a"):match("VmSize:%s*(%d+)")
+  file:close()
+  return tonumber(size)
+end
+
 describe("an endless reply", function()
   local function feed_until_broken(x, piece)
     local n = 0
@@ -233,11 +241,12 @@ describe("an endless reply", function()
   end)
 
   it("takes no memory for a length that is only declared", function()
-    local many = {}
+    local many, before = {}, address_kilobytes()
     for i = 1, 2000 do
       many[i] = asked { max_response_bytes = 2 ^ 30 }
       many[i]:feed("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
       assert.equal("more", many[i]:state())
     end
+    assert.is_true(address_kilobytes() - before < 1024 * 1024)
   end)
 end)

@@ -4,6 +4,7 @@
 local cjson = require "cjson"
 local core = require "telnyx.core"
 local lfs = require "lfs"
+local process = require "spec.support.process"
 local socket = require "socket"
 local verdict = require "spec.support.verdict"
 local wire = require "spec.support.wire"
@@ -562,6 +563,32 @@ describe("one send", function()
       assert.equal("/v2/messages", requests[2].path)
     end)
 
+    -- TLS takes whole records and says that it took nothing.
+    local SEALED = { request, made, bytes(20000), deaf }
+
+    local function sealing_proxy()
+      local listener = listen { SEALED, tls = "good" }
+      return listener, "https://127.0.0.1:" .. listener.port
+    end
+
+    it("is unknown when a proxy that speaks TLS may have read a part of it", function()
+      local _, address = sealing_proxy()
+      new_client("http://127.0.0.1:9/v2", { proxy = address })
+      verdict.assert_result(try(large_message(), SHORT), { outcome = "unknown", kind = "timeout" })
+    end)
+
+    it("is unknown as well when the environment names that proxy", function()
+      local _, address = sealing_proxy()
+      local script = ([[
+        local _, err = require("telnyx.core").client({
+          api_key = "KEY", base_url = "http://api.example/v2", allow_http = true, ca_file = %q,
+        }):send({ from = "12345", to = "+18665550001", text = "x",
+          extra = { ballast = ("b"):rep(8 * 1024 * 1024) } }, { timeout = %g })
+        print(err.outcome, err.kind)
+      ]]):format(certificates.ca_file, SHORT.timeout)
+      assert.equal("unknown\ttimeout\n", process.run_lua(script, "http_proxy=" .. address))
+    end)
+
     it("is unknown when the proxy dies after reading", function()
       local listener, address = proxy { request, made, request, fin }
       new_client("http://127.0.0.1:9/v2", { proxy = address })
@@ -618,6 +645,18 @@ describe("one send", function()
       verdict.assert_result(try(nil, LONG), { outcome = "accepted", kind = "protocol" })
       assert.is_true(resident_kilobytes() - before < 32 * 1024)
       assert.is_true(socket.gettime() - started < 2 * BOUND)
+    end)
+
+    it("is left when its time is up, however fast it goes on", function()
+      -- It takes longer to read than to write.
+      local crumbs = ("1\r\n \r\n"):rep(100000)
+      local listener = listen { { request, send(CHUNKED_HEAD), forever(crumbs) } }
+      new_client(listener.url, { max_response_bytes = 2 ^ 30 })
+      local pending, started = assert(client:start(MESSAGE, SHORT)), socket.gettime()
+      client:step(4 * BOUND)
+      assert.is_true(socket.gettime() - started < BOUND)
+      verdict.assert_result(verdict.result(pending:result()),
+        { outcome = "accepted", kind = "timeout" })
     end)
 
     it("does not fill memory with headers", function()
@@ -796,6 +835,26 @@ describe("one send", function()
     end
   end)
 
+  it("is answered in time though nobody looked until it was up, however many there are", function()
+    local n, listener = 100, listen { { request, wire.gate "all", accept } }
+    new_client(listener.url, { max_connections = n })
+    local pending = {}
+    for i = 1, n do pending[i] = assert(client:start(MESSAGE, { timeout = 2 * PACE })) end
+    step_until(function() return listener:seen().whole == n end)
+    listener:open("all")
+    listener:wait(function(seen)
+      for _, connection in ipairs(seen.connections) do
+        if #connection.accepted == 0 then return false end
+      end
+      return true
+    end)
+    socket.sleep(2 * PACE)
+    client:step(0)
+    for _, result in ipairs(finish(pending)) do
+      verdict.assert_result(result, { outcome = "success" })
+    end
+  end)
+
   describe("and what is left behind", function()
     local function collect()
       collectgarbage()
@@ -866,6 +925,17 @@ describe("one send", function()
       local ok, message = pcall(client.send, client, MESSAGE, LONG)
       assert.is_falsy(ok and message)
       assert.equal(0, #listener:seen().connections)
+    end)
+
+    it("is no connection in a program that was run meanwhile", function()
+      local listener = listen { wire.SERVICE }
+      new_client(listener.url)
+      assert(client:send(MESSAGE, LONG))
+      local program = io.popen("cat", "w")
+      client:close()
+      local has_ended = pcall(listener.wait_ended, listener, 1)
+      program:close()
+      assert.is_true(has_ended)
     end)
 
     it("is no key in the client's name", function()

@@ -1,6 +1,7 @@
 -- A host's limit: a hook that raises after so many instructions, wherever that is. What it ends
 -- takes its request with it: nothing is posted afterwards, nothing twice, and who goes on can.
 
+local core = require("telnyx.core")
 local socket = require("socket")
 local telnyx = require("telnyx")
 local wire = require("spec.support.wire")
@@ -199,6 +200,52 @@ describe("a send that an error ends", function()
     end)
   end)
 
+  it("may be of a run whose others still wait for their turn", function()
+    local listener = station:listen({ wire.SERVICE })
+    local client = telnyx.new({ api_key = KEY, base_url = listener.url, retry = false })
+    local list = { message("first"), message("second"), message("third") }
+    client:start(message("another"), function() error(LIMIT, 0) end)
+    local ok, why = pcall(client.send_all, client, list, { rate = 4 })
+    assert.same({ false, LIMIT }, { ok, why })
+    socket.sleep(0.6)
+    local outcome
+    client:start(message("after"), function(_, info) outcome = info.outcome end)
+    while client:step(1) > 0 do end -- luacheck: ignore 542
+    assert.equal("accepted", outcome)
+    local seen = seen_by_now(listener)
+    for _, text in ipairs({ "second", "third" }) do assert.equal(0, n_posted(seen, text)) end
+    client:close()
+  end)
+
+  it("is never unknown where nobody listens, whichever call the limit ends", function()
+    local client = telnyx.new({ api_key = KEY, retry = false,
+      base_url = ("http://127.0.0.1:%d/v2"):format(station:refusing_port()) })
+    local n, was_ended = 0, true
+    while was_ended do
+      n, was_ended = n + 1, false
+      local n_calls, options = 0, { key = "key" .. n }
+      local thread = coroutine.create(send)
+      debug.sethook(thread, function()
+        if is_main() then return end
+        n_calls = n_calls + 1
+        if n_calls < n then return end
+        was_ended = true
+        debug.sethook()
+        error(LIMIT, 0)
+      end, "c")
+      local ok, _, told = coroutine.resume(thread, client, "nobody", options)
+      debug.sethook()
+      if ok then
+        assert.equal("not_sent", told.outcome, ("after %d calls"):format(n))
+      else
+        local _, err = client:send(message("nobody"), options)
+        assert.equal("not_sent", err.outcome, ("after %d calls"):format(n))
+      end
+    end
+    assert.is_true(n > 50, "only " .. n)
+    client:close()
+  end)
+
   it("may be in a callback", function()
     at_every_instruction(function(client, text, n)
       local outcome
@@ -240,6 +287,27 @@ describe("a send that an error ends, over a sender of the user's own,", function
     return sender
   end
 
+  it("says unknown of its key where it cannot be cancelled", function()
+    for _, cancel in ipairs({ false, function() error("no") end }) do
+      local client = telnyx.new({ sender = failing(cancel or nil) })
+      assert.is_false(pcall(client.send, client, message("again"), ONE))
+      assert.equal("unknown", outcome_of(client))
+    end
+  end)
+
+  it("has its key free where the error came after an attempt that was not sent", function()
+    local sender = { n_sends = 0 }
+    function sender:send()
+      self.n_sends = self.n_sends + 1
+      if self.n_sends == 2 then return { id = "m" }, { outcome = "accepted" } end
+      return nil, { outcome = "not_sent", kind = "connection", retryable = true }
+    end
+    function sender.sleep() error(LIMIT, 0) end
+    local client = telnyx.new({ sender = sender })
+    assert.is_false(pcall(client.send, client, message("again"), ONE))
+    assert.equal("accepted", outcome_of(client))
+  end)
+
   for _, row in ipairs({ { true, "unknown" }, { false, "free" } }) do
     it(("is cancelled, and the key is %s after that"):format(row[2]), function()
       local n_cancelled = 0
@@ -280,6 +348,17 @@ describe("a send that an error ends, over a sender of the user's own,", function
     -- Lua 5.1 cannot guard what yields: the key stays taken.
     if _VERSION ~= "Lua 5.1" or has_jit then assert(client:resolve("b", nil)) end
   end)
+end)
+
+it("a hook that is set while things are put in order stays, and else the old one", function()
+  local function count() return select(3, debug.gethook()) or 0 end
+  debug.sethook(function() end, "", 1000000)
+  local within = core.shielded(count)
+  local kept = count()
+  core.shielded(debug.sethook, function() end, "", 2000000)
+  local set = count()
+  debug.sethook()
+  assert.same({ 0, 1000000, 2000000 }, { within, kept, set })
 end)
 
 it("a finalizer may send, and be ended by an error", function()

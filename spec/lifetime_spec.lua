@@ -63,7 +63,6 @@ describe("closing a client", function()
     -- In a process of its own: a small heap is collected often.
     local output = process.run_lua([[
       local core = require("telnyx.core")
-local exchange = require("spec.support.exchange")
       local message = { from = "12345", to = "+18665550001", text = "Hello" }
       local n_raised = 0
       for _ = 1, 40 do
@@ -145,6 +144,34 @@ it("a result is taken once, and not too early", function()
   assert.equal(pending, client:finished())
   assert.is_nil((pending:result()))
   assert.has_error(function() pending:result() end)
+end)
+
+it("a result that is being made is not taken away by a hook", function()
+  -- In a process of its own: it would be read after it was freed.
+  local output = process.run_lua([[
+    local core = require("telnyx.core")
+    local client = core.client({ api_key = "KEY_TEST", base_url = "http://127.0.0.1:1" })
+    local function result_with(act, n_call)
+      local pending = assert(client:start({ from = "12345", to = "+18665550001", text = "Hello" }))
+      while not pending:done() do client:step(0.1) end
+      local n_calls = 0
+      debug.sethook(function()
+        n_calls = n_calls + 1
+        if n_calls == n_call then pcall(pending[act], pending) end
+      end, "c")
+      local ok, _, err = pcall(pending.result, pending)
+      debug.sethook()
+      return ok and err.outcome
+    end
+    local n_told = 0
+    for _, act in ipairs({ "cancel", "result" }) do
+      for n_call = 1, 6 do
+        if result_with(act, n_call) == "not_sent" then n_told = n_told + 1 end
+      end
+    end
+    print("told " .. n_told)
+  ]])
+  assert.is_true(tonumber(output:match("^told (%d+)\n$") or 0) > 6, output)
 end)
 
 describe("a request that is done", function()

@@ -283,6 +283,27 @@ it("callbacks that send in their turn do so however many there are", function()
   assert.equal(500, n_accepted)
 end)
 
+it("a callback that a host's limit ends leaves the next ones their turn", function()
+  local sender = stepped()
+  sender.is_stepped, sender.heeds_meanwhile = true, true
+  function sender.send(_, _, _, meanwhile)
+    meanwhile()
+    return { id = "m" }, { outcome = "accepted" }
+  end
+  local function raise()
+    local thread, is_main = coroutine.running()
+    if thread and not is_main then error("the limit", 0) end
+  end
+  local client, n_told = telnyx.new({ sender = sender }), 0
+  client:start(MESSAGE, function() debug.sethook(raise, "", 1) end)
+  local ok, why = coroutine.resume(coroutine.create(client.send), client, MESSAGE)
+  debug.sethook()
+  assert.same({ false, "the limit" }, { ok, why })
+  client:start(MESSAGE, function() n_told = n_told + 1 end)
+  assert(client:send(MESSAGE))
+  assert.equal(1, n_told)
+end)
+
 -- Forty sends at once, each answered after a second, and what came of them.
 local FORTY = [[
 local client = require('telnyx').new({ api_key = 'KEY_TEST', base_url = '%s', timeout = 10 })

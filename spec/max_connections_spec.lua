@@ -62,6 +62,26 @@ describe("max_connections", function()
   end)
 end)
 
+-- One send, and nothing else that could give a descriptor back.
+local NONE_LEFT = [[
+local client = require('telnyx').new({
+  api_key = 'KEY_TEST', base_url = 'http://127.0.0.1:1/v2', retry = false, timeout = 5,
+})
+local files = {}
+local file = io.open('/dev/null')
+while file do
+  files[#files + 1] = file
+  file = io.open('/dev/null')
+end
+local _, err = client:send({ from = '+18445550001', to = '+18665550001', text = 'x' })
+print(err.outcome, err.kind, err.cause)
+]]
+
+it("a send for which there is no descriptor ends at once where none will come free", function()
+  assert.equal("not_sent\tconnection\tno descriptor is free for a connection (ulimit -n)\n",
+    process.run_lua(NONE_LEFT, "ulimit -n 64;"))
+end)
+
 -- Far more at once than there are descriptors.
 local TWO_THOUSAND = [[
 local client = require('telnyx').new({ api_key = 'KEY_TEST', base_url = '%s', retry = false })

@@ -713,6 +713,7 @@ describe("the weather", function()
         assert.is_string(response.fault.bytes)
       else
         assert.are.equal(row.status, response.status)
+        assert.is_string(response.headers["content-type"])
         assert.are.equal(row.seconds, response.fault and response.fault.seconds)
       end
       if row.code and not row.stage then
@@ -893,6 +894,16 @@ describe("the clock of the sender in process", function()
     local _, err = client:send(sms { to = "+15550070030" })
     assert.are.same({ "unknown", "timeout" }, { err.outcome, err.kind })
     assert.is_true(math.abs(err.attempts[1].seconds - 10) < 0.5)
+    local _, late = client:send(sms { to = "+15550070005" }, { timeout = 5 })
+    assert.are.same({ "unknown", "timeout" }, { late.outcome, late.kind })
+  end)
+
+  it("does not wait for what comes after a whole reply", function()
+    local client = telnyx.new { sender = sandbox.sender(), retry = false, timeout = 10 }
+    for _, digits in ipairs { "90073", "90083", "90093" } do
+      local _, info = client:send(sms { to = "+155500" .. digits })
+      assert.is_true(info.attempts[1].seconds < 0.5)
+    end
   end)
 
   it("paces many messages, without waiting and without a rush", function()

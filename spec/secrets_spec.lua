@@ -260,6 +260,8 @@ describe("telnyx.errors.secrets", function()
     { "what is short is no secret", { "is", "sho", "" }, "what is short is no secret" },
     { "user:password, user", { "user", "user:password" }, "***, ***" },
     { "0123456789abcdefghijklm…", { "0123456789abcdefghijklmnop" }, "***…" },
+    { "0123456789ab…", { "0123456789abcdefghijklmn" }, "***…" },
+    { "0123456789ab…", { "0123456789abcdefghijklm" }, "0123456789ab…" },
     { "0123456789ab and 0123456789a", { "0123456789abcdefghijklmnop" }, "*** and 0123456789a" },
   }
   for _, case in ipairs(cases) do

@@ -65,6 +65,17 @@ describe("an idle connection that", function()
     return all
   end
 
+  -- Where it came with the reply, the connection is dropped before all of it was said.
+  local function wait_until_said(listener)
+    listener:wait(function(seen)
+      local connection = seen.connections[1]
+      for _, step in ipairs(connection.did) do
+        if step == "send" then return true end
+      end
+      return connection.ended
+    end)
+  end
+
   for _, scheme in ipairs(SCHEMES) do
     for _, row in ipairs(UNASKED) do
       it("said " .. row[1] .. " is not used again, " .. scheme, function()
@@ -72,7 +83,7 @@ describe("an idle connection that", function()
         local listener = listen(scheme, { talking, wire.SERVICE })
         client = core.client(options(listener))
         local first = assert(client:send(MESSAGE, LONG))
-        listener:wait_done("send")
+        wait_until_said(listener)
         local second = assert(client:send(MESSAGE, LONG))
         local seen = listener:seen()
         assert.equal(2, seen.whole)
@@ -158,6 +169,17 @@ describe("a fresh connection that", function()
       assert.equal(0, listener:seen().connections[1].whole)
     end)
   end
+
+  it("may still speak is listened to for two milliseconds", function()
+    local listener = station:listen({ wire.SERVICE })
+    client = core.client { api_key = KEY, base_url = listener.url }
+    for _ = 1, 20 do
+      local started = core.monotonic()
+      assert(client:send(MESSAGE, { timeout = 20, fresh = true }))
+      assert.is_true(core.monotonic() - started >= 0.002)
+    end
+    assert.equal(20, #listener:seen().connections)
+  end)
 
   for _, ending in ipairs { "fin", "rst" } do
     it("is ended by " .. ending .. " before the first request gets none", function()

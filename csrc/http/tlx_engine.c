@@ -69,10 +69,11 @@ static bool is_sealed(const tlx_dialler *dialler) {
   return dialler->is_tls || !proxy || strncasecmp(proxy, "https", 5) == 0;
 }
 
-/* A compiler may drop a memset of memory that is freed next. */
+/* A compiler may drop a memset of memory that is freed next, unless it cannot know that it is one.
+ */
 static void wipe(char *bytes, size_t n) {
-  volatile char *p = bytes;
-  while (n--) *p++ = 0;
+  static void *(*const volatile set)(void *, int, size_t) = memset;
+  set(bytes, 0, n);
 }
 
 tlx_http *tlx_http_new(const tlx_http_settings *settings) {
@@ -254,6 +255,7 @@ void tlx_transfer_free(tlx_transfer *t) {
   if (t->http) heed_fork(t->http);
   if (t->http && !t->is_done) tlx_engine_abandon(t->http, t);
   tlx_transfer_claim(t);
+  wipe(t->request, t->exchange.request.n);
   tlx_exchange_free(&t->exchange);
   free(t);
 }

@@ -32,8 +32,8 @@ typedef struct tlx_http_limits {
   bool fresh;              /* do not use a connection that is kept alive */
 } tlx_http_limits;
 
-/* Returns an engine, or NULL when memory is short. Opens nothing yet. Its copies of the headers are
- * wiped when they are freed. */
+/* Returns an engine, or NULL when memory is short. Opens nothing yet. Its copies of the headers, in
+ * requests too, are wiped when they are freed. */
 tlx_http *tlx_http_new(const tlx_http_settings *settings);
 
 /* Closes every connection. Transfers still in flight end, as they stand; they stay their owners'

@@ -3,6 +3,7 @@
  * of one travels on a connection of the other, each message is posted once, and what was under way
  * stays the parent's: unknown in the child, accepted in the parent.
  */
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,13 +161,64 @@ static void fork_within_send(lua_State *L) {
            "kept = outcome(nowhere:send(message(0)))");
   const char *words = host_run(L, "return child");
   pid_t child = words ? (pid_t)strtol(words, NULL, 10) : -1;
+  if (child == 0) n_faults = 0;
   expect(L, "return kept", child == 0 ? "unknown" : "not_sent");
   if (child == 0) _exit(n_faults ? 1 : 0);
   finish_child(child);
 }
 
+/* Nor is what has not begun the child's: the parent will begin it. */
+static void fork_before_it_begins(lua_State *L) {
+  host_run(L,
+           "young = core.client { api_key = 'KEY_HOST', base_url = base_url, max_connections = 1 } "
+           "first, second = young:start(message(31)), young:start(message(32))");
+  pid_t child = fork();
+  if (child == 0) {
+    n_faults = 0;
+    expect(L, "return young:step(0)", "0");
+    expect(L, "return outcome(first:result())", "unknown");
+    expect(L, "return outcome(second:result())", "unknown");
+    _exit(n_faults ? 1 : 0);
+  }
+  expect(L, "repeat until young:step(1) == 0 return 0", "0");
+  expect(L, "return outcome(first:result())", "accepted");
+  expect(L, "return outcome(second:result())", "accepted");
+  finish_child(child);
+}
+
+/* A callback that forks while a request is under way: the parent alone goes on with it. */
+static void fork_within_attempt(lua_State *L) {
+  host_run(L,
+           "busy = new(base_url) "
+           "busy:start(message(33), function() child = fork() end) "
+           "kept = outcome(busy:send(message(34, 'slow')))");
+  const char *words = host_run(L, "return child");
+  pid_t child = words ? (pid_t)strtol(words, NULL, 10) : -1;
+  if (child == 0) n_faults = 0;
+  expect(L, "return kept", child == 0 ? "unknown" : "accepted");
+  if (child == 0) _exit(n_faults ? 1 : 0);
+  finish_child(child);
+}
+
+/* A child that has closed everything has files of its own by those numbers. */
+static void fork_daemon(lua_State *L) {
+  enum { FIRST = 3, END = 64 };
+  pid_t child = fork();
+  if (child == 0) {
+    n_faults = 0;
+    for (int fd = FIRST; fd < END; fd++) dup2(STDERR_FILENO, fd);
+    expect(L, "return client:step(0)", "0");
+    for (int fd = FIRST; fd < END; fd++) {
+      check(fcntl(fd, F_GETFD) >= 0, "a daemon's own files stay open");
+    }
+    _exit(n_faults ? 1 : 0);
+  }
+  finish_child(child);
+}
+
 static void compare_books(void) {
-  static const int PARENTS[] = { 1, 2, 3, 4, 5, 6, 7, 8, 0 }, CHILDS[] = { 11, 12, 0 };
+  static const int PARENTS[] = { 1, 2, 3, 4, 5, 6, 7, 8, 31, 32, 33, 34, 0 };
+  static const int CHILDS[] = { 11, 12, 0 };
   for (int i = 0; PARENTS[i]; i++) {
     check(canned_count(&service, PARENTS[i]) == 1, "a message of the parent is posted once");
   }
@@ -200,6 +252,9 @@ int main(void) {
   fork_before_begun(L);
   fork_whole(L);
   fork_within_send(L);
+  fork_before_it_begins(L);
+  fork_within_attempt(L);
+  fork_daemon(L);
   lua_close(L);
   check(canned_settle(&service), "every connection is closed");
   compare_books();
