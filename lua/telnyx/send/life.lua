@@ -190,8 +190,9 @@ local function carry_under_key(engine, job, task)
   local key = job.call.key
   local claim = once.claim(engine.store, key, once.fingerprint(job.message))
   if not claim.slot then return replayed(engine, job, claim) end
-  job.claim, job.now = claim, engine.loop:now()
+  job.claim = claim
   engine.under_way[key] = true
+  job.now = engine.loop:now()
   local message, result = carry_in_turn(engine, job, task)
   engine.under_way[key] = nil
   result.store_error = engine.secrets.mask(once.settle(engine.store, claim, message, result))
