@@ -305,6 +305,25 @@ describe("a send over nginx's sockets", function()
       end
     end
 
+    for _, row in ipairs(UNASKED) do
+      it(("over idle %s, the worker busy with others: %s"):format(scheme, row[1]), function()
+        local script = { request, accept, wire.gate "idle", row[2], wire.stall }
+        local listener = listen(scheme, { script, wire.SERVICE })
+        local beside = attempt(listener.url)
+        beside.op = "attempt_beside"
+        local results = peers:with_signal({ attempt(listener.url), beside }, function()
+          listener:wait_done("accept")
+          peers:wait_held()
+          listener:open("idle")
+          listener:wait_done(row[2].op)
+        end)
+        verdict.assert_result(results[1], { outcome = "success" })
+        local seen = judge(listener, { outcome = "success" }, results[2], 1)
+        assert.equal(2, #seen.connections)
+        assert.equal(seen.connections[2].accepted[1], results[2].message.id)
+      end)
+    end
+
     it(("over idle %s: a pool of nothing but spoiled connections"):format(scheme), function()
       local spoiled = { request, wire.gate "all", accept, wire.gate "idle", UNASKED[1][2] }
       local listener = listen(scheme, { spoiled, spoiled, spoiled, wire.SERVICE })

@@ -167,13 +167,14 @@ void tlx_http_free(tlx_http *http) {
 /* ---- sending ----------------------------------------------------------------------------------
  */
 
-static bool launch(tlx_http *http, tlx_transfer *t) {
+static bool launch(tlx_http *http, tlx_transfer *t, double now_ms) {
   tlx_sigpipe hold;
+  bool is_placed = true, must_wait = http->waiting.n > 0 || !tlx_engine_has_connection(http);
   if (!tlx_deadlines_reserve(&http->deadlines)) return false;
-  tlx_sigpipe_hold(&hold);
+  t->deadline.at_ms = must_wait ? t->end_ms : tlx_engine_due_ms(t, now_ms);
   tlx_deadlines_add(&http->deadlines, &t->deadline);
-  bool is_placed = true;
-  if (http->waiting.n > 0) { /* in turn */
+  tlx_sigpipe_hold(&hold);
+  if (must_wait) {
     tlx_list_append(&http->waiting, &t->link);
   } else {
     is_placed = tlx_engine_place(http, t);
@@ -192,8 +193,10 @@ tlx_transfer *tlx_http_start(tlx_http *http, tlx_str body, const tlx_http_limits
   t->owner = owner;
   t->is_fresh = limits->fresh;
   t->connect_timeout_ms = limits->connect_timeout_ms;
-  t->deadline.at_ms = tlx_machine_now_ms() + (double)limits->timeout_ms;
-  if (launch(http, t)) return t;
+  t->timeout_ms = limits->timeout_ms;
+  double now_ms = tlx_machine_now_ms();
+  t->end_ms = now_ms + (double)limits->deadline_ms;
+  if (launch(http, t, now_ms)) return t;
   tlx_transfer_free(t);
   return NULL;
 }

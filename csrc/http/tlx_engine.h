@@ -58,7 +58,13 @@ void tlx_carry_rest(tlx_http *http);
 /* Time is up: takes what has come, and ends it. */
 void tlx_carry_end(tlx_http *http, tlx_transfer *transfer);
 
-/* tlx_drive.c: who gets which connection, and when. */
+/* tlx_place.c: who gets which connection. */
+
+/* Until when it may take from now on, having a connection: not beyond its end. */
+double tlx_engine_due_ms(const tlx_transfer *transfer, double now_ms);
+
+/* Whether a connection is idle, or may be opened. */
+bool tlx_engine_has_connection(const tlx_http *http);
 
 /* Gives it a connection, or lets it wait for one. Returns false when memory is short: nothing of it
  * was sent, and it stands in no list. */
@@ -66,6 +72,14 @@ bool tlx_engine_place(tlx_http *http, tlx_transfer *transfer);
 
 /* Waits at most `wait_ms` for something to happen, and does what is to be done. */
 void tlx_engine_drive(tlx_http *http, double wait_ms);
+
+/* Gives those that wait what has come free. */
+void tlx_engine_serve_waiting(tlx_http *http);
+
+/* Ends one that waits: its time is up. */
+void tlx_engine_fail_waiting(tlx_http *http, tlx_transfer *transfer);
+
+/* tlx_drive.c: what is done when. */
 
 /* How long until something is due, `most_ms` at most. */
 double tlx_engine_due_in_ms(const tlx_http *http, double most_ms);

@@ -27,7 +27,8 @@ typedef struct tlx_http_settings {
 
 /* For one transfer. */
 typedef struct tlx_http_limits {
-  long timeout_ms;         /* from the start to the last byte of the reply; at least 1 */
+  long deadline_ms;        /* from the start to the last byte of the reply; at least 1 */
+  long timeout_ms;         /* the same from when a connection is at hand; at least 1 */
   long connect_timeout_ms; /* name look-up, connection, TLS, once it is begun; at least 1 */
   bool fresh;              /* do not use a connection that is kept alive */
 } tlx_http_limits;
@@ -93,6 +94,7 @@ typedef struct tlx_transfer_result {
   bool was_stale; /* a connection that was kept alive broke before it began */
   const tlx_reply *reply;
   tlx_str body;      /* what arrived of it */
+  bool was_waiting;  /* it ended while it waited for a connection */
   const char *cause; /* words for a person when the reply is not whole, otherwise "" */
 } tlx_transfer_result;
 

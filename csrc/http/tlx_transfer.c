@@ -55,6 +55,7 @@ tlx_transfer_result tlx_transfer_result_of(const tlx_transfer *t) {
   return (tlx_transfer_result){
     .carriage = carriage,
     .was_stale = t->was_stale,
+    .was_waiting = t->was_waiting,
     .reply = tlx_exchange_reply(&t->exchange),
     .body = tlx_exchange_body_of(&t->exchange),
     .cause = cause_of(t, &carriage),

@@ -15,9 +15,10 @@ struct tlx_transfer {
   tlx_http *http; /* NULL once it was handed out or the engine is gone */
   void *owner;
   tlx_connection *connection; /* NULL while it waits for one, and when it is done */
-  long connect_timeout_ms;
+  double end_ms;              /* at which it ends at the latest, waiting included */
+  long timeout_ms, connect_timeout_ms;
   bool is_fresh; /* on a connection that has served nobody before */
-  bool is_done, was_stale;
+  bool is_done, was_stale, was_waiting;
   bool is_the_parents; /* who carries it on after a fork */
   tlx_exchange exchange;
   tlx_kind failure; /* of the carrier; TLX_KIND_NONE when the exchange says */

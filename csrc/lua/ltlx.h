@@ -132,7 +132,7 @@ void ltlx_read_settings(lua_State *L, int index, ltlx_settings *settings);
 
 typedef struct ltlx_answer {
   tlx_carriage carriage;
-  bool was_stale;
+  bool was_stale, was_waiting;
   const tlx_reply *reply;
   tlx_str body;
   const char *cause;

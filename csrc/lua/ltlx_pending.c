@@ -16,16 +16,22 @@ typedef struct pending {
 enum { MESSAGE = 2, LIMITS, OWNER, BODY, PENDING_INDEX };
 
 static tlx_http_limits read_limits(lua_State *L, const ltlx_client *c) {
-  double timeout_s = c->timeout_s, connect_timeout_s = c->connect_timeout_s;
+  double timeout_s = c->timeout_s, connect_timeout_s = c->connect_timeout_s, deadline_s = 0;
   bool fresh = false;
   if (!lua_isnoneornil(L, 3)) {
     luaL_checktype(L, 3, LUA_TTABLE);
     timeout_s = ltlx_field_number(L, 3, "timeout", 0.001, LTLX_MAX_SECONDS, timeout_s);
     connect_timeout_s =
         ltlx_field_number(L, 3, "connect_timeout", 0.001, LTLX_MAX_SECONDS, connect_timeout_s);
+    deadline_s = ltlx_field_number(L, 3, "deadline", 0.001, LTLX_MAX_SECONDS, 0);
     fresh = ltlx_field_boolean(L, 3, "fresh");
   }
-  return (tlx_http_limits){ lround(timeout_s * 1000), lround(connect_timeout_s * 1000), fresh };
+  return (tlx_http_limits){
+    .deadline_ms = lround((deadline_s > 0 ? deadline_s : timeout_s) * 1000),
+    .timeout_ms = lround(timeout_s * 1000),
+    .connect_timeout_ms = lround(connect_timeout_s * 1000),
+    .fresh = fresh,
+  };
 }
 
 /* The pending at `index` and the owner at `owner` enter the slots at `slots`. [-0, +0] */
@@ -135,8 +141,15 @@ static bool begin(lua_State *L, ltlx_client *c, bool is_held) {
 static int push_result(lua_State *L) {
   pending *p = lua_touserdata(L, 1);
   tlx_transfer_result result = tlx_transfer_result_of(p->transfer);
-  const ltlx_answer answer = { result.carriage, result.was_stale, result.reply,
-                               result.body,     result.cause,     ltlx_now() };
+  const ltlx_answer answer = {
+    .carriage = result.carriage,
+    .was_stale = result.was_stale,
+    .was_waiting = result.was_waiting,
+    .reply = result.reply,
+    .body = result.body,
+    .cause = result.cause,
+    .now_s = ltlx_now(),
+  };
   return ltlx_push_answer(L, &answer);
 }
 

@@ -159,6 +159,10 @@ static int push_error(lua_State *L, const ltlx_answer *answer, const tlx_verdict
   push_account(L, answer, verdict);
   ltlx_set_boolean(L, "retryable", verdict->is_retryable);
   if (answer->was_stale) ltlx_set_boolean(L, "stale", true);
+  if (answer->was_waiting) {
+    ltlx_set_words(L, "advice",
+                   "Raise max_connections or the deadline, or begin fewer sends at a time.");
+  }
   if (push_refusals(L, answer, verdict)) {
     kind = TLX_KIND_API;
     set_errors(L);

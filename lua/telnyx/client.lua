@@ -96,6 +96,7 @@ local function new_job(self, message, call, turn, is_over)
     limits = {
       connect_timeout = call.connect_timeout,
       timeout = call.timeout,
+      deadline = call.deadline,
       fresh = false,
       begun = false,
       pending = false,

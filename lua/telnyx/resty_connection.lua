@@ -131,6 +131,24 @@ local function take(exchange, bytes, err)
   return exchange:finish(ENDINGS[err] or "break")
 end
 
+-- A worker that is busy wakes who has waited when all else of that turn is done, and looks at no
+-- socket before. So a look counts only when it was over in time; and that, not for ever.
+local LATE_S = 0.0003
+local MOST_LOOKS = 30
+
+---What has come within a moment: bytes, or nil and "timeout" when it was silence.
+---@private
+function Connection:look()
+  local bytes, err
+  for _ = 1, MOST_LOOKS do
+    local began = core.monotonic()
+    bytes, err = self:receive(MOMENT_S)
+    local is_late = core.monotonic() - began > MOMENT_S + LATE_S
+    if bytes or err ~= "timeout" or not is_late then break end
+  end
+  return bytes, err
+end
+
 ---Comes to a connection on which nothing but silence is: whatever else was there would be taken
 ---for the reply. While this code runs, nginx does not look at its sockets, so those of its pool may
 ---have talked or ended meanwhile. Each of these is thrown away, and the last to be tried is fresh.
@@ -138,7 +156,7 @@ end
 function Connection:establish(exchange)
   while self:dial(exchange) and self:secure(exchange) do
     self.is_kept = self.socket:getreusedtimes() > 0
-    local bytes, err = self:receive(MOMENT_S)
+    local bytes, err = self:look()
     if not bytes and err == "timeout" then return true end
     if not self.is_kept then
       take(exchange, bytes, err)

@@ -74,6 +74,7 @@
 ---@class telnyx.limits
 ---@field timeout number|nil seconds
 ---@field connect_timeout number|nil seconds
+---@field deadline number|nil seconds, waiting for a connection included
 ---@field fresh boolean|nil do not use a kept-alive connection
 ---@field body string|false|nil the request's, where the sender takes it
 ---@field begun boolean|nil set by who carries: whether anybody may have read a byte of this attempt

@@ -90,7 +90,9 @@ end
 local function attempt(engine, job, task)
   local limits, started = job.limits, job.now
   local left = job.deadline - started
-  if left < job.call.timeout then limits.timeout = left > 0.001 and left or 0.001 end
+  if left < 0.001 then left = 0.001 end
+  limits.deadline = left
+  if left < job.call.timeout then limits.timeout = left end
   local message, result, interruption = carry(engine, job, task)
   job.now = engine.loop:now()
   local row = row_of(message, result, job.now - started)

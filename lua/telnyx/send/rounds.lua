@@ -73,8 +73,8 @@ end
 ---@param self telnyx.loop
 function rounds.mend(self)
   if self.n_rounds == 0 then return end
-  self.n_rounds = 0
   tasks.mend(self)
+  self.n_rounds = 0 -- not before: an error may pass through this, too
 end
 
 return rounds
