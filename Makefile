@@ -7,6 +7,7 @@
 #   make install    for one Lua: make install LUA=5.4 PREFIX=/usr/local
 #
 # LUA=5.1, 5.2, 5.3, 5.4 or jit builds and tests for that one alone; make test-all for each.
+# SPECS=spec/client_spec.lua tests with that file alone.
 #
 # The first three install what they miss, with apt and as root; otherwise they say what to install.
 

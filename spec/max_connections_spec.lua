@@ -46,9 +46,45 @@ describe("max_connections", function()
       api_key = "KEY_TEST", base_url = listener.url, max_connections = 1, retry = false,
     })
     client:start(MESSAGE)
-    local _, err = client:send(MESSAGE, { timeout = 0.05 })
+    local _, err = client:send(MESSAGE, { timeout = 0.05, deadline = 0.2 })
     assert.equal("not_sent", err.outcome)
     assert.truthy(err.cause:find("max_connections", 1, true), err.cause)
+    assert.truthy(err.advice:find("max_connections", 1, true), err.advice)
+    client:close()
+    listener:close()
+  end)
+
+  it("is waited for without counting as an attempt's time", function()
+    local slow = { wire.request, wire.pause(0.6), wire.accept }
+    local listener = station:listen({ { slow[1], slow[2], slow[3], wire.loop(slow) } })
+    local client = telnyx.new({
+      api_key = "KEY_TEST", base_url = listener.url, max_connections = 1, retry = false,
+      timeout = 1, deadline = 20,
+    })
+    local outcomes = {}
+    for i = 1, 4 do
+      client:start(MESSAGE, function(_, info) outcomes[i] = info.outcome end)
+    end
+    while client:step(1) > 0 do end -- luacheck: ignore 542
+    assert.same({ "accepted", "accepted", "accepted", "accepted" }, outcomes)
+    assert.equal(4, listener:seen().whole)
+    client:close()
+    listener:close()
+  end)
+
+  it("is not taken by who has hardly any time left", function()
+    local listener = station:listen({ { wire.request, wire.pause(0.95), wire.accept },
+      wire.SERVICE })
+    local client = telnyx.new({
+      api_key = "KEY_TEST", base_url = listener.url, max_connections = 1, retry = false,
+    })
+    local first
+    client:start(MESSAGE, function(_, info) first = info.outcome end)
+    local _, err = client:send(MESSAGE, { timeout = 20, deadline = 1 })
+    while client:step(1) > 0 do end -- luacheck: ignore 542
+    assert.equal("accepted", first)
+    assert.equal("not_sent", err.outcome)
+    assert.equal(1, listener:seen().whole)
     client:close()
     listener:close()
   end)

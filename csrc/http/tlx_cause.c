@@ -7,6 +7,12 @@ static const char *way_of(const tlx_dialler *dialler) {
   return dialler->proxy && dialler->proxy[0] ? " through the proxy" : "";
 }
 
+/* A proxy that refuses is the one that nobody listens at. */
+static const char *place_of(const tlx_dialler *dialler, CURLcode code) {
+  bool is_proxied = *way_of(dialler) != '\0';
+  return is_proxied && code == CURLE_COULDNT_CONNECT ? "the proxy" : dialler->place;
+}
+
 static const char *refusal_of(const tlx_connection *c) {
   long code = 0;
   curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &code);
@@ -55,8 +61,8 @@ static bool say_proxy_answer(const tlx_connection *c, char *words) {
 
 /* OpenSSL's words on a handshake hold neither names nor secrets. */
 static void say_handshake(const tlx_dialler *dialler, const tlx_connection *c, char *words) {
-  snprintf(words, TLX_MAX_CAUSE, "no TLS with %s%s%s%s", dialler->place, c->error[0] ? " (" : "",
-           c->error, c->error[0] ? ")" : "");
+  snprintf(words, TLX_MAX_CAUSE, "no TLS with %s%s%s%s%s", dialler->place, way_of(dialler),
+           c->error[0] ? " (" : "", c->error, c->error[0] ? ")" : "");
 }
 
 void tlx_cause_of(const tlx_dialler *dialler, const tlx_connection *c, CURLcode code,
@@ -92,8 +98,9 @@ void tlx_cause_of(const tlx_dialler *dialler, const tlx_connection *c, CURLcode 
       snprintf(words, TLX_MAX_CAUSE, "memory ran out before a connection was made");
       break;
     default:
-      snprintf(words, TLX_MAX_CAUSE, "no connection to %s%s could be made%s", place,
-               way_of(dialler), refusal_of(c));
+      snprintf(words, TLX_MAX_CAUSE, "no connection to %s%s could be made%s",
+               place_of(dialler, code), code == CURLE_COULDNT_CONNECT ? "" : way_of(dialler),
+               refusal_of(c));
   }
 }
 
