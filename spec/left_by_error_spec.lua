@@ -361,6 +361,29 @@ it("a hook that is set while things are put in order stays, and else the old one
   assert.same({ 0, 1000000, 2000000 }, { within, kept, set })
 end)
 
+it("a limit may end what mends what another limit left", function()
+  if has_jit then jit.off() end
+  local station = wire.start()
+  local listener = station:listen({ wire.SERVICE })
+  local client = telnyx.new({ api_key = KEY, base_url = listener.url, retry = false })
+  local n_started = 0
+  for n = 90, 210, 3 do
+    for m = 60, 150, 3 do
+      local pending = client:start(message("mended"))
+      n_started = n_started + 1
+      limited_once(n, function() while not pending.done do client:step(0.05) end end)
+      limited_once(m, client.step, client, 0.05)
+      local patience = socket.gettime() + PATIENCE_S
+      while client:step(0.1) > 0 do assert(socket.gettime() < patience, n .. " " .. m) end
+      assert.is_true(pending.done)
+    end
+  end
+  assert.equal(n_started, listener:seen().whole)
+  client:close()
+  station:stop()
+  if has_jit then jit.on() end
+end)
+
 it("a finalizer may send, and be ended by an error", function()
   local station = wire.start()
   local listener = station:listen({ wire.SERVICE })
