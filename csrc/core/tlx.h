@@ -1,6 +1,6 @@
 /*
  * The words that every unit of the core shares: a view of bytes, and which symbols leave the
- * module. C99 only. Nothing here allocates or knows Lua, libcurl, sockets, JSON or the clock.
+ * module. C99 only. Nothing in the core knows Lua, libcurl, sockets, JSON or the clock.
  */
 #ifndef TLX_H
 #define TLX_H

@@ -26,7 +26,7 @@ struct tlx_http {
   size_t n_ended;                        /* since the beginning */
   size_t n_reported;                     /* of those, how many had ended when the last step did */
   double libcurl_due_ms;
-  double budget_end_ms;        /* of this step; infinite when it may wait */
+  double budget_end_ms;        /* until when this step may go on */
   bool has_more;               /* the last step left something undone */
   bool has_lost_track;         /* of a socket of libcurl's, for want of memory */
   char room[TLX_SEALED_BYTES]; /* for what is received */
