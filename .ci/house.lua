@@ -51,7 +51,8 @@ local lua = {
   { "errors/init", "telnyx.errors.catalogue telnyx.errors.line telnyx.errors.secrets" },
 
   { "store", "telnyx.core" },
-  { "resty_connection", "telnyx.core" },
+  { "resty_descriptor", "telnyx.core" },
+  { "resty_connection", "telnyx.core telnyx.resty_descriptor" },
   { "resty", "telnyx.core telnyx.resty_connection" },
 
   { "send/random", "telnyx.core" },

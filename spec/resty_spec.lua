@@ -30,6 +30,9 @@ local DATA = '{"data":{"id":"40385f64-5717-4562-b3fc-2c963f66afa6","parts":1}}'
 local OK_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 local CHUNKED_HEAD = OK_HEAD .. "Transfer-Encoding: chunked\r\n\r\n"
 
+-- Unless lua_socket_buffer_size says otherwise.
+local NGINX_BUFFER_BYTES = 4096
+
 local function lengthy(length)
   return OK_HEAD .. "Content-Length: " .. length .. "\r\n\r\n"
 end
@@ -305,22 +308,33 @@ describe("a send over nginx's sockets", function()
       end
     end
 
+    local function beside_a_busy_thread(row, hold)
+      local script = { request, accept, wire.gate "idle", row[2], wire.stall }
+      local listener = listen(scheme, { script, wire.SERVICE })
+      local beside = attempt(listener.url)
+      beside.op, beside.hold = "attempt_beside", hold
+      local results = peers:with_signal({ attempt(listener.url), beside }, function()
+        listener:wait_done("accept")
+        peers:wait_held()
+        listener:open("idle")
+        listener:wait_done(row[2].op)
+      end)
+      verdict.assert_result(results[1], { outcome = "success" })
+      local seen = judge(listener, { outcome = "success" }, results[2], 1)
+      assert.equal(2, #seen.connections)
+      assert.equal(seen.connections[2].accepted[1], results[2].message.id)
+    end
+
     for _, row in ipairs(UNASKED) do
-      it(("over idle %s, the worker busy with others: %s"):format(scheme, row[1]), function()
-        local script = { request, accept, wire.gate "idle", row[2], wire.stall }
-        local listener = listen(scheme, { script, wire.SERVICE })
-        local beside = attempt(listener.url)
-        beside.op = "attempt_beside"
-        local results = peers:with_signal({ attempt(listener.url), beside }, function()
-          listener:wait_done("accept")
-          peers:wait_held()
-          listener:open("idle")
-          listener:wait_done(row[2].op)
+      -- In the clear such a look is no wait.
+      if scheme == "https" then
+        it(("over idle %s, the worker busy with others: %s"):format(scheme, row[1]), function()
+          beside_a_busy_thread(row)
         end)
-        verdict.assert_result(results[1], { outcome = "success" })
-        local seen = judge(listener, { outcome = "success" }, results[2], 1)
-        assert.equal(2, #seen.connections)
-        assert.equal(seen.connections[2].accepted[1], results[2].message.id)
+      end
+
+      it(("over idle %s, busy, no options of sockets: %s"):format(scheme, row[1]), function()
+        beside_a_busy_thread(row, { without = "setoption" })
       end)
     end
 
@@ -364,6 +378,39 @@ describe("a send over nginx's sockets", function()
         local result = before_the_look { row[2] }
         verdict.assert_result(result, { outcome = "not_sent", kind = "protocol", retryable = true })
         assert.matches("spoke before it was asked", result.err.cause)
+      end)
+    end
+
+    -- Bytes that nginx has not seen: they came in the very turn in which the request is written,
+    -- after its own last look.
+    for _, row in ipairs(UNASKED) do
+      it(("over fresh %s, in the turn of the request: %s"):format(scheme, row[1]), function()
+        local listener = listen(scheme, { { wire.gate "go", row[2] }, wire.SERVICE })
+        local one = attempt(listener.url)
+        one.hold = { after = "receiveany" }
+        local result = peers:with_signal({ one }, function()
+          peers:wait_held()
+          listener:open("go")
+          listener:wait_done(row[2].op)
+        end)[1]
+        assert.equal(0, listener:seen().whole)
+        verdict.assert_result(result, { outcome = "not_sent", kind = "protocol", retryable = true })
+      end)
+
+      it(("over idle %s, in the turn of the request: %s"):format(scheme, row[1]), function()
+        local script = { request, accept, wire.gate "go", row[2] }
+        local listener = listen(scheme, { script, wire.SERVICE })
+        local two = attempt(listener.url)
+        two.hold = { after = scheme == "https" and "receiveany" or "getreusedtimes" }
+        local results = peers:with_signal({ attempt(listener.url), two }, function()
+          peers:wait_held()
+          listener:open("go")
+          listener:wait_done(row[2].op)
+        end)
+        verdict.assert_result(results[1], { outcome = "success" })
+        local seen = judge(listener, { outcome = "success" }, results[2], 1)
+        assert.equal(2, #seen.connections)
+        assert.equal(seen.connections[2].accepted[1], results[2].message.id)
       end)
     end
 
@@ -464,6 +511,22 @@ describe("a send over nginx's sockets", function()
         end
         assert.equal(2, #listener:seen().connections)
       end)
+    end
+
+    -- So that it reads no further, and what TLS has opened beyond stays unseen in its hands.
+    for _, pause_s in ipairs { 0, 0.05 } do
+      it(("over %s: a reply that fills nginx's buffer, then more; %g s idle"):format(scheme, pause_s),
+        function()
+          local unasked = lengthy(#ENVELOPE) .. ENVELOPE
+          local reply = with(lengthy(#DATA) .. DATA, "X-Fill: ")
+          reply = reply:gsub("X%-Fill: ", "%0" .. ("x"):rep(NGINX_BUFFER_BYTES - #reply))
+          local listener = listen(scheme, { { request, send(reply .. unasked) }, wire.SERVICE })
+          local each = attempt(listener.url)
+          local results = inside(each, { op = "sleep", seconds = pause_s }, each)
+          local seen = judge(listener, { outcome = "success" }, results[3], 1)
+          assert.equal(2, #seen.connections)
+          assert.equal(seen.connections[2].accepted[1], results[3].message.id)
+        end)
     end
 
     it(("over %s: a fresh connection when asked for, and it is not kept"):format(scheme), function()
@@ -772,6 +835,25 @@ describe("a send over nginx's sockets", function()
         assert.is_nil(result[1].complaint:find(KEY, 1, true))
       end)
     end
+  end)
+
+  -- More than are remembered, and beside sockets of others that reuse their addresses.
+  it("knows each of two hundred connections by its descriptor", function()
+    local listener = listen("http", { { wire.gate "go", send "x", stall }, { stall } })
+    local found = peers:with_signal({
+      { op = "descriptors", count = 200, port = listener.port },
+    }, function()
+      listener:wait(function(seen) return #seen.connections == 200 end, "all connections")
+      listener:open("go")
+      listener:wait_done("send")
+    end)[1]
+    local seen = {}
+    for _, fd in ipairs(found.first) do seen[fd] = true end
+    local n_distinct = 0
+    for _ in pairs(seen) do n_distinct = n_distinct + 1 end
+    assert.equal(200, n_distinct)
+    assert.same(found.first, found.again)
+    assert.equal(1, found.n_talking)
   end)
 
   describe("many at once in one worker", function()

@@ -23,9 +23,10 @@
 ---
 --- Idle connections are kept by nginx, for each worker, under a name of their
 --- own that tells host, port and the name that TLS has verified. nginx drops
---- those that it sees talk or end; before each request there is one more look,
---- which costs a millisecond. What is still on its way then is beyond anybody's
---- knowledge, so the idle limit is short.
+--- those that it sees talk or end. Before each request the socket itself is
+--- looked at once more; under TLS, and on a fresh connection, after listening for
+--- a millisecond. What is still on its way then is beyond anybody's knowledge, so
+--- the idle limit is short.
 
 local core = require("telnyx.core")
 local Connection = require("telnyx.resty_connection")

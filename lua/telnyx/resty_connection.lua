@@ -1,6 +1,7 @@
 --- One connection of nginx's, from the pool or fresh, and one exchange over it.
 
 local core = require("telnyx.core")
+local descriptor = require("telnyx.resty_descriptor")
 
 -- What one read takes at most.
 local RECEIVE_BYTES = 16 * 1024
@@ -19,6 +20,7 @@ local LOCALHOST = { "127.0.0.1", "[::1]" }
 ---@field private deadline number
 ---@field private connect_deadline number
 ---@field private is_kept boolean|nil it has served before
+---@field private descriptor integer|nil
 local Connection = {}
 Connection.__index = Connection
 
@@ -131,20 +133,33 @@ local function take(exchange, bytes, err)
   return exchange:finish(ENDINGS[err] or "break")
 end
 
--- A worker that is busy wakes who has waited when all else of that turn is done, and looks at no
--- socket before. So a look counts only when it was over in time; and that, not for ever.
+-- nginx wakes who has waited when all else of that turn is done, and looks at no socket before. So
+-- its own word for silence counts only when it came in time.
 local LATE_S = 0.0003
 local MOST_LOOKS = 30
 
----What has come within a moment: bytes, or nil and "timeout" when it was silence.
+---Whether nothing has come until now: asked of the system, or where nginx keeps the descriptor to
+---itself, judged by what it said.
+---@private
+function Connection:is_silent(began)
+  if self.descriptor then return core.is_silent(self.descriptor) end
+  return core.monotonic() - began <= MOMENT_S + LATE_S
+end
+
+---What has come: bytes, or nil and "timeout" when it was silence. Under TLS nginx may hold what the
+---system has no longer, and the system what is no message: tickets. A connection that was just
+---made is listened to for a moment.
 ---@private
 function Connection:look()
+  local is_plain = self.request.scheme == "http"
+  if self.is_kept and self.descriptor and is_plain then
+    return nil, core.is_silent(self.descriptor) and "timeout" or "closed"
+  end
   local bytes, err
   for _ = 1, MOST_LOOKS do
     local began = core.monotonic()
     bytes, err = self:receive(MOMENT_S)
-    local is_late = core.monotonic() - began > MOMENT_S + LATE_S
-    if bytes or err ~= "timeout" or not is_late then break end
+    if bytes or err ~= "timeout" or self:is_silent(began) then break end
   end
   return bytes, err
 end
@@ -156,6 +171,7 @@ end
 function Connection:establish(exchange)
   while self:dial(exchange) and self:secure(exchange) do
     self.is_kept = self.socket:getreusedtimes() > 0
+    self.descriptor = descriptor.of(self.socket)
     local bytes, err = self:look()
     if not bytes and err == "timeout" then return true end
     if not self.is_kept then

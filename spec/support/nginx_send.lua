@@ -3,6 +3,7 @@
 
 local cjson = require "cjson"
 local core = require "telnyx.core"
+local descriptor = require "telnyx.resty_descriptor"
 local resty = require "telnyx.resty"
 local telnyx = require "telnyx"
 local ngx = ngx -- luacheck: ignore 113
@@ -103,6 +104,24 @@ function steps.start(step)
   return { result = pack(pending:result()), heard = heard, was_done = was_done, steps = n_steps }
 end
 
+-- The descriptors of so many connections, each asked for twice, and how many of them were not
+-- silent then.
+function steps.descriptors(step)
+  local sockets, found = {}, { first = {}, again = {}, n_talking = 0 }
+  for i = 1, step.count do
+    sockets[i] = ngx.socket.tcp()
+    assert(sockets[i]:connect("127.0.0.1", step.port, { pool = "of the spec" }))
+    found.first[i] = descriptor.of(sockets[i])
+  end
+  block(step.path)
+  for i, socket in ipairs(sockets) do
+    found.again[i] = descriptor.of(socket)
+    if not core.is_silent(found.again[i]) then found.n_talking = found.n_talking + 1 end
+  end
+  for _, socket in ipairs(sockets) do socket:close() end
+  return found
+end
+
 function steps.block(step)
   block(step.path)
   return {}
@@ -126,21 +145,58 @@ function steps.misuse(step)
   return { complaint = tostring(complaint) }
 end
 
--- Sockets that hold up the worker before they do what `hold.before` names, and say so.
+-- Holds up the worker, and says so.
+local function hold_up(hold)
+  assert(io.open(hold.path .. ".held", "w")):close()
+  block(hold.path)
+end
+
+-- The same, and no clock of ours tells: whatever comes meanwhile comes within one short turn.
+local function hold_up_unseen(hold)
+  local clock, began = core.monotonic, core.monotonic()
+  hold_up(hold)
+  local held_s = clock() - began
+  core.monotonic = function() return clock() - held_s end
+  return function() core.monotonic = clock end
+end
+
+-- How a socket's method is held up, by the field of `hold` that names it.
+local ways = {}
+
+function ways.before(hold, act)
+  return function(...)
+    hold_up(hold)
+    return act(...)
+  end
+end
+
+-- Once, when it has returned.
+function ways.after(hold, act)
+  return function(...)
+    local first, second, third = act(...)
+    if not hold.undo then hold.undo = hold_up_unseen(hold) end
+    return first, second, third
+  end
+end
+
+-- As where nginx has no such method.
+function ways.without()
+  return false
+end
+
 local function with_held_sockets(hold, work)
   local new = ngx.socket.tcp
   ngx.socket.tcp = function()
     local socket = new()
-    local act = socket[hold.before]
-    socket[hold.before] = function(...)
-      assert(io.open(hold.path .. ".held", "w")):close()
-      block(hold.path)
-      return act(...)
+    for name, way in pairs(ways) do
+      local method = hold[name]
+      if method then socket[method] = way(hold, socket[method]) end
     end
     return socket
   end
   local result = work()
   ngx.socket.tcp = new
+  if hold.undo then hold.undo() end
   return result
 end
 
