@@ -3,7 +3,7 @@
 --   TELNYX_API_KEY=KEY… lua5.4 examples/campaign.lua FROM recipients.csv results.csv [RATE]
 --
 -- recipients.csv: one message a line, "to,text"; a line that begins with "to" is a heading.
--- Interrupted (Ctrl-C, a crash), start it again: what is recorded in results.csv.keys
+-- Interrupted (Ctrl-C, a crash), start it again: what is recorded in results.csv.db
 -- is told again, not sent again. RATE is messages a second (default 20).
 -- With TELNYX_BASE_URL=http://127.0.0.1:12111/v2 it goes to the sandbox (make sandbox).
 
@@ -85,8 +85,8 @@ local function progress(total)
   end
 end
 
-local keys = telnyx.store.file(out_path .. ".keys")
-local client = telnyx.new({ store = keys })
+local journal = telnyx.journal.sqlite(out_path .. ".db")
+local client = telnyx.new({ journal = journal })
 local results = assert(io.open(out_path, "w"))
 local show = progress(count_lines(in_path))
 
@@ -94,12 +94,11 @@ local to_of, n_of = {}, {}
 local counts = client:send_all(rows(in_path), {
   rate = rate,
   concurrency = 16,
-  -- Two equal lines are two messages, and lines may come and go between two runs.
+  -- The first to this number, the second …: one that was sent with another text is refused.
   key = function(index, message)
-    to_of[index] = message.to
-    local line = message.to .. ":" .. message.text
-    n_of[line] = (n_of[line] or 0) + 1
-    return n_of[line] .. ":" .. line
+    local to = message.to
+    to_of[index], n_of[to] = to, (n_of[to] or 0) + 1
+    return to .. " " .. n_of[to]
   end,
   on_result = function(index, message, result)
     local outcome = message and "accepted" or result.outcome
@@ -112,7 +111,7 @@ local counts = client:send_all(rows(in_path), {
 })
 
 results:close()
-keys:close()
+journal:close()
 client:close()
 if counts.stopped then
   io.stderr:write("stopped: ", tostring(counts.stopped), "\n")

@@ -42,7 +42,8 @@ describe("send_all in process", function()
       end,
     })
     assert.same({ "accepted", "not_sent", "accepted", "rejected", "accepted" }, seen)
-    assert.same({ total = 5, accepted = 3, rejected = 1, not_sent = 1, unknown = 0 }, counts)
+    assert.same({ total = 5, accepted = 3, rejected = 1, not_sent = 1, unknown = 0, replayed = 0 },
+      counts)
   end)
 
   it("stops where no further message could succeed, and says so", function()

@@ -2,6 +2,7 @@
 
 #include "ltlx.h"
 #include "tlx_http.h"
+#include "tlx_utf8.h"
 
 #define MAX_NAMES 64
 
@@ -23,6 +24,14 @@ static int l_nearest(lua_State *L) {
   return 1;
 }
 
+/* core.is_utf8(text) -> whether it is UTF-8 from end to end */
+static int l_is_utf8(lua_State *L) {
+  tlx_str text;
+  text.p = luaL_checklstring(L, 1, &text.n);
+  lua_pushboolean(L, tlx_utf8_valid_prefix(text) == text.n);
+  return 1;
+}
+
 static void set_constants(lua_State *L) {
   ltlx_set_words(L, "version", TLX_VERSION);
   ltlx_set_words(L, "libcurl", tlx_http_library_version());
@@ -39,6 +48,7 @@ TLX_EXPORT int luaopen_telnyx_core(lua_State *L);
 TLX_EXPORT int luaopen_telnyx_core(lua_State *L) {
   static const luaL_Reg functions[] = {
     { "nearest", l_nearest },
+    { "is_utf8", l_is_utf8 },
     { "now", ltlx_clock_now },
     { "monotonic", ltlx_clock_monotonic },
     { "sleep", ltlx_clock_sleep },

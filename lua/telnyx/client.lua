@@ -86,7 +86,7 @@ local function new_job(self, message, call, turn, is_over)
     message = merged(self.defaults_, message),
     call = call,
     pending = false,
-    claim = false,
+    entry = false,
     segments = false,
     turn = turn or false,
     is_over = is_over or false,
@@ -201,6 +201,7 @@ function Client:send_all(source, given)
     loop = loop,
     run = function(body, run) return self.engine_:run(body, run) end,
     default_from = self.defaults_.from,
+    is_key = options.is_key,
     begin = function(message, key, turn, is_over, callback)
       local own = key and tables.merge(call, { key = key }) or call
       loop:begin(new_job(self, message, own, turn, is_over), callback) -- the run is guarded
@@ -224,18 +225,21 @@ function Client:profile(name)
 end
 
 ---Settles what became of a message sent under a key, for example by a webhook. The
----second argument must be given: the message that was sent, or nil when none was, which
----frees the key.
+---second argument must be given: the message that was sent, with its id, or nil when none
+---was, which frees the key. What is known already stays.
 ---@param key string
----@param ... table|nil
+---@param ... { id: string }|nil
 ---@return true|nil
 ---@return string|nil why
 function Client:resolve(key, ...)
   check_open(self, "resolve", 2)
   local message = ...
   if type(key) ~= "string" then error("resolve expects a key, a string", 2) end
-  if select("#", ...) == 0 or (message ~= nil and type(message) ~= "table") then
-    error("resolve expects the message that was sent, a table; or nil, when none was", 2)
+  local is_message = type(message) == "table" and type(message.id) == "string"
+    and message.id ~= ""
+  if select("#", ...) == 0 or not (message == nil or is_message) then
+    error("resolve expects the message that was sent, a table with its id; or nil, when none was",
+      2)
   end
   return self.engine_:resolve(key, message)
 end

@@ -3,7 +3,7 @@
 local client = require("telnyx.client")
 local core = require("telnyx.core")
 local errors = require("telnyx.errors")
-local store = require("telnyx.store")
+local journal = require("telnyx.journal")
 
 local telnyx = {
   VERSION = core.version,
@@ -11,7 +11,7 @@ local telnyx = {
   errors = errors.catalogue,
   segments = core.segments,
   smart_encode = core.smart_encode,
-  store = store,
+  journal = journal,
 }
 
 ---Checks a message without sending it.

@@ -73,14 +73,18 @@ local function on_ucs2(value)
     "\"allow\", \"refuse\" or \"smart\""
 end
 
-local function store(value)
-  local ok = (type(value) == "table" or type(value) == "userdata")
-    and is_callable(value.get) and is_callable(value.add) and is_callable(value.set)
-  return ok, "an object with methods 'get', 'add' and 'set'"
+local JOURNAL = { "get", "claim", "finish", "release", "reap", "settle", "resend" }
+
+local function journal(value)
+  local ok = type(value) == "table" or type(value) == "userdata"
+  for _, method in ipairs(JOURNAL) do ok = ok and is_callable(value[method]) end
+  return ok, "one of telnyx.journal, or an object with its methods"
 end
 
 local function key_string(value)
-  return type(value) == "string" and value ~= "", "a string that is not empty"
+  local ok = type(value) == "string" and #value >= 1 and #value <= 255
+    and not value:find("\0", 1, true) and core.is_utf8(value)
+  return ok, "a string of UTF-8, 1 to 255 bytes long and without NUL"
 end
 
 local text, record, flag = type_rule("string"), type_rule("table"), type_rule("boolean")
@@ -154,7 +158,7 @@ local CLIENT = {
   defaults = record,
   profiles = record,
   sender = sender,
-  store = store,
+  journal = journal,
   log = callable,
 }
 for name, rule in pairs(CALL) do CLIENT[name] = rule end
@@ -287,5 +291,11 @@ function options.profile(given, name, level)
   end
   return fields, read(call, CALL, "option", level + 1)
 end
+
+---Whether a key can be remembered.
+---@param value any
+---@return boolean
+---@return string expected in words
+options.is_key = key_string
 
 return options

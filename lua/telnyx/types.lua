@@ -29,7 +29,7 @@
 ---@field defaults telnyx.message|nil
 ---@field profiles table<string, table>|nil message fields and call options by name
 ---@field sender telnyx.sender|nil
----@field store telnyx.store|nil
+---@field journal telnyx.journal|nil default: in memory
 ---@field log fun(event: table)|nil
 
 ---@class telnyx.call_options
@@ -80,11 +80,6 @@
 ---@field begun boolean|nil set by who carries: whether anybody may have read a byte of this attempt
 ---@field pending table|false|nil set by who carries: what can be cancelled
 
----@class telnyx.store
----@field get fun(self, key: string): string|nil
----@field add fun(self, key: string, value: string): true|nil, string|nil
----@field set fun(self, key: string, value: string): true|nil, string|nil
-
 ---@class telnyx.sent the service's message object, nulls absent
 ---@field id string
 ---@field type string
@@ -104,8 +99,8 @@
 ---@field drift integer|nil parts that the service counted more than we
 ---@field warnings { code: string, title: string, detail: string }[]|nil
 ---@field attempts telnyx.attempt[]
----@field replayed boolean|nil from the store of keys, nothing was posted
----@field store_error string|nil the outcome could not be recorded under its key
+---@field replayed boolean|nil from the journal, nothing was posted
+---@field journal_error string|nil the outcome could not be recorded under its key
 
 ---@class telnyx.ratelimit
 ---@field limit integer|nil

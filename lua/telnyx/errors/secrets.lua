@@ -23,7 +23,7 @@ for word in ([[
   class request content recipient sender account credentials rate service carrier network
   retryable code title detail pointer source errors advice status cause stale unreadable
   request_id retry_after ratelimit limit remaining reset
-  attempts seconds wait event attempt segments key replayed store_error should_retry_error
+  attempts seconds wait event attempt segments key replayed journal_error should_retry_error
 ]]):gmatch("%S+") do OURS[word] = true end
 
 -- Secrets that nobody named ---------------------------------------------------

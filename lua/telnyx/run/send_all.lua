@@ -31,6 +31,7 @@ local FATAL_STATUS = { [401] = true, [402] = true }
 ---@field rejected integer
 ---@field not_sent integer
 ---@field unknown integer
+---@field replayed integer of these, what an earlier send was told: nothing was posted
 ---@field stopped telnyx.error|nil the error that ended the run early
 
 local function iterator_of(source)
@@ -71,6 +72,7 @@ local function count(run, index, message, result)
   local outcome = message and "accepted" or result.outcome
   counts[outcome] = counts[outcome] + 1
   counts.total = counts.total + 1
+  if result.replayed then counts.replayed = counts.replayed + 1 end
   run.n_in_flight = run.n_in_flight - 1
   if not message and is_fatal(result) then counts.stopped = counts.stopped or result end
   if run.options.on_result then guarded(run, run.options.on_result, index, message, result) end
@@ -95,9 +97,10 @@ end
 local function key_of(run, index, message)
   local key = run.options.key(index, message)
   if key == false then return nil end
-  if type(key) ~= "string" or key == "" then
-    error("send_all: the key of message " .. index .. " is " .. tostring(key)
-      .. "; a string is needed, or false for none", 0)
+  local ok, expected = run.host.is_key(key)
+  if not ok then
+    error(("send_all: the key of message %d must be %s, or false for none; got %s"):format(
+      index, expected, type(key) == "string" and ("%q"):format(key) or tostring(key)), 0)
   end
   return key
 end
@@ -171,7 +174,8 @@ local function send_all(source, options, host)
     n_in_flight = 0,
     free = {},
     n_free = 0,
-    counts = { total = 0, accepted = 0, rejected = 0, not_sent = 0, unknown = 0 },
+    counts = { total = 0, accepted = 0, rejected = 0, not_sent = 0, unknown = 0,
+      replayed = 0 },
   }
   run.is_over = function() return is_over(run) end
   host.run(drive, run)

@@ -4,19 +4,18 @@
 local core = require("telnyx.core")
 local errors = require("telnyx.errors")
 local guard = require("telnyx.send.guard")
+local journal = require("telnyx.journal")
 local life = require("telnyx.send.life")
 local loop = require("telnyx.send.loop")
 local once = require("telnyx.send.once")
 local random = require("telnyx.send.random")
 local secrets = require("telnyx.errors.secrets")
-local store = require("telnyx.store")
 
 ---@class telnyx.engine
 ---@field loop telnyx.loop
 ---@field budget telnyx.budget|nil of retries; nil: without limit
 ---@field random fun(): number in [0, 1), for the waits
----@field store telnyx.store where keys are remembered
----@field under_way table<string, true> keys of sends that have not ended
+---@field journal telnyx.journal where what was sent is remembered, by key
 ---@field log function|nil the user's; gets a row for each attempt
 ---@field takes_body boolean whether the sender does
 ---@field yields boolean whether what the user has given may yield to a scheduler
@@ -82,11 +81,10 @@ local function new(own, policy, level)
   local engine = setmetatable({
     budget = policy:new_budget(),
     random = random.new(),
-    store = own.store or store.memory(),
-    under_way = {},
+    journal = own.journal or journal.memory(),
     log = own.log,
     takes_body = sender.takes_body == true,
-    yields = sender.heeds_meanwhile == nil or own.store ~= nil or own.log ~= nil,
+    yields = sender.heeds_meanwhile == nil or own.journal ~= nil or own.log ~= nil,
     owns_sender = not own.sender,
     is_closed = false,
     secrets = secrets_of(own),
@@ -173,8 +171,7 @@ end
 ---@return true|nil
 ---@return string|nil why
 function Engine:resolve(key, message)
-  if self.under_way[key] then return nil, "a send under this key is still under way" end
-  return once.resolve(self.store, key, message)
+  return once.resolve(self.journal, key, message)
 end
 
 ---Closes every connection. What is in flight ends as it stands. May be called twice.

@@ -19,7 +19,7 @@ local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = 
 ---@field attempts table[] a row for each
 ---@field pending telnyx.pending|false the user's
 ---@field segments telnyx.segments|nil|false
----@field claim telnyx.claim|false of its key, while it holds it
+---@field entry telnyx.entry|false of its key
 ---@field turn (fun(now: number): number)|false reserves a turn: seconds until it
 ---@field is_over (fun(): boolean)|false whether a turn that has come should not be taken
 ---@field may_be_sent boolean an attempt ended as neither not_sent nor rejected
@@ -137,9 +137,42 @@ local function next_wait(job, err)
   return nil, "vetoed"
 end
 
+local function not_begun(cause)
+  return { outcome = "not_sent", kind = "connection", retryable = false, cause = cause }
+end
+
+-- Told instead of posting: what an earlier send under the key was told, or why nothing may be
+-- posted.
+local function tell(engine, job, told)
+  local result = engine.secrets.masked(told.info or told.err)
+  result.replayed = told.is_recorded
+  if not told.message then return fail(engine, job, result) end
+  result.attempts = job.attempts
+  return told.message, result
+end
+
+-- The claim is written before the wire, when the message's turn has come, and is not held while
+-- nothing of it can become a message. A journal may have taken its time.
+local function claim(engine, job)
+  local entry = job.entry
+  if not entry or entry.claim then return nil end
+  local told = once.claim(engine.journal, entry, job.deadline - job.now)
+  if told then return told end
+  job.now = engine.loop:now()
+  if job.deadline - job.now >= LEAST_ATTEMPT then return nil end
+  return { err = not_begun("the journal took all the time that there was") }
+end
+
+-- While a retry waits after a sure refusal, whoever comes first may send.
+local function let_go(engine, job)
+  if job.entry and not job.may_be_sent then once.give_back(engine.journal, job.entry) end
+end
+
 -- Attempts, until one succeeds or no other is allowed.
 local function carry_out(engine, job, task)
   while true do
+    local told = claim(engine, job)
+    if told then return tell(engine, job, told) end
     local message, result, row, interruption = attempt(engine, job, task)
     local reason
     if not message and not interruption then row.wait, reason = next_wait(job, result) end
@@ -147,16 +180,13 @@ local function carry_out(engine, job, task)
     if message then return succeed(engine, job, message, result) end
     if not row.wait or engine.is_closed then return fail(engine, job, result) end
     job.limits.fresh = reason == "stale"
+    let_go(engine, job)
     interruption = engine.loop:sleep(task, row.wait)
     if interruption == "forked" then result = engine.loop.forked() end
     job.now = engine.loop:now()
     local is_late = job.deadline - job.now < LEAST_ATTEMPT
     if interruption or engine.is_closed or is_late then return fail(engine, job, result) end
   end
-end
-
-local function not_begun(cause)
-  return { outcome = "not_sent", kind = "connection", retryable = false, cause = cause }
 end
 
 -- Waits for the message's turn, if it has to. The deadline counts from then on.
@@ -177,38 +207,27 @@ local function carry_in_turn(engine, job, task)
   return carry_out(engine, job, task)
 end
 
-local function replayed(engine, job, claim)
-  local result = engine.secrets.masked(claim.info or claim.err)
-  result.replayed = claim.is_recorded
-  if claim.message then
-    result.attempts = {}
-    return claim.message, result
-  end
-  return fail(engine, job, result)
-end
-
--- The intent is recorded before the wire; a turn is only for what will be posted.
+-- A turn is only for what will be posted.
 local function carry_under_key(engine, job, task)
-  local key = job.call.key
-  local claim = once.claim(engine.store, key, once.fingerprint(job.message))
-  if not claim.slot then return replayed(engine, job, claim) end
-  job.claim = claim
-  engine.under_way[key] = true
+  local told = once.look(engine.journal, job.entry)
+  if told then return tell(engine, job, told) end
   job.now = engine.loop:now()
   local message, result = carry_in_turn(engine, job, task)
-  engine.under_way[key] = nil
-  result.store_error = engine.secrets.mask(once.settle(engine.store, claim, message, result))
-  job.claim = false
+  result.journal_error = engine.secrets.mask(
+    once.settle(engine.journal, job.entry, message, result))
   return message, result
 end
 
 -- Once a send, and before a key or a turn is used up: both stay free for the message put right.
 -- What is validated is what is sent, at every attempt.
 local function check(engine, job)
-  if not engine.takes_body then return core.validate(job.message) end
+  local key = job.call.key
+  if not key and not engine.takes_body then return core.validate(job.message) end
   local body, err = core.encode(job.message)
-  job.limits.body = body
-  return body, err
+  if not body then return nil, err end
+  if engine.takes_body then job.limits.body = body end
+  if key then job.entry = once.entry(key, body, job.message.to) end
+  return body
 end
 
 local life = {}
@@ -225,7 +244,7 @@ function life.drive(engine, job, task)
   job.message, job.segments = priced, segments
   local valid, err = check(engine, job)
   if not valid then return fail(engine, job, err) end
-  if job.call.key then return carry_under_key(engine, job, task) end
+  if job.entry then return carry_under_key(engine, job, task) end
   if job.turn then return carry_in_turn(engine, job, task) end
   return carry_out(engine, job, task)
 end
@@ -238,22 +257,15 @@ local function take_back(limits)
   if pending.cancel then limits.begun = pending:cancel() ~= false end
 end
 
-local NOT_SENT = { outcome = "not_sent" }
-
 ---What is to be done when an error has ended a send: nothing of it is sent any more, and its key
 ---is free again unless something of it may have been read.
 ---@param engine telnyx.engine
 ---@param job telnyx.job
 ---@return "not_sent"|"unknown" outcome
 function life.abandon(engine, job)
-  local claim = job.claim
   pcall(take_back, job.limits)
   local outcome = (job.may_be_sent or job.limits.begun) and "unknown" or "not_sent"
-  if claim then
-    job.claim = false
-    engine.under_way[claim.key] = nil
-    if outcome == "not_sent" then once.settle(engine.store, claim, nil, NOT_SENT) end
-  end
+  if job.entry then once.settle(engine.journal, job.entry, nil, { outcome = outcome }) end
   return outcome
 end
 

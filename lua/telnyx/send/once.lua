@@ -1,21 +1,41 @@
---- At most once across calls: a message that is sent under a key is recorded
---- before the wire and after it, and never posted again under that key.
----
---- A record is one of a row of slots, "1:key", "2:key", "3:key" …: a slot that ended
---- without a message is left behind and the next one claimed, so that what never
---- left the machine can be tried again, and of two who try at once one is told
---- "exists". "0:key" holds a hint: below that number all slots are left behind.
+--- At most once across calls: a message that is sent under a key is claimed in a
+--- journal before the wire, and its outcome recorded there after it. What was never
+--- posted is given back; nothing else is ever posted again under that key.
 
-local json = require("cjson.safe").new()
+local core = require("telnyx.core")
 local errors = require("telnyx.errors")
+local json = require("cjson.safe").new()
 
 local once = {}
 
-local MAX_SLOTS = 10000
+-- A claim is taken for broken off when this much more than its deadline has passed: clocks of two
+-- machines differ, and who was held up may still be about to record what became of it.
+local MARGIN_S = 30
 
-local function slot_name(key, n)
-  return ("%d:"):format(n) .. key
+---@class telnyx.entry one message under its key
+---@field key string
+---@field digest string of the bytes that are posted
+---@field to string|nil
+---@field claim string|false ours, while the row may be
+---@field forks integer|nil of the process that claimed it
+
+---What a job has been told instead of posting.
+---@class telnyx.told
+---@field is_recorded boolean|nil it is what an earlier send was told
+---@field message table|nil
+---@field info table|nil
+---@field err table|nil
+
+---@param key string
+---@param body string as it is posted
+---@param to any
+---@return telnyx.entry
+function once.entry(key, body, to)
+  return { key = key, digest = core.digest(body), to = type(to) == "string" and to or nil,
+    claim = false }
 end
+
+-- Records ----------------------------------------------------------------------------
 
 -- Lua 5.3 and later.
 local to_integer = rawget(math, "tointeger") or function(value) return value end
@@ -30,175 +50,249 @@ local function whole_numbers(value)
   return value
 end
 
--- What cannot be read counts as begun: then nothing is posted.
-local function read(store, name)
-  local ok, text = pcall(store.get, store, name)
-  if not ok or type(text) ~= "string" then return { state = "begun" } end
-  local record = whole_numbers(json.decode(text))
-  if type(record) ~= "table" then return { state = "begun" } end
-  local has_all = record.state == "accepted" and record.message and record.info
-    or record.state == "rejected" and record.err or record.state == "free"
-  if not has_all then record.state = "begun" end
-  return record
+local function decode(text)
+  local record = text and whole_numbers(json.decode(text))
+  return type(record) == "table" and record or {}
 end
 
-local function sum(total, text)
-  for i = 1, #text do total = (total * 31 + text:byte(i)) % 2147483629 end
-  return total
-end
-
-local FINGERPRINTED = { "to", "from", "messaging_profile_id", "subject", "text" }
-
----Tells one message from another, for who uses a key twice by mistake.
----@param message table
----@return string
-function once.fingerprint(message)
-  local total = 7
-  for _, field in ipairs(FINGERPRINTED) do
-    total = sum(total, field .. "=" .. tostring(message[field] or "") .. "\n")
+-- A journal may keep no more than the id and the status, and of a reply that was cut there is
+-- nothing but the error.
+local function accepted(row)
+  local record = decode(row.result)
+  if record.err then
+    record.err.outcome, record.err.retryable = "accepted", false
+    return { is_recorded = true, err = record.err }
   end
-  for _, url in ipairs(message.media_urls or {}) do total = sum(total, url .. "\n") end
-  return ("%.0f"):format(total)
+  return {
+    is_recorded = true,
+    message = record.message or { id = row.message_id },
+    info = record.info or { outcome = "accepted", status = row.status },
+  }
 end
 
----@class telnyx.claim
----@field key string
----@field slot string|nil the slot that is ours to use: the caller may post
----@field print string the message's fingerprint
----@field message table|nil of an earlier send that was accepted
----@field info table|nil
----@field err table|nil why nothing may be posted
----@field is_recorded boolean|nil message, info or err are of an earlier send
-
-local function unresolved(key)
-  return { key = key, is_recorded = true, err = {
-    outcome = "unknown", kind = "protocol", retryable = false, key = key,
-    cause = "the request of an earlier send under this key has not been settled:"
-      .. " see client:resolve",
-  } }
+local function rejected(row)
+  local err = decode(row.result).err or { kind = "api", status = row.status }
+  err.outcome, err.retryable = "rejected", false
+  return { is_recorded = true, err = err }
 end
 
-local function failed_store(key, why)
-  return { key = key, err = {
-    outcome = "not_sent", kind = "connection", retryable = false, key = key,
-    cause = "the store of keys failed: " .. tostring(why),
-    advice = "Mend the store of keys; nothing was sent.",
-  } }
+local RECORDED_OF_ERROR = { "kind", "errors", "status", "request_id", "cause" }
+
+local function record_of(message, result)
+  if message then
+    return json.encode({ message = message, info = {
+      outcome = "accepted", status = result.status, request_id = result.request_id } })
+  end
+  local err = {}
+  for _, name in ipairs(RECORDED_OF_ERROR) do err[name] = result[name] end
+  return json.encode({ err = err })
+end
+
+-- Words -------------------------------------------------------------------------------
+
+local UNITS = { { 172800, 86400, "days" }, { 7200, 3600, "hours" }, { 120, 60, "minutes" } }
+
+local function span(seconds)
+  for _, unit in ipairs(UNITS) do
+    if seconds >= unit[1] then return ("%d %s"):format(seconds / unit[2], unit[3]) end
+  end
+  return ("%d seconds"):format(math.max(0, seconds))
+end
+
+local function since(row, now)
+  local words = row.claimed_at and " for " .. span(now - row.claimed_at) or ""
+  return words .. (row.owner and " in " .. row.owner or "")
+end
+
+local function told(key, fields)
+  fields.retryable, fields.key = false, key
+  return { err = fields }
+end
+
+local function in_flight(row, now)
+  return told(row.key, { outcome = "unknown", kind = "protocol",
+    cause = "another send under this key has been under way" .. since(row, now),
+    advice = "Ask again when it has ended." })
+end
+
+local function unsettled(row, now)
+  local fields = { outcome = "unknown", kind = "protocol",
+    cause = "nobody knows what became of an earlier send under this key"
+      .. (row.claimed_at and ", " .. span(now - row.claimed_at) .. " ago" or "")
+      .. (row.owner and " by " .. row.owner or ""),
+    advice = "Find out whether the message was sent, and settle its key: client:resolve." }
+  local result = told(row.key, fields)
+  result.is_recorded = true
+  return result
+end
+
+local function failed(key, why)
+  return told(key, { outcome = "not_sent", kind = "connection",
+    cause = "the journal failed: " .. tostring(why),
+    advice = "Mend the journal; nothing was sent." })
 end
 
 local function other_message(key)
   local err = errors.invalid({ code = "10015",
     detail = ("the key %q was used for another message"):format(key) })
   err.key = key
-  return { key = key, err = err }
+  return { err = err }
 end
 
-local function replay(record, key, print)
-  if record.print and record.print ~= print then return other_message(key) end
-  if record.state == "begun" then return unresolved(key) end
-  return { key = key, is_recorded = true, message = record.message, info = record.info,
-    err = record.err }
+-- Before the wire ---------------------------------------------------------------------
+
+-- A journal of the user's own may raise.
+local function ask(journal, method, ...)
+  local ok, first, second = pcall(journal[method], journal, ...)
+  if not ok then return nil, tostring(first) end
+  return first, second
 end
 
-local function first_slot(store, key)
-  local ok, hint = pcall(store.get, store, slot_name(key, 0))
-  return ok and tonumber(hint) or 1
+-- Nobody will record what became of a send that was broken off.
+local function is_broken_off(row, now)
+  return row.state == "sending" and (row.expires or 0) < now
 end
 
--- Only a hint: without it the slots are gone through from the first.
-local function leave_behind(store, key, n)
-  pcall(store.set, store, slot_name(key, 0), tostring(n))
+local function told_by(journal, row, entry, now)
+  local is_open = row.state == "free" or row.state == "queued" and row.digest == entry.digest
+  if is_open then return nil end
+  if row.digest ~= entry.digest then return other_message(entry.key) end
+  if row.state == "accepted" then return accepted(row) end
+  if row.state == "rejected" then return rejected(row) end
+  if row.state == "sending" and not is_broken_off(row, now) then return in_flight(row, now) end
+  ask(journal, "reap", { now = now })
+  return unsettled(row, now)
 end
 
----Claims the key: the caller may post if, and only if, the claim has a slot.
----@param store telnyx.store
----@param key string
----@param print string
----@return telnyx.claim
-function once.claim(store, key, print)
-  local n = first_slot(store, key)
-  while n <= MAX_SLOTS do
-    local slot = slot_name(key, n)
-    local intent = json.encode({ state = "begun", print = print })
-    local ok, added, why = pcall(store.add, store, slot, intent)
-    if not ok then return failed_store(key, added) end
-    if added then return { key = key, slot = slot, print = print } end
-    if why ~= "exists" then return failed_store(key, why) end
-    local record = read(store, slot)
-    if record.state ~= "free" then return replay(record, key, print) end
-    n = n + 1
-    leave_behind(store, key, n)
-  end
-  return failed_store(key, "the key was tried " .. MAX_SLOTS .. " times")
+---What is known under the key already: then no turn need be waited for.
+---@param journal telnyx.journal
+---@param entry telnyx.entry
+---@return telnyx.told|nil nil when it may be tried
+function once.look(journal, entry)
+  local row, why = ask(journal, "get", entry.key)
+  if row == nil then return failed(entry.key, why) end
+  if row then return told_by(journal, row, entry, core.now()) end
 end
+
+---Claims the key: when nothing is told, the caller may post, until `left_s` from now.
+---@param journal telnyx.journal
+---@param entry telnyx.entry
+---@param left_s number
+---@return telnyx.told|nil
+function once.claim(journal, entry, left_s)
+  local now = core.now()
+  entry.claim, entry.forks = core.new_claim(), core.forks()
+  local is_ours, row = ask(journal, "claim", {
+    key = entry.key, digest = entry.digest, to = entry.to, claim = entry.claim,
+    owner = core.process(), now = now, expires = now + left_s + MARGIN_S,
+  })
+  if is_ours then return nil end
+  entry.claim = false
+  if is_ours == nil then return failed(entry.key, row) end
+  return told_by(journal, row, entry, now) or failed(entry.key, "its row changes all the time")
+end
+
+-- A child inherits what its parent has under way, but it is the parent who sends and records it.
+local function take_claim(entry)
+  local claim = entry.forks == core.forks() and entry.claim
+  entry.claim = false
+  return claim
+end
+
+---Gives the key back, under which nothing was posted that may have become a message.
+---@param journal telnyx.journal
+---@param entry telnyx.entry
+---@return string|nil why it could not be: then it will be taken for unknown
+function once.give_back(journal, entry)
+  local claim = take_claim(entry)
+  if not claim then return nil end
+  local done, why = ask(journal, "release",
+    { key = entry.key, claim = claim, now = core.now() })
+  if done == nil then return tostring(why) end
+end
+
+-- After it ----------------------------------------------------------------------------
 
 -- Refusals that are about the moment, not the message: its key stays free.
 local PASSING_CLASS = { credentials = true, account = true, rate = true }
 
 local function state_of(message, result)
-  if message then return "accepted" end
-  if result.outcome == "not_sent" then return "free" end
-  if result.outcome ~= "rejected" then return "begun" end
+  if message or result.outcome == "accepted" then return "accepted" end
+  if result.outcome == "not_sent" then return nil end
+  if result.outcome ~= "rejected" then return "unknown" end
   local is_passing = result.retryable or result.status == 401 or result.status == 402
     or result.status == 429 or PASSING_CLASS[result.class]
-  return is_passing and "free" or "rejected"
+  return not is_passing and "rejected" or nil
 end
 
-local function write(store, slot, record)
-  local text, why = json.encode(record)
-  if not text then return why end
-  local ok, set, set_why = pcall(store.set, store, slot, text)
-  if not ok then return tostring(set) end
-  return not set and tostring(set_why) or nil
-end
-
----Records what became of a claim. An outcome is never lost for a store that fails.
----@param store telnyx.store
----@param claim telnyx.claim
+---Records what became of a claim. An outcome is never lost for a journal that fails.
+---@param journal telnyx.journal
+---@param entry telnyx.entry
 ---@param message table|nil
 ---@param result table info or err
----@return string|nil why it could not be recorded: then the key stays unresolved
-function once.settle(store, claim, message, result)
+---@return string|nil why it could not be recorded: then it will be taken for unknown
+function once.settle(journal, entry, message, result)
   local state = state_of(message, result)
-  local record = { state = state, print = claim.print, message = message }
-  if state == "begun" then return nil end
-  if state == "accepted" then
-    record.info = { outcome = "accepted", status = result.status, request_id = result.request_id }
-  elseif state == "rejected" then
-    record.err = {
-      outcome = "rejected", kind = result.kind, retryable = false, errors = result.errors,
-      status = result.status, request_id = result.request_id, cause = result.cause,
-    }
-  end
-  return write(store, claim.slot, record)
+  if not state then return once.give_back(journal, entry) end
+  local claim = take_claim(entry)
+  if not claim then return nil end
+  local record, unfit = record_of(message, result)
+  local done, why = ask(journal, "finish", {
+    key = entry.key, claim = claim, state = state, now = core.now(),
+    message_id = message and type(message.id) == "string" and message.id or nil,
+    status = result.status, result = record,
+  })
+  if done == nil then return tostring(why) end
+  if not done then return "the row is another's by now" end
+  return unfit and tostring(unfit) or nil
 end
 
-local function last_slot(store, key)
-  local n = first_slot(store, key)
-  while store:get(slot_name(key, n + 1)) ~= nil do n = n + 1 end
-  return slot_name(key, n)
+-- From outside ------------------------------------------------------------------------
+
+local function settle_accepted(journal, row, message)
+  local result = json.encode({ message = message, info = { outcome = "accepted" } })
+  local done, why = ask(journal, "settle", { key = row.key, state = "accepted", by = "caller",
+    now = core.now(), message_id = message.id, result = result })
+  if done then return true end
+  return nil, done == nil and tostring(why) or "the key was settled meanwhile"
 end
 
----Settles a key from outside, for example by what a webhook told.
----@param store telnyx.store
+local function settle_unsent(journal, row)
+  local done, why = ask(journal, "resend", { key = row.key, claim = row.claim, by = "caller",
+    now = core.now() })
+  if done then return true end
+  return nil, done == nil and tostring(why) or "the key was settled meanwhile"
+end
+
+local KNOWN = {
+  free = "nothing that was sent under this key can have become a message: it is free",
+  queued = "the message of this key has not been sent yet",
+  sending = "a send under this key is still under way",
+  rejected = "the service refused the message of this key: send under another",
+}
+
+---Settles a key from outside, for example by what a webhook told. What is known stays.
+---@param journal telnyx.journal
 ---@param key string
 ---@param message table|nil the message that was sent; nil: none was
 ---@return true|nil
 ---@return string|nil why
-function once.resolve(store, key, message)
-  local slot = last_slot(store, key)
-  if store:get(slot) == nil then return nil, "nothing was sent under this key" end
-  local record = read(store, slot)
-  if record.state == "accepted" and not message then
+function once.resolve(journal, key, message)
+  local now = core.now()
+  local row, why = ask(journal, "get", key)
+  if row == nil then return nil, tostring(why) end
+  if not row then return nil, "nothing was sent under this key" end
+  if row.state == "accepted" then
+    if message and message.id == row.message_id then return true end
     return nil, "a message was accepted under this key"
+      .. (row.message_id and ": " .. row.message_id or "")
   end
-  local settled = message
-    and { state = "accepted", message = message, info = { outcome = "accepted" } }
-    or { state = "free" }
-  settled.print = record.print
-  local why = write(store, slot, settled)
-  if why then return nil, why end
-  return true
+  if is_broken_off(row, now) then
+    ask(journal, "reap", { now = now })
+  elseif row.state ~= "unknown" then
+    return nil, KNOWN[row.state]
+  end
+  return (message and settle_accepted or settle_unsent)(journal, row, message)
 end
 
 return once
