@@ -162,6 +162,12 @@ int ltlx_clock_sleep(lua_State *L);
 int ltlx_clock_forks(lua_State *L);
 int ltlx_clock_seed(lua_State *L);
 
+/* ltlx_identity.c */
+
+int ltlx_identity_digest(lua_State *L);
+int ltlx_identity_new_claim(lua_State *L);
+int ltlx_identity_process(lua_State *L);
+
 /* ltlx_sockets.c: of sockets that others made and read, by their descriptors. */
 
 int ltlx_sockets_is_silent(lua_State *L);
