@@ -42,13 +42,16 @@ LUAS = $(or $(ONE_LUA),5.4 jit)
 # That of LuaJIT serves nginx too.
 BUILDS = $(call version_of,$(LUAS))
 
+ROOMS = -Icsrc/core -Icsrc/crypto -Icsrc/http
+
 # Kept apart from CFLAGS and LDFLAGS, which are the user's.
 TLX_CFLAGS = -std=c99 -fPIC -fvisibility=hidden -fstack-protector-strong \
-  -include csrc/tlx_fortify.h -Icsrc/core -Icsrc/http -Wall -Wextra -pedantic \
+  -include csrc/tlx_fortify.h $(ROOMS) -Wall -Wextra -pedantic \
   -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wcast-qual -Wundef \
   -Wsign-compare -Wpointer-arith -Wvla -Wformat=2 $(if $(filter 1,$(WERROR)),-Werror)
 CFLAGS ?= -O2 -g
 CURL_LIBS ?= -lcurl
+CRYPTO_LIBS ?= -lcrypto
 
 # make V=1 shows the commands.
 say = @$(if $(V),true,echo)
@@ -62,7 +65,7 @@ LIBFLAG ?= -shared
 TLX_LDFLAGS = -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now
 endif
 
-SOURCES = $(sort $(wildcard csrc/core/*.c csrc/http/*.c csrc/lua/*.c))
+SOURCES = $(sort $(wildcard csrc/core/*.c csrc/crypto/*.c csrc/http/*.c csrc/lua/*.c))
 LUA_SOURCES = $(sort $(shell find lua examples spec csrc -name '*.lua'))
 C_FILES = $(filter-out %_table.c %_table.h,$(sort $(shell find csrc spec -name '*.[ch]')))
 
@@ -71,18 +74,22 @@ all: build
 
 # ---- building -------------------------------------------------------------------------------
 
+# Where the others' headers and libraries are, when that is not where the compiler looks.
+headers = $(if $(CURL_INCDIR),-I$(CURL_INCDIR)) $(if $(CRYPTO_INCDIR),-I$(CRYPTO_INCDIR))
+libraries = $(if $(CURL_LIBDIR),-L$(CURL_LIBDIR)) $(CURL_LIBS) \
+  $(if $(CRYPTO_LIBDIR),-L$(CRYPTO_LIBDIR)) $(CRYPTO_LIBS) -lm -lpthread
 lua_include = $(if $(LUA_INCDIR),-I$(LUA_INCDIR),-I/usr/include/lua$(1) -I/usr/local/include/lua$(1))
 
 define module
 build/$(1)/%.o: %.c
 	@mkdir -p $$(@D)
 	$$(say) "  CC  $$@"
-	$$(quietly)$$(CC) $$(TLX_CFLAGS) $$(CFLAGS) $$(call lua_include,$(1)) $$(if $$(CURL_INCDIR),-I$$(CURL_INCDIR)) -MMD -MP -c $$< -o $$@
+	$$(quietly)$$(CC) $$(TLX_CFLAGS) $$(CFLAGS) $$(call lua_include,$(1)) $$(headers) -MMD -MP -c $$< -o $$@
 
 build/$(1)/telnyx/core.so: $(SOURCES:%.c=build/$(1)/%.o)
 	@mkdir -p $$(@D)
 	$$(say) "  LD  $$@"
-	$$(quietly)$$(CC) $$(LIBFLAG) $$(TLX_LDFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(if $$(CURL_LIBDIR),-L$$(CURL_LIBDIR)) $$(CURL_LIBS) -lm -lpthread
+	$$(quietly)$$(CC) $$(LIBFLAG) $$(TLX_LDFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(libraries)
 
 -include $(SOURCES:%.c=build/$(1)/%.d)
 endef
@@ -96,10 +103,10 @@ csrc/core/tlx_%_table.c: csrc/core/tables.lua csrc/core/smart.tsv
 # ---- what is needed ---------------------------------------------------------------------------
 
 # The module itself; the specs and the sandbox; the deeper checks.
-PACKAGES_BUILD = gcc libc6-dev lua5.4 liblua5.4-dev liblua5.1-0-dev libcurl4-openssl-dev lua-cjson
+PACKAGES_BUILD = gcc libc6-dev lua5.4 liblua5.4-dev liblua5.1-0-dev libcurl4-openssl-dev libssl-dev lua-cjson
 PACKAGES_TEST = luajit2 lua-busted lua-socket lua-sec lua-luv lua-cqueues openssl ca-certificates nginx libnginx-mod-http-lua
 PACKAGES_CHECK = lua-check lua5.1 clang-format clang-tidy cppcheck valgrind strace \
-  luarocks clang libclang-rt-14-dev libssl-dev
+  luarocks clang libclang-rt-14-dev
 
 deps:
 	@sh .ci/deps.sh $(PACKAGES_BUILD) $(PACKAGES_TEST)

@@ -23,6 +23,7 @@ dependencies = {
 
 external_dependencies = {
   CURL = { header = "curl/curl.h", library = "curl" },
+  CRYPTO = { header = "openssl/evp.h", library = "crypto" },
 }
 
 build = {
@@ -36,6 +37,8 @@ build = {
     LUA_INCDIR = "$(LUA_INCDIR)",
     CURL_INCDIR = "$(CURL_INCDIR)",
     CURL_LIBDIR = "$(CURL_LIBDIR)",
+    CRYPTO_INCDIR = "$(CRYPTO_INCDIR)",
+    CRYPTO_LIBDIR = "$(CRYPTO_LIBDIR)",
   },
   install_variables = {
     LUA_INCDIR = "$(LUA_INCDIR)",

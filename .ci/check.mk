@@ -35,10 +35,10 @@ TIDY_CHECKS = -*,bugprone-*,clang-analyzer-*,cert-*,-bugprone-easily-swappable-p
 
 tidy:
 	cppcheck --quiet --std=c99 --enable=warning,performance,portability --inline-suppr \
-	  --error-exitcode=1 -Icsrc/core -Icsrc/http -I/usr/include/lua5.4 csrc
+	  --error-exitcode=1 $(ROOMS) -I/usr/include/lua5.4 csrc
 	clang-tidy --quiet --warnings-as-errors='*' \
 	  -checks='$(TIDY_CHECKS)' \
-	  $(SOURCES) -- -std=c99 -Icsrc/core -Icsrc/http -I/usr/include/lua5.4
+	  $(SOURCES) -- -std=c99 $(ROOMS) -I/usr/include/lua5.4
 
 luarocks: build
 	sh .ci/luarocks.sh

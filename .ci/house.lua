@@ -23,19 +23,27 @@ local c = {
     ]],
   },
   {
+    folder = "csrc/crypto",
+    units = "tlx_sha256 tlx_random",
+    -- C99, and of libcrypto what is used of it.
+    system = "limits.h openssl/err.h openssl/evp.h openssl/rand.h stdbool.h stddef.h string.h",
+  },
+  {
     folder = "csrc/http",
     units = [[
       tlx_sigpipe tlx_machine tlx_list tlx_deadlines tlx_watch tlx_connection tlx_cause tlx_pool
       tlx_http tlx_transfer tlx_engine
     ]],
     below = { ["csrc/core"] = true },
-    unseen = "lua lauxlib",
+    unseen = "lua lauxlib openssl/",
   },
   {
     folder = "csrc/lua",
     units = "ltlx ltlx_client",
-    below = { ["csrc/core"] = true, ["csrc/http"] = "tlx_machine tlx_http" },
-    unseen = "curl/",
+    below = {
+      ["csrc/core"] = true, ["csrc/crypto"] = true, ["csrc/http"] = "tlx_machine tlx_http",
+    },
+    unseen = "curl/ openssl/",
   },
 }
 

@@ -10,7 +10,7 @@
 
 .PHONY: chaos chaos-unlooked chaos-fallback oom asan valgrind fork threads conformance
 
-HEADERS = $(wildcard csrc/*.h csrc/core/*.[hd]* csrc/http/*.h csrc/lua/*.h)
+HEADERS = $(wildcard csrc/*.h csrc/core/*.[hd]* csrc/crypto/*.h csrc/http/*.h csrc/lua/*.h)
 
 # Special builds of the module, each in one go: name, Lua version, flags.
 define variant
@@ -18,8 +18,7 @@ build/$(1)-$(2)/telnyx/core.so: $(SOURCES) $(HEADERS) .ci/proof.mk
 	@mkdir -p $$(@D)
 	$$(say) "  CC  $$@"
 	$$(quietly)$$(CC) $$(LIBFLAG) $$(TLX_CFLAGS) $$(CFLAGS) $(3) $$(TLX_LDFLAGS) $$(LDFLAGS) \
-	  $$(call lua_include,$(2)) $$(if $$(CURL_INCDIR),-I$$(CURL_INCDIR)) -o $$@ $(SOURCES) \
-	  $$(if $$(CURL_LIBDIR),-L$$(CURL_LIBDIR)) $$(CURL_LIBS) -lm -lpthread
+	  $$(call lua_include,$(2)) $$(headers) -o $$@ $(SOURCES) $$(libraries)
 endef
 
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \

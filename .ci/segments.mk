@@ -23,7 +23,7 @@ build/portable-5.4/telnyx/core.so: $(SOURCES) $(CORE_HEADERS)
 	@mkdir -p $(@D)
 	$(say) "  LD  $@"
 	$(quietly)$(CC) $(LIBFLAG) $(TLX_CFLAGS) $(CFLAGS) -DTLX_PORTABLE $(call lua_include,5.4) \
-	  $(TLX_LDFLAGS) $(LDFLAGS) -o $@ $(SOURCES) $(CURL_LIBS) -lm -lpthread
+	  $(TLX_LDFLAGS) $(LDFLAGS) -o $@ $(SOURCES) $(libraries)
 
 test-portable: build/portable-5.4/telnyx/core.so
 	@echo "== Lua 5.4, without SIMD"

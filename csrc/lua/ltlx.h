@@ -94,6 +94,13 @@ void ltlx_json_encode(lua_State *L, int index);
  * value, or nil when it is not JSON or nests deeper than any reply of the service does */
 void ltlx_json_decode(lua_State *L, tlx_str text);
 
+/* ltlx_order.c */
+
+/* In the place of the body that ltlx_json_encode left: the same with its members in order, which is
+ * that of the message's fields, then of the bytes of the names; the members of objects within in the
+ * latter. Equal messages have equal bodies, whatever the Lua. [-1, +1] */
+void ltlx_json_order(lua_State *L);
+
 /* ltlx_message.c */
 
 /* Reads the message at `index`, a table, with raw access. Views live while the table does. Faults
@@ -161,6 +168,12 @@ int ltlx_clock_sleep(lua_State *L);
 
 int ltlx_clock_forks(lua_State *L);
 int ltlx_clock_seed(lua_State *L);
+
+/* ltlx_identity.c */
+
+int ltlx_identity_digest(lua_State *L);
+int ltlx_identity_new_claim(lua_State *L);
+int ltlx_identity_process(lua_State *L);
 
 /* ltlx_sockets.c: of sockets that others made and read, by their descriptors. */
 

@@ -216,6 +216,34 @@ static void fork_daemon(lua_State *L) {
   finish_child(child);
 }
 
+/* "claim process", by whoever asks. */
+static const char *names(lua_State *L) {
+  const char *words = host_run(L, "return core.new_claim() .. ' ' .. core.process()");
+  return words ? words : "";
+}
+
+/* A child draws other claims than its parent and knows its own process. */
+static void fork_for_names(lua_State *L) {
+  enum { CLAIM_DIGITS = 32 };
+  char of_child[512] = "", id[24];
+  int ends[2];
+  names(L);
+  check(pipe(ends) == 0, "a pipe");
+  pid_t child = fork();
+  if (child == 0) {
+    const char *words = names(L);
+    _exit(write(ends[1], words, strlen(words)) > CLAIM_DIGITS ? 0 : 1);
+  }
+  finish_child(child);
+  check(read(ends[0], of_child, sizeof of_child - 1) > CLAIM_DIGITS, "the child has names");
+  close(ends[0]);
+  close(ends[1]);
+  check(strncmp(of_child, names(L), CLAIM_DIGITS) != 0, "parent and child draw other claims");
+  snprintf(id, sizeof id, "/%d", (int)child);
+  check(strrchr(of_child, '/') && strcmp(strrchr(of_child, '/'), id) == 0,
+        "the child knows its own process");
+}
+
 static void compare_books(void) {
   static const int PARENTS[] = { 1, 2, 3, 4, 5, 6, 7, 8, 31, 32, 33, 34, 0 };
   static const int CHILDS[] = { 11, 12, 0 };
@@ -255,6 +283,7 @@ int main(void) {
   fork_before_it_begins(L);
   fork_within_attempt(L);
   fork_daemon(L);
+  fork_for_names(L);
   lua_close(L);
   check(canned_settle(&service), "every connection is closed");
   compare_books();
