@@ -78,6 +78,12 @@ local lua = {
     telnyx.send.loop telnyx.send.once telnyx.send.random telnyx.store
   ]] },
 
+  { "journal/arguments" },
+  { "journal/machine" },
+  { "journal/object", "telnyx.core telnyx.journal.arguments" },
+  { "journal/memory", "telnyx.journal.machine" },
+  { "journal/init", "telnyx.journal.memory telnyx.journal.object" },
+
   { "run/pace" },
   { "run/send_all", "telnyx.run.pace" },
 

@@ -1,0 +1,131 @@
+--- What a journal may be asked: the arguments of its methods, checked once for whatever keeps the
+--- rows, and times turned into whole milliseconds, so no two journals differ in that.
+
+local MAX_BYTES = 255 -- of keys and names
+
+-- Each takes a value and returns what is handed on; or nil and what it must be, which is misuse; or
+-- nil, what it must be, and true where the world may have made it otherwise.
+local kinds = {}
+
+-- Every well-formed sequence; each begins with a byte that stands nowhere else.
+local SEQUENCES = {
+  "\240[\144-\191][\128-\191][\128-\191]", "[\241-\243][\128-\191][\128-\191][\128-\191]",
+  "\244[\128-\143][\128-\191][\128-\191]", "\224[\160-\191][\128-\191]",
+  "\237[\128-\159][\128-\191]", "[\225-\236\238\239][\128-\191][\128-\191]",
+  "[\194-\223][\128-\191]",
+}
+
+local function is_utf8(text)
+  for _, sequence in ipairs(SEQUENCES) do
+    if not text:find("[\128-\255]") then return true end
+    text = text:gsub(sequence, " ")
+  end
+  return not text:find("[\128-\255]")
+end
+
+-- No engine is asked to keep what another could not: PostgreSQL has no NUL, and UTF-8 only.
+function kinds.text(value)
+  if type(value) ~= "string" then return nil, "a string" end
+  if value:find("\0", 1, true) then return nil, "without NUL", true end
+  if not is_utf8(value) then return nil, "UTF-8", true end
+  return value
+end
+
+function kinds.key(value)
+  if type(value) ~= "string" then return nil, "a string" end
+  if value == "" or #value > MAX_BYTES then return nil, "1 to 255 bytes long", true end
+  return kinds.text(value)
+end
+
+function kinds.name(value)
+  if type(value) ~= "string" or value == "" then return nil, "a string that is not empty" end
+  return kinds.key(value)
+end
+
+-- So far milliseconds are whole numbers in every Lua.
+local MOST_SECONDS = 2 ^ 42
+
+local function seconds(expected)
+  return function(value)
+    local is_time = type(value) == "number" and value >= 0 and value < MOST_SECONDS
+    if not is_time then return nil, expected end
+    return math.floor(value * 1000 + 0.5)
+  end
+end
+
+kinds.time = seconds("seconds since 1970")
+kinds.seconds = seconds("seconds")
+
+-- Lua 5.3 and later.
+local to_integer = rawget(math, "tointeger") or function(value) return value end
+
+function kinds.count(value)
+  local is_count = type(value) == "number" and value % 1 == 0 and value >= 0 and value < 2 ^ 31
+  if not is_count then return nil, "a whole number" end
+  return to_integer(value)
+end
+
+local function one_of(words)
+  return function(value)
+    local is_word = type(value) == "string" and value:find("^%l+$")
+    if is_word and (" " .. words .. " "):find(" " .. value .. " ", 1, true) then return value end
+    return nil, "one of: " .. words
+  end
+end
+
+kinds.outcome = one_of("accepted rejected unknown")
+kinds.truth = one_of("accepted rejected")
+kinds.state = one_of("queued free sending accepted rejected unknown")
+
+-- What each method takes: a kind, and a mark behind what may be left out.
+local SHAPES = {
+  claim = { key = "key", digest = "name", to = "name?", claim = "name", owner = "name?",
+    now = "time", expires = "time" },
+  finish = { key = "key", claim = "name", state = "outcome", now = "time", message_id = "name?",
+    status = "count?", result = "text?" },
+  release = { key = "key", claim = "name", now = "time", due = "time?" },
+  reap = { now = "time" },
+  settle = { key = "key", state = "truth", by = "name", now = "time", message_id = "name?",
+    result = "text?" },
+  resend = { key = "key", claim = "name", by = "name", now = "time" },
+  get = { key = "key" },
+  unsettled = { older_than = "seconds?", now = "time?" },
+  find = { state = "state?", to = "name?", message_id = "name?", older_than = "seconds?",
+    now = "time?", limit = "count?" },
+  purge = { before = "time", limit = "count?" },
+}
+
+-- One argument; or nil, what is wrong with it, and whether the world may have made it so.
+local function sound(name, kind, value)
+  local is_needed = not kind:find("?", 1, true)
+  if value == nil and not is_needed then return nil end
+  local own, expected, is_worlds = kinds[kind:match("%l+")](value)
+  if not expected then return own end
+  return nil, ("'%s' must be %s"):format(name, expected), is_worlds
+end
+
+local arguments = {}
+
+---The arguments as a keeper takes them; or nil, why, where the world may be at fault. Misuse is
+---raised, at the caller's caller.
+---@param method string
+---@param given any
+---@return table|nil
+---@return string|nil why
+function arguments.checked(method, given)
+  local shape, own = SHAPES[method], {}
+  local function misuse(text, ...) error(("journal:" .. method .. text):format(...), 5) end
+  if type(given) ~= "table" then misuse(" expects a table, got a %s", type(given)) end
+  for name in pairs(given) do
+    if not shape[name] then misuse(" knows no '%s'", tostring(name)) end
+  end
+  for name, kind in pairs(shape) do
+    local value, why, is_worlds = sound(name, kind, given[name])
+    if why and not is_worlds then misuse(": %s", why) end
+    if why then return nil, why end
+    own[name] = value
+  end
+  return own
+end
+
+return arguments

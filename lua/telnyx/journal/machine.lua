@@ -1,0 +1,107 @@
+--- What may become of a row: the one state machine of every journal, as plain functions.
+---
+---   (none) or free -claim-> sending            a direct send takes its key
+---   queued         -claim-> sending            the same message, added to an outbox before
+---   sending -finish-> accepted, rejected, unknown
+---   sending -release-> free                    surely not sent, or refused for the moment;
+---                      queued                  the same of a row with a body, an outbox's
+---   sending -reap-> unknown                    whoever claimed it did not come back in time
+---   unknown -finish-> accepted, rejected       by the claim that sent it, though late
+---   unknown -settle-> accepted, rejected       by whoever has learned the truth elsewhere
+---   sending -settle-> accepted                 the truth may overtake the reply
+---   unknown -resend-> free, queued             a person's word, and nobody else's
+---
+--- Nothing else leads out of unknown, and nothing out of accepted and rejected: they are purged.
+--- A claim is named by whoever finishes or releases it, so who comes late cannot touch the next.
+---
+--- Each takes a row, or nil where there is none, and returns what it becomes, a new table, or nil
+--- when that may not be. Rows have whole milliseconds for times.
+
+local machine = {}
+
+local function changed(row, changes)
+  local new = {}
+  for name, value in pairs(row) do new[name] = value end
+  for name, value in pairs(changes) do new[name] = value end
+  return new
+end
+
+-- What is left when a row belongs to nobody.
+local function without_claim(row, changes)
+  local new = changed(row, changes)
+  new.state = row.body and "queued" or "free"
+  new.claim, new.owner, new.claimed_at, new.expires = nil, nil, nil, nil
+  return new
+end
+
+local function is_free_for(row, digest)
+  return not row or row.state == "free" or (row.state == "queued" and row.digest == digest)
+end
+
+function machine.claim(row, c)
+  if not is_free_for(row, c.digest) then return nil end
+  return {
+    key = c.key, state = "sending", digest = c.digest, to = c.to,
+    claim = c.claim, owner = c.owner, claimed_at = c.now, expires = c.expires,
+    tries = (row and row.tries or 0) + 1,
+    created_at = row and row.created_at or c.now,
+    body = row and row.body, campaign = row and row.campaign, due = row and row.due,
+  }
+end
+
+---Whether this finish was done already: an answer may get lost, and then it is done again.
+function machine.is_finished_so(row, f)
+  return row ~= nil and row.claim == f.claim and row.state == f.state
+    and row.message_id == f.message_id and row.status == f.status and row.result == f.result
+end
+
+function machine.finish(row, f)
+  if machine.is_finished_so(row, f) then return row end
+  local is_open = row and (row.state == "sending" or row.state == "unknown")
+  if not is_open or row.claim ~= f.claim then return nil end
+  local new = changed(row, { state = f.state, settled_at = f.now, settled_by = "worker" })
+  new.message_id, new.status, new.result = f.message_id, f.status, f.result
+  return new
+end
+
+function machine.release(row, r)
+  if not row or row.state ~= "sending" or row.claim ~= r.claim then return nil end
+  return without_claim(row, { due = row.body and r.due })
+end
+
+function machine.reap(row, now)
+  if row.state ~= "sending" or row.expires >= now then return nil end
+  return changed(row, { state = "unknown", settled_at = now, settled_by = "reaper" })
+end
+
+function machine.settle(row, s)
+  local may = row and (row.state == "unknown" or (row.state == "sending" and s.state == "accepted"))
+  if not may then return nil end
+  return changed(row, { state = s.state, settled_at = s.now, settled_by = s.by,
+    message_id = s.message_id, result = s.result })
+end
+
+function machine.resend(row, r)
+  if not row or row.state ~= "unknown" or row.claim ~= r.claim then return nil end
+  return without_claim(row, { settled_at = r.now, settled_by = r.by, due = row.body and r.now })
+end
+
+---Whether the row is forgotten by `purge { before = … }`.
+function machine.is_purged(row, before)
+  if row.state == "free" then return row.created_at < before end
+  return (row.state == "accepted" or row.state == "rejected") and row.settled_at < before
+end
+
+---Whether somebody has to find out what became of it.
+function machine.is_unsettled(row, now)
+  return row.state == "unknown" or (row.state == "sending" and row.expires < now)
+end
+
+---Whether it is what `find` asks for; what is nil may be anything.
+function machine.is_found(row, f)
+  return (not f.state or row.state == f.state) and (not f.to or row.to == f.to)
+    and (not f.message_id or row.message_id == f.message_id)
+    and (not f.before or row.created_at <= f.before)
+end
+
+return machine

@@ -1,0 +1,264 @@
+--- What a journal is to its user, whatever keeps its rows. A keeper gets sound arguments and whole
+--- milliseconds, and answers with rows of the same.
+
+local arguments = require("telnyx.journal.arguments")
+local core = require("telnyx.core")
+
+---@class telnyx.journal
+---@field private keeper table who keeps the rows: memory, shared or sql
+---@field private is_closed boolean
+local Journal = {}
+Journal.__index = Journal
+Journal.__name = "telnyx.journal"
+
+---@class telnyx.journal_row absent fields are nil; times are seconds since 1970
+---@field key string
+---@field state "queued"|"free"|"sending"|"accepted"|"rejected"|"unknown"
+---@field digest string of what was posted, or is to be
+---@field to string|nil the recipient
+---@field claim string|nil whose turn it is, or was
+---@field owner string|nil who claimed it, for people
+---@field claimed_at number|nil
+---@field expires number|nil when a claim that is still `sending` counts as left behind
+---@field tries integer claims so far
+---@field message_id string|nil
+---@field status integer|nil of the reply
+---@field result string|nil as `finish` or `settle` was given it
+---@field settled_at number|nil when it became accepted, rejected or unknown
+---@field settled_by string|nil "worker", "reaper", or as `settle` and `resend` were told
+---@field created_at number
+---@field due number|nil an outbox's
+---@field campaign string|nil an outbox's
+
+local CLOSED = "the journal is closed"
+local PAGE = 100
+local PURGED_AT_ONCE = 1000
+
+-- The arguments as the keeper takes them; or nil, why.
+local function checked(self, method, given)
+  local own, why = arguments.checked(method, given)
+  if own and self.is_closed then return nil, CLOSED end
+  return own, why
+end
+
+-- Rows ------------------------------------------------------------------------------------------
+
+local TIMES = { "claimed_at", "expires", "settled_at", "created_at", "due" }
+
+-- As users see it, of a table that is theirs.
+local function told(row)
+  local own = {}
+  for name, value in pairs(row) do own[name] = value end
+  for _, name in ipairs(TIMES) do own[name] = own[name] and own[name] / 1000 end
+  own.body = nil
+  return own
+end
+
+local function all_told(rows)
+  for i, row in ipairs(rows) do rows[i] = told(row) end
+  return rows
+end
+
+-- Sends -----------------------------------------------------------------------------------------
+
+---@class telnyx.journal_claim
+---@field key string 1 to 255 bytes of UTF-8
+---@field digest string of what is to be posted
+---@field to string|nil the recipient
+---@field claim string new for every claim
+---@field owner string|nil for people: who claims
+---@field now number
+---@field expires number after it, the request is not begun any more
+
+---Claims a key for a direct send. True: the row is `sending` under this claim, durably. False: it
+---is somebody else's, or settled, or of another message; the row says which.
+---@param c telnyx.journal_claim
+---@return boolean|nil
+---@return telnyx.journal_row|string|nil row_or_why
+function Journal:claim(c)
+  local own, why = checked(self, "claim", c)
+  if not own then return nil, why end
+  local is_claimed, row = self.keeper:claim(own)
+  if is_claimed == false then return false, told(row) end
+  return is_claimed, row
+end
+
+---@class telnyx.journal_finish
+---@field key string
+---@field claim string
+---@field state "accepted"|"rejected"|"unknown"
+---@field now number
+---@field message_id string|nil
+---@field status integer|nil
+---@field result string|nil JSON, by whoever reads it
+
+---Records what became of a claim. The same once more is true once more.
+---@param f telnyx.journal_finish
+---@return boolean|nil
+---@return string|nil why
+function Journal:finish(f)
+  local own, why = checked(self, "finish", f)
+  if not own then return nil, why end
+  return self.keeper:finish(own)
+end
+
+---Gives a claim back: surely nothing was sent, or it was refused for the moment.
+---@param r { key: string, claim: string, now: number, due: number|nil }
+---@return boolean|nil
+---@return string|nil why
+function Journal:release(r)
+  local own, why = checked(self, "release", r)
+  if not own then return nil, why end
+  return self.keeper:release(own)
+end
+
+-- People and clocks -----------------------------------------------------------------------------
+
+---Turns claims that have expired into `unknown`.
+---@param options { now: number }
+---@return string[]|nil keys sorted
+---@return string|nil why
+function Journal:reap(options)
+  local own, why = checked(self, "reap", options)
+  if not own then return nil, why end
+  return self.keeper:reap(own.now)
+end
+
+---@class telnyx.journal_settlement
+---@field key string
+---@field state "accepted"|"rejected"
+---@field by string who says so
+---@field now number
+---@field message_id string|nil what is there stays there without it
+---@field result string|nil the same
+
+---Records what was learned elsewhere of a message whose end was unknown.
+---@param s telnyx.journal_settlement
+---@return boolean|nil
+---@return string|nil why
+function Journal:settle(s)
+  local own, why = checked(self, "settle", s)
+  if not own then return nil, why end
+  return self.keeper:settle(own)
+end
+
+---Lets an unknown message be sent again: a person's decision, who names the claim that was looked
+---at, so that nothing is decided about a later one.
+---@param r { key: string, claim: string, by: string, now: number }
+---@return boolean|nil
+---@return string|nil why
+function Journal:resend(r)
+  local own, why = checked(self, "resend", r)
+  if not own then return nil, why end
+  return self.keeper:resend(own)
+end
+
+---@param key string
+---@return telnyx.journal_row|false|nil row false: there is none
+---@return string|nil why
+function Journal:get(key)
+  local own, why = checked(self, "get", { key = key })
+  if not own then return nil, why end
+  local row
+  row, why = self.keeper:get(own.key)
+  return row and told(row) or row, why
+end
+
+local function now_ms() return math.floor(core.now() * 1000) end
+
+-- From one page to the next; `page.after` is the last row that was told.
+local function next_row(self, page)
+  page.i = page.i + 1
+  if page.i > #page.rows and #page.rows == PAGE then
+    local why = CLOSED
+    page.after, page.rows, page.i = page.rows[PAGE], nil, 1
+    if not self.is_closed then page.rows, why = self.keeper:unsettled(page, PAGE) end
+    if not page.rows then error(why, 0) end
+  end
+  return page.rows[page.i] and told(page.rows[page.i])
+end
+
+---Goes through the rows that nobody knows the end of: `unknown`, and `sending` that has expired;
+---the oldest claim first. Some are read at a time, so there may be any number.
+---@param options { older_than: number|nil, now: number|nil }|nil seconds since the claim
+---@return (fun(): telnyx.journal_row|nil)|nil
+---@return string|nil why
+function Journal:unsettled(options)
+  local own, why = checked(self, "unsettled", options or {})
+  if not own then return nil, why end
+  local page = { now = own.now or now_ms(), i = 0 }
+  page.before = page.now - (own.older_than or 0)
+  page.rows, why = self.keeper:unsettled(page, PAGE)
+  if not page.rows then return nil, why end
+  return function() return next_row(self, page) end
+end
+
+---@class telnyx.journal_query what is left out may be anything
+---@field state string|nil
+---@field to string|nil
+---@field message_id string|nil
+---@field older_than number|nil seconds since the row was made
+---@field now number|nil
+---@field limit integer|nil default 100
+
+---The rows that are so, the oldest first.
+---@param options telnyx.journal_query|nil
+---@return telnyx.journal_row[]|nil
+---@return string|nil why
+function Journal:find(options)
+  local own, why = checked(self, "find", options or {})
+  if not own then return nil, why end
+  own.limit = own.limit or PAGE
+  if own.older_than then own.before = (own.now or now_ms()) - own.older_than end
+  local rows
+  rows, why = self.keeper:find(own)
+  return rows and all_told(rows), why
+end
+
+local STATES = { "queued", "free", "sending", "accepted", "rejected", "unknown" }
+
+---@return table<string, integer>|nil how many rows are in each state
+---@return string|nil why
+function Journal:counts()
+  if self.is_closed then return nil, CLOSED end
+  local counts, why = self.keeper:counts()
+  if not counts then return nil, why end
+  for _, state in ipairs(STATES) do counts[state] = counts[state] or 0 end
+  return counts
+end
+
+---Forgets what was accepted or rejected before, and what was given back and is older. A key that is
+---forgotten is a new key: keep rows for longer than anybody repeats a send.
+---@param options { before: number, limit: integer|nil }
+---@return integer|nil how many
+---@return string|nil why
+function Journal:purge(options)
+  local own, why = checked(self, "purge", options)
+  if not own then return nil, why end
+  local n, left = 0, own.limit or math.huge
+  while left > 0 do
+    local part = math.min(left, PURGED_AT_ONCE)
+    local n_part, part_why = self.keeper:purge(own.before, part)
+    if not n_part then return nil, part_why end
+    n, left = n + n_part, left - n_part
+    if n_part < part then break end
+  end
+  return n
+end
+
+---May be called twice. Every other method then returns nil, "the journal is closed".
+function Journal:close()
+  if self.is_closed then return end
+  self.is_closed = true
+  self.keeper:close()
+end
+
+local object = {}
+
+---@param keeper table
+---@return telnyx.journal
+function object.new(keeper)
+  return setmetatable({ keeper = keeper, is_closed = false }, Journal)
+end
+
+return object
