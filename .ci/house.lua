@@ -58,15 +58,20 @@ local lua = {
   { "errors/line", "telnyx.errors.secrets" },
   { "errors/init", "telnyx.errors.catalogue telnyx.errors.line telnyx.errors.secrets" },
 
-  { "store", "telnyx.core" },
   { "resty_descriptor", "telnyx.core" },
   { "resty_connection", "telnyx.core telnyx.resty_descriptor" },
   { "resty", "telnyx.core telnyx.resty_connection" },
 
+  { "journal/arguments" },
+  { "journal/machine" },
+  { "journal/object", "telnyx.core telnyx.journal.arguments" },
+  { "journal/memory", "telnyx.journal.machine" },
+  { "journal/init", "telnyx.journal.memory telnyx.journal.object" },
+
   { "send/random", "telnyx.core" },
   { "send/retry", "telnyx.core" },
   { "send/cost", "telnyx.core telnyx.errors telnyx.tables" },
-  { "send/once", "cjson.safe telnyx.errors" },
+  { "send/once", "cjson.safe telnyx.core telnyx.errors" },
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
   { "send/news" },
@@ -74,15 +79,9 @@ local lua = {
   { "send/loop", "telnyx.core telnyx.send.news telnyx.send.rounds telnyx.send.tasks" },
   { "send/life", "telnyx.core telnyx.errors telnyx.send.cost telnyx.send.once telnyx.tables" },
   { "send/engine", [[
-    telnyx.core telnyx.errors telnyx.errors.secrets telnyx.resty telnyx.send.guard telnyx.send.life
-    telnyx.send.loop telnyx.send.once telnyx.send.random telnyx.store
+    telnyx.core telnyx.errors telnyx.errors.secrets telnyx.journal telnyx.resty telnyx.send.guard
+    telnyx.send.life telnyx.send.loop telnyx.send.once telnyx.send.random
   ]] },
-
-  { "journal/arguments" },
-  { "journal/machine" },
-  { "journal/object", "telnyx.core telnyx.journal.arguments" },
-  { "journal/memory", "telnyx.journal.machine" },
-  { "journal/init", "telnyx.journal.memory telnyx.journal.object" },
 
   { "run/pace" },
   { "run/send_all", "telnyx.run.pace" },
@@ -91,7 +90,7 @@ local lua = {
     telnyx.core telnyx.options telnyx.profiles telnyx.run.send_all telnyx.send.engine
     telnyx.send.retry telnyx.tables
   ]] },
-  { "init", "telnyx.client telnyx.core telnyx.errors telnyx.store" },
+  { "init", "telnyx.client telnyx.core telnyx.errors telnyx.journal" },
 
   -- A house of its own: of the other, it knows the core.
   { "sandbox/json", "cjson.safe" },

@@ -52,9 +52,9 @@ describe("a server that echoes the key", function()
 
   -- Sends under a key of its own through a client that writes all down.
   local function send_to(scripts, message)
-    local written = { rows = {}, asked = {}, store = telnyx.store.memory() }
+    local written = { rows = {}, asked = {}, journal = telnyx.journal.memory() }
     local client = telnyx.new({
-      api_key = KEY, base_url = station:listen(scripts).url, store = written.store,
+      api_key = KEY, base_url = station:listen(scripts).url, journal = written.journal,
       log = function(row) written.rows[#written.rows + 1] = row end,
       retry = { base = 0.001, should_retry = function(err)
         written.asked[#written.asked + 1] = err
@@ -197,14 +197,14 @@ describe("a sender of the user's own", function()
     end)
 end)
 
-describe("a store that fails", function()
+describe("a journal that fails", function()
   it("is not quoted with the key", function()
-    local store = telnyx.store.memory()
-    function store.set() return nil, "no room for " .. KEY end
-    local client = telnyx.new({ api_key = KEY, store = store,
+    local journal = telnyx.journal.memory()
+    function journal.finish() return nil, "no room for " .. KEY end
+    local client = telnyx.new({ api_key = KEY, journal = journal,
       sender = { send = function() return { id = "m" }, { outcome = "accepted" } end } })
     local _, info = client:send(MESSAGE, { key = "k" })
-    assert.equal("no room for ***", info.store_error)
+    assert.equal("no room for ***", info.journal_error)
   end)
 end)
 

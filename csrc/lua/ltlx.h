@@ -187,6 +187,5 @@ void ltlx_open_exchange(lua_State *L);
 void ltlx_open_guarded(lua_State *L);
 void ltlx_open_request(lua_State *L);
 void ltlx_open_segments(lua_State *L);
-void ltlx_open_lock(lua_State *L);
 
 #endif

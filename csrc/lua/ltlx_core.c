@@ -71,7 +71,6 @@ TLX_EXPORT int luaopen_telnyx_core(lua_State *L) {
   ltlx_open_guarded(L);
   ltlx_open_request(L);
   ltlx_open_segments(L);
-  ltlx_open_lock(L);
   lua_pop(L, 1);
   return 1;
 }

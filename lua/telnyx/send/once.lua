@@ -92,16 +92,19 @@ end
 
 local UNITS = { { 172800, 86400, "days" }, { 7200, 3600, "hours" }, { 120, 60, "minutes" } }
 
+local function count(n, unit) return ("%.0f %s"):format(n, unit) end
+
 local function span(seconds)
   for _, unit in ipairs(UNITS) do
-    if seconds >= unit[1] then return ("%d %s"):format(seconds / unit[2], unit[3]) end
+    if seconds >= unit[1] then return count(seconds / unit[2], unit[3]) end
   end
-  return ("%d seconds"):format(math.max(0, seconds))
+  return count(math.max(0, seconds), "seconds")
 end
 
-local function since(row, now)
-  local words = row.claimed_at and " for " .. span(now - row.claimed_at) or ""
-  return words .. (row.owner and " in " .. row.owner or "")
+-- Where and when, as far as it is known.
+local function circumstances(row, now, time)
+  local since = row.claimed_at and time:format(span(now - row.claimed_at))
+  return (since and " " .. since or "") .. (row.owner and " by " .. row.owner or "")
 end
 
 local function told(key, fields)
@@ -111,17 +114,14 @@ end
 
 local function in_flight(row, now)
   return told(row.key, { outcome = "unknown", kind = "protocol",
-    cause = "another send under this key has been under way" .. since(row, now),
-    advice = "Ask again when it has ended." })
+    cause = "the request of another send under this key is under way"
+      .. circumstances(row, now, "for %s") .. ": ask again when it has ended" })
 end
 
 local function unsettled(row, now)
-  local fields = { outcome = "unknown", kind = "protocol",
-    cause = "nobody knows what became of an earlier send under this key"
-      .. (row.claimed_at and ", " .. span(now - row.claimed_at) .. " ago" or "")
-      .. (row.owner and " by " .. row.owner or ""),
-    advice = "Find out whether the message was sent, and settle its key: client:resolve." }
-  local result = told(row.key, fields)
+  local result = told(row.key, { outcome = "unknown", kind = "protocol",
+    cause = "the request of an earlier send under this key, begun"
+      .. circumstances(row, now, "%s ago") .. ", has not been settled: see client:resolve" })
   result.is_recorded = true
   return result
 end
@@ -139,14 +139,42 @@ local function other_message(key)
   return { err = err }
 end
 
--- Before the wire ---------------------------------------------------------------------
+-- Asking ------------------------------------------------------------------------------
 
--- A journal of the user's own may raise.
+-- A journal of the user's own may raise, and so may a host's hook in any.
 local function ask(journal, method, ...)
   local ok, first, second = pcall(journal[method], journal, ...)
   if not ok then return nil, tostring(first) end
   return first, second
 end
+
+-- What names its claim changes a row once, however often it is said.
+local function ask_twice(journal, method, change)
+  local done, why = ask(journal, method, change)
+  if done == nil then done, why = ask(journal, method, change) end
+  return done, why
+end
+
+-- A child inherits what its parent has under way, but it is the parent who sends and records it.
+local function own_claim(entry)
+  return entry.forks == core.forks() and entry.claim or nil
+end
+
+---Gives the key back, under which nothing was posted that may have become a message.
+---@param journal telnyx.journal
+---@param entry telnyx.entry
+---@return string|nil why it could not be: then it will be taken for unknown
+function once.give_back(journal, entry)
+  local claim, done, why = own_claim(entry), true, nil
+  if claim then
+    done, why = ask_twice(journal, "release",
+      { key = entry.key, claim = claim, now = core.now() })
+  end
+  entry.claim = false -- not before: whatever ends this here, abandons the claim
+  return done == nil and tostring(why) or nil
+end
+
+-- Before the wire ---------------------------------------------------------------------
 
 -- Nobody will record what became of a send that was broken off.
 local function is_broken_off(row, now)
@@ -187,28 +215,12 @@ function once.claim(journal, entry, left_s)
     owner = core.process(), now = now, expires = now + left_s + MARGIN_S,
   })
   if is_ours then return nil end
+  if is_ours == nil then -- it may have been written all the same
+    once.give_back(journal, entry)
+    return failed(entry.key, row)
+  end
   entry.claim = false
-  if is_ours == nil then return failed(entry.key, row) end
   return told_by(journal, row, entry, now) or failed(entry.key, "its row changes all the time")
-end
-
--- A child inherits what its parent has under way, but it is the parent who sends and records it.
-local function take_claim(entry)
-  local claim = entry.forks == core.forks() and entry.claim
-  entry.claim = false
-  return claim
-end
-
----Gives the key back, under which nothing was posted that may have become a message.
----@param journal telnyx.journal
----@param entry telnyx.entry
----@return string|nil why it could not be: then it will be taken for unknown
-function once.give_back(journal, entry)
-  local claim = take_claim(entry)
-  if not claim then return nil end
-  local done, why = ask(journal, "release",
-    { key = entry.key, claim = claim, now = core.now() })
-  if done == nil then return tostring(why) end
 end
 
 -- After it ----------------------------------------------------------------------------
@@ -234,17 +246,17 @@ end
 function once.settle(journal, entry, message, result)
   local state = state_of(message, result)
   if not state then return once.give_back(journal, entry) end
-  local claim = take_claim(entry)
-  if not claim then return nil end
-  local record, unfit = record_of(message, result)
-  local done, why = ask(journal, "finish", {
-    key = entry.key, claim = claim, state = state, now = core.now(),
-    message_id = message and type(message.id) == "string" and message.id or nil,
-    status = result.status, result = record,
-  })
+  local claim, done, why = own_claim(entry), true, nil
+  if claim then
+    done, why = ask_twice(journal, "finish", {
+      key = entry.key, claim = claim, state = state, now = core.now(),
+      message_id = message and type(message.id) == "string" and message.id or nil,
+      status = result.status, result = record_of(message, result),
+    })
+  end
+  entry.claim = false
   if done == nil then return tostring(why) end
-  if not done then return "the row is another's by now" end
-  return unfit and tostring(unfit) or nil
+  return not done and "another has settled it meanwhile" or nil
 end
 
 -- From outside ------------------------------------------------------------------------
