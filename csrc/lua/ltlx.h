@@ -175,12 +175,6 @@ int ltlx_identity_digest(lua_State *L);
 int ltlx_identity_new_claim(lua_State *L);
 int ltlx_identity_process(lua_State *L);
 
-/* ltlx_sockets.c: of sockets that others made and read, by their descriptors. */
-
-int ltlx_sockets_is_silent(lua_State *L);
-int ltlx_sockets_last_descriptor(lua_State *L);
-int ltlx_sockets_reusing(lua_State *L);
-
 /* The openers: each adds its functions to the table below the JSON instance on top. [-0, +0] */
 void ltlx_open_client(lua_State *L);
 void ltlx_open_exchange(lua_State *L);
