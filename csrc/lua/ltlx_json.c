@@ -26,7 +26,7 @@ static void forbid_invalid_numbers(lua_State *L, int json) {
 
 void ltlx_json_open(lua_State *L) {
   lua_getglobal(L, "require");
-  lua_pushliteral(L, "cjson.safe");
+  lua_pushliteral(L, "cjson");
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "new");
   lua_call(L, 0, 1);
@@ -48,9 +48,8 @@ void ltlx_json_encode(lua_State *L, int index) {
   index = ltlx_absindex(L, index);
   lua_rawgeti(L, lua_upvalueindex(UPVALUE), ENCODE);
   lua_pushvalue(L, index);
-  lua_call(L, 1, 2);
-  if (!lua_isstring(L, -2)) luaL_error(L, "cannot encode the message: %s", lua_tostring(L, -1));
-  lua_pop(L, 1);
+  if (lua_pcall(L, 1, 1, 0) == 0) return;
+  luaL_error(L, "cannot encode the message: %s", lua_tostring(L, -1));
 }
 
 /* cjson makes a float of every number; `parts` must print as 1, not 1.0. */
@@ -91,6 +90,10 @@ static void tidy_table(lua_State *L) {
 void ltlx_json_decode(lua_State *L, tlx_str text) {
   lua_rawgeti(L, lua_upvalueindex(UPVALUE), DECODE);
   lua_pushlstring(L, text.n ? text.p : "", text.n);
-  lua_call(L, 1, 1);
-  if (lua_istable(L, -1)) tidy_table(L);
+  if (lua_pcall(L, 1, 1, 0) != 0) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  } else if (lua_istable(L, -1)) {
+    tidy_table(L);
+  }
 }

@@ -109,11 +109,12 @@ static void push_body(lua_State *L, int index) {
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     ltlx_json_encode(L, index);
-    return;
+  } else {
+    merge_extra(L, index);
+    ltlx_json_encode(L, -1);
+    lua_remove(L, -2);
   }
-  merge_extra(L, index);
-  ltlx_json_encode(L, -1);
-  lua_remove(L, -2);
+  ltlx_json_order(L);
 }
 
 bool ltlx_push_checked_body(lua_State *L, int index, double now_s) {

@@ -137,7 +137,7 @@ typedef struct scene {
 #define CLIENT OPEN "client = core.client(options) "
 
 static const scene SCENES[] = {
-  { "require", "require 'cjson.safe'", "return require 'telnyx.core'", false },
+  { "require", "require 'cjson'", "return require 'telnyx.core'", false },
   { "client", OPEN, "local c = core.client(options) c:close() return true", false },
   { "send", CLIENT, "return client:send" MESSAGE, true },
   { "start, step, finished, result", CLIENT,
@@ -157,6 +157,12 @@ static const scene SCENES[] = {
   { "segments of bad UTF-8", OPEN, "return core.segments('\\255')", false },
   { "smart_encode", OPEN, "return core.smart_encode(('\342\200\234a\342\200\235'):rep(50))",
     false },
+  { "encode", OPEN,
+    "return core.encode { from = '+18445550001', to = '+18665550001', text = 'Hello', "
+    "extra = { a = ('a'):rep(600), b = { c = 1, d = { 2, 3 } } } }",
+    false },
+  { "digest, claim, process", OPEN,
+    "return core.digest('abc') .. core.new_claim() .. core.process()", false },
   { "validate", OPEN, "return core.validate" MESSAGE, false },
   { "validate, all wrong", OPEN,
     "return core.validate { to = 'nobody', from = 7, subject = {}, media_urls = { 'x', 'y' }, "
