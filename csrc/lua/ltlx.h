@@ -96,9 +96,9 @@ void ltlx_json_decode(lua_State *L, tlx_str text);
 
 /* ltlx_order.c */
 
-/* In the place of the body that ltlx_json_encode left: the same with its members in order, which is
- * that of the message's fields, then of the bytes of the names; the members of objects within in the
- * latter. Equal messages have equal bodies, whatever the Lua. [-1, +1] */
+/* In the place of the body that ltlx_json_encode left: the same with its members in order, which
+ * is that of the message's fields, then of the bytes of the names, as in every object within. Equal
+ * messages have equal bodies, whatever the Lua. [-1, +1] */
 void ltlx_json_order(lua_State *L);
 
 /* ltlx_message.c */
