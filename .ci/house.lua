@@ -74,7 +74,13 @@ local lua = {
   { "journal/machine" },
   { "journal/object", "telnyx.core telnyx.journal.arguments" },
   { "journal/memory", "telnyx.journal.machine" },
-  { "journal/init", "telnyx.journal.memory telnyx.journal.object" },
+  { "journal/statements" },
+  { "journal/sql", "telnyx.journal.machine telnyx.journal.statements" },
+  { "journal/dbi", "telnyx.core telnyx.send.random" },
+  { "journal/sqlite", "dbd.sqlite3 telnyx.core telnyx.journal.dbi telnyx.journal.sql" },
+  { "journal/init", [[
+    telnyx.journal.memory telnyx.journal.object telnyx.journal.sql telnyx.journal.sqlite
+  ]] },
 
   { "run/pace" },
   { "run/send_all", "telnyx.run.pace" },

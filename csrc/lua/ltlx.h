@@ -162,6 +162,11 @@ int ltlx_clock_sleep(lua_State *L);
 int ltlx_clock_forks(lua_State *L);
 int ltlx_clock_seed(lua_State *L);
 
+/* ltlx_files.c */
+
+int ltlx_files_id(lua_State *L);
+int ltlx_files_make(lua_State *L);
+
 /* ltlx_sockets.c: of sockets that others made and read, by their descriptors. */
 
 int ltlx_sockets_is_silent(lua_State *L);

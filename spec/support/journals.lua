@@ -1,6 +1,8 @@
 -- The journals, each empty, for specs that go through all of them.
 
+local driver = require "dbd.sqlite3"
 local journal = require "telnyx.journal"
+local sandbox = require "spec.support.sandbox"
 
 local journals = {}
 
@@ -25,6 +27,89 @@ journals.memory = {
   queue = function(own, row) own.keeper.rows[row.key] = queued(row) end,
 }
 
-journals.all = { journals.memory }
+-- What an outbox's row is in a database.
+local QUEUED = [[
+INSERT INTO telnyx_send (key, state, digest, recipient, body, campaign, due, ord, tries, created_at)
+VALUES ('%s', 'queued', '%s', '%s', '{}', 'autumn', %.0f, 1, 0, %.0f)]]
+
+---The statement that puts such a row there.
+function journals.insert(row)
+  return QUEUED:format(row.key:gsub("'", "''"), row.digest, row.to, row.due * 1000,
+    row.created_at * 1000)
+end
+
+-- SQLite ------------------------------------------------------------------------------------------
+
+local unpack = rawget(table, "unpack") or unpack -- luacheck: ignore 113
+
+local folder, n_files = nil, 0
+
+local function new_path()
+  n_files = n_files + 1
+  return ("%s/%d.db"):format(folder, n_files)
+end
+
+-- In memory where that can be had: thousands of syncs are for other specs.
+local function start_files()
+  folder = sandbox.capture("mktemp -d -p /dev/shm 2>/dev/null || mktemp -d"):gsub("%s+$", "")
+end
+
+-- By a connection of its own, to the file that was opened last.
+local function queue_in_file(own, row)
+  assert(own:counts()) -- so the table is there
+  local connection = assert(driver.New(("%s/%d.db"):format(folder, n_files)))
+  connection:autocommit(true)
+  local statement = assert(connection:prepare(journals.insert(row)))
+  assert(statement:execute())
+  statement:close()
+  connection:close()
+end
+
+local function stop_files() os.execute("rm -rf " .. folder) end
+
+journals.sqlite = {
+  name = "sqlite",
+  keeps_results = true,
+  start = start_files,
+  stop = stop_files,
+  open = function() return journal.sqlite(new_path()) end,
+  queue = queue_in_file,
+}
+
+-- A user's own query ------------------------------------------------------------------------------
+
+-- As somebody writes it who has a connection and no care: an error is raised, and what it is about
+-- stands in further lines; NULL is a value of its own.
+local function query_of(connection)
+  return function(sql, params, n)
+    local statement = assert(connection:prepare(sql))
+    local ok, why = statement:execute(unpack(params, 1, n))
+    if not ok then error(why .. "\nDETAIL: all of the row") end
+    local rows = {}
+    for row in statement:rows(true) do
+      for _, name in ipairs(statement:columns()) do
+        if row[name] == nil then row[name] = io.stdout end
+      end
+      rows[#rows + 1] = row
+    end
+    statement:close()
+    return rows
+  end
+end
+
+journals.query = {
+  name = "a user's query",
+  keeps_results = true,
+  start = start_files,
+  stop = stop_files,
+  open = function()
+    local connection = driver.New(new_path())
+    connection:autocommit(true)
+    return journal.sql { query = query_of(connection), dialect = "sqlite" }
+  end,
+  queue = queue_in_file,
+}
+
+journals.all = { journals.memory, journals.sqlite, journals.query }
 
 return journals

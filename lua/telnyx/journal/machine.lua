@@ -56,9 +56,9 @@ function machine.is_finished_so(row, f)
 end
 
 function machine.finish(row, f)
-  if machine.is_finished_so(row, f) then return row end
   local is_open = row and (row.state == "sending" or row.state == "unknown")
-  if not is_open or row.claim ~= f.claim then return nil end
+  if not is_open then return machine.is_finished_so(row, f) and row or nil end
+  if row.claim ~= f.claim then return nil end
   local new = changed(row, { state = f.state, settled_at = f.now, settled_by = "worker" })
   new.message_id, new.status, new.result = f.message_id, f.status, f.result
   return new
