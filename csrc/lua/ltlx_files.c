@@ -18,7 +18,8 @@ static int push_failure(lua_State *L, const char *path, int code) {
   return 2;
 }
 
-/* A file that was deleted and made again, or replaced, has another one. */
+/* What a file is whatever its name: one that was deleted and made again, or replaced, is another.
+ * [-0, +1] */
 static void push_id(lua_State *L, const struct stat *status) {
   char id[48];
   snprintf(id, sizeof id, "%ju:%ju", (uintmax_t)status->st_dev, (uintmax_t)status->st_ino);
@@ -46,8 +47,8 @@ static int make_file(const char *path, struct stat *status) {
   return access(path, R_OK | W_OK) == 0 ? 0 : errno;
 }
 
-/* core.make_file(path) -> its absolute path, its id | nil, why; made if it is not there, as its
- * owner's alone, and otherwise fit to be read and written */
+/* core.make_file(path) -> its absolute path, its id, its bytes | nil, why; made if it is not there,
+ * as its owner's alone, and otherwise fit to be read and written */
 int ltlx_files_make(lua_State *L) {
   struct stat status;
   char resolved[PATH_MAX];
@@ -58,5 +59,6 @@ int ltlx_files_make(lua_State *L) {
   if (code != 0) return push_failure(L, path, code);
   lua_pushstring(L, resolved);
   push_id(L, &status);
-  return 2;
+  lua_pushnumber(L, (lua_Number)status.st_size);
+  return 3;
 }

@@ -22,8 +22,10 @@ local LONGEST_NAP_S = 0.005
 local Dbi = {}
 Dbi.__index = Dbi
 
--- Only what failed counts, not what it quotes.
-local function first_line(why) return (tostring(why):gsub("[\r\n].*", "")) end
+-- Only what failed counts, neither what it quotes nor where it was raised.
+local function first_line(why)
+  return (tostring(why):gsub("[\r\n].*", ""):gsub("^%S+%.lua:%d+: ", ""))
+end
 
 local function is_busy(why) return why:find("database is locked", 1, true) ~= nil end
 
@@ -77,7 +79,7 @@ local function ask(self, sql, params, n)
     if ok and rows then return rows end
     why = first_line(ok and why or rows)
     if not is_busy(why) then return nil, why end
-    if core.monotonic() > give_up then return nil, self.name .. " is busy: " .. why, true end
+    if core.monotonic() > give_up then return nil, "it is busy: " .. why, true end
     core.sleep(self.random() * LONGEST_NAP_S)
   end
 end
@@ -115,7 +117,7 @@ function Dbi:query(sql, params, n)
   if rows then return rows end
   self.n_failures = self.n_failures + 1
   if self.n_failures > MOST_FAILURES or not is_alive(self.connection) then drop(self) end
-  return nil, ask_why, is_sure
+  return nil, self.name .. ": " .. ask_why, is_sure
 end
 
 ---Ends the connection, if it is this process's own.

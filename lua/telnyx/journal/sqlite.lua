@@ -9,6 +9,8 @@ local DRIVER_MISSING = "needs LuaDBI's driver for SQLite: apt install lua-dbi-sq
   .. " or luarocks install luadbi-sqlite3"
 
 local DEFAULT_PATIENCE_S = 5
+-- SQLite makes a new database of less.
+local LEAST_BYTES = 512
 
 local function driver()
   local ok, made = pcall(require, "dbd.sqlite3")
@@ -54,8 +56,8 @@ end
 local function is_sound(ask)
   local rows, why = ask("PRAGMA integrity_check(1)")
   if not rows then return nil, why end
-  local verdict = rows[1] and rows[1].integrity_check
-  if verdict ~= "ok" then return nil, "it is damaged: " .. tostring(verdict) end
+  local verdict = tostring(rows[1] and rows[1].integrity_check)
+  if verdict ~= "ok" then return nil, "it is damaged: " .. verdict:gsub("^%*%*%*[^\n]*\n", "") end
   return true
 end
 
@@ -86,8 +88,9 @@ local function set_up(file, options, is_first, ask)
 end
 
 local function open(own_driver, path, options)
-  local absolute, id = core.make_file(path)
+  local absolute, id, n_bytes = core.make_file(path)
   if not absolute then return nil, id end
+  if n_bytes > 0 and n_bytes < LEAST_BYTES then return nil, absolute .. ": it is no database" end
   local file, is_first = new_file(absolute, id), true
   local asked = dbi.new {
     name = absolute,
