@@ -225,7 +225,7 @@ describe("a claim", function()
         assert(is_mine ~= nil, row)
         if is_mine then n = n + 1 end
       end
-      print(n)
+      io.write(n .. "\n") -- in one piece
     ]])
     local command = {}
     for i = 1, 4 do command[i] = ("%s %s %d & "):format(process.lua(), name, i) end
