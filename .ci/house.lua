@@ -78,8 +78,15 @@ local lua = {
   { "journal/sql", "telnyx.journal.machine telnyx.journal.statements" },
   { "journal/dbi", "telnyx.core telnyx.send.random" },
   { "journal/sqlite", "dbd.sqlite3 telnyx.core telnyx.journal.dbi telnyx.journal.sql" },
+  { "journal/inherited" },
+  { "journal/conninfo" },
+  { "journal/postgres", [[
+    dbd.postgresql telnyx.errors.secrets telnyx.journal.conninfo telnyx.journal.dbi
+    telnyx.journal.inherited telnyx.journal.sql
+  ]] },
   { "journal/init", [[
-    telnyx.journal.memory telnyx.journal.object telnyx.journal.sql telnyx.journal.sqlite
+    telnyx.journal.memory telnyx.journal.object telnyx.journal.postgres telnyx.journal.sql
+    telnyx.journal.sqlite
   ]] },
 
   { "run/pace" },

@@ -2,6 +2,7 @@
 
 local driver = require "dbd.sqlite3"
 local journal = require "telnyx.journal"
+local postgres = require "spec.support.postgres"
 local sandbox = require "spec.support.sandbox"
 
 local journals = {}
@@ -110,6 +111,24 @@ journals.query = {
   queue = queue_in_file,
 }
 
-journals.all = { journals.memory, journals.sqlite, journals.query }
+-- PostgreSQL --------------------------------------------------------------------------------------
+
+local server
+
+journals.postgres = {
+  name = "postgres",
+  keeps_results = true,
+  start = function() server = postgres.start() end,
+  stop = function() server:stop() end,
+  open = function()
+    local own = journal.postgres { host = server.folder, user = "spec", dbname = "postgres" }
+    assert(own:counts()) -- so the table is there
+    assert(server:ask("TRUNCATE telnyx_send") == "")
+    return own
+  end,
+  queue = function(_, row) assert(server:ask(journals.insert(row)) == "") end,
+}
+
+journals.all = { journals.memory, journals.sqlite, journals.query, journals.postgres }
 
 return journals

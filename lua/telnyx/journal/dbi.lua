@@ -12,11 +12,11 @@ local LONGEST_NAP_S = 0.005
 
 ---@class telnyx.dbi
 ---@field open fun(): table|nil, string|nil a connection
----@field set_up fun(ask: fun(sql: string): table[]|nil, string|nil): true|nil, string|nil of one
----that is new
+---@field set_up fun(ask: function): true|nil, string|nil of one that is new; `ask(sql, params, n)`
 ---@field check (fun(): true|nil, string|nil)|nil before anything is asked
 ---@field leave (fun(connection: table, statements: table))|nil what a child does with its parent's
 ---connection; without it, closes it
+---@field watch fun()|nil when there is a connection or a statement more
 ---@field name string for people
 ---@field patience_s number how long it waits for other writers
 local Dbi = {}
@@ -36,7 +36,8 @@ local function drop(self)
   self.connection, self.statements, self.n_failures = nil, {}, 0
 end
 
-local function leave_parents(self)
+---In a child: leaves to its parent what is the parent's.
+function Dbi:leave_parents()
   if self.n_forks == core.forks() then return end
   self.n_forks = core.forks()
   if not self.connection then return end
@@ -57,13 +58,14 @@ end
 local function ask_once(self, sql, params, n)
   local statement, why = self.statements[sql], nil
   self.statements[sql] = nil
-  if not statement then statement, why = self.connection:prepare(sql) end
+  local is_new = not statement
+  if is_new then statement, why = self.connection:prepare(sql) end
   if not statement then return nil, why end
+  if is_new and self.watch then self.watch() end
   local ok, rows
   ok, rows, why = pcall(fetch_all, statement, params, n)
   if ok and rows then
     self.statements[sql] = statement
-    if self.watch then self.watch() end
     return rows
   end
   pcall(statement.close, statement)
@@ -88,9 +90,12 @@ local function connect(self)
   local ok, connection, why = pcall(self.open)
   if not ok or not connection then return nil, first_line(ok and why or connection) end
   self.connection = connection
+  if self.watch then self.watch() end
   connection:autocommit(true) -- says false on SQLite, and does it
   local is_set_up
-  ok, is_set_up, why = pcall(self.set_up, function(sql) return ask(self, sql, {}, 0) end)
+  ok, is_set_up, why = pcall(self.set_up, function(sql, params, n)
+    return ask(self, sql, params or {}, n or 0)
+  end)
   if ok and is_set_up then return true end
   drop(self)
   return nil, first_line(ok and why or is_set_up)
@@ -108,7 +113,7 @@ end
 ---@return string|nil why
 ---@return boolean|nil is_sure that nothing was done
 function Dbi:query(sql, params, n)
-  leave_parents(self)
+  self:leave_parents()
   local ok, why = true, nil
   if self.check then ok, why = self.check() end
   if ok and not self.connection then ok, why = connect(self) end
@@ -122,7 +127,7 @@ end
 
 ---Ends the connection, if it is this process's own.
 function Dbi:close()
-  leave_parents(self)
+  self:leave_parents()
   drop(self)
 end
 
