@@ -71,7 +71,7 @@ local function change(self, name, params, n)
   local rows, why, is_sure = run(self, self.sql[name], params, n)
   if rows then return rows, false end
   if is_sure then return nil, why end
-  rows = run(self, self.sql[name], params, n)
+  rows, why = run(self, self.sql[name], params, n)
   if rows then return rows, true end
   return nil, why
 end
@@ -171,7 +171,7 @@ end
 -- Reading may be repeated as it likes.
 local function look(self, sql, params, n)
   local rows, why, is_sure = run(self, sql, params, n)
-  if not rows and not is_sure then rows = run(self, sql, params, n) end
+  if not rows and not is_sure then rows, why = run(self, sql, params, n) end
   return rows, why
 end
 
