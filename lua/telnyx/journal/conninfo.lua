@@ -45,7 +45,10 @@ local function passwords_of(text)
     list[#list + 1] = decoded(word)
     list[#list + 1] = word:gsub("\\(.)", "%1")
   end
-  for value in text:gmatch("[Pp]assword%s*=%s*'([^']*)") do add(value) end
+  local shape = text:gsub("\\.", "..") -- the same places, and no quote that ends nothing
+  for first, behind in shape:gmatch("[Pp]assword%s*=%s*'()[^']*()") do
+    add(text:sub(first, behind - 1))
+  end
   for value in text:gmatch("[Pp]assword%s*=%s*([^'%s&][^%s&]*)") do add(value) end
   if is_uri(text) then add(text:match("^%l+://[^/@]*:([^/]*)@") or "") end
   return list
