@@ -73,7 +73,11 @@ local lua = {
   { "journal/arguments" },
   { "journal/machine" },
   { "journal/object", "telnyx.core telnyx.journal.arguments" },
-  { "journal/memory", "telnyx.journal.machine" },
+  { "journal/rows", "telnyx.journal.machine" },
+  { "journal/memory", "telnyx.journal.rows" },
+  { "journal/record" },
+  { "journal/lock", "telnyx.core" },
+  { "journal/shared", "telnyx.journal.lock telnyx.journal.record telnyx.journal.rows" },
   { "journal/statements" },
   { "journal/sql", "telnyx.journal.machine telnyx.journal.statements" },
   { "journal/dbi", "telnyx.core telnyx.send.random" },
@@ -85,8 +89,8 @@ local lua = {
     telnyx.journal.inherited telnyx.journal.sql
   ]] },
   { "journal/init", [[
-    telnyx.journal.memory telnyx.journal.object telnyx.journal.postgres telnyx.journal.sql
-    telnyx.journal.sqlite
+    telnyx.journal.memory telnyx.journal.object telnyx.journal.postgres telnyx.journal.shared
+    telnyx.journal.sql telnyx.journal.sqlite
   ]] },
 
   { "run/pace" },

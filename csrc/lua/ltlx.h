@@ -167,6 +167,11 @@ int ltlx_clock_seed(lua_State *L);
 int ltlx_files_id(lua_State *L);
 int ltlx_files_make(lua_State *L);
 
+/* ltlx_processes.c */
+
+int ltlx_processes_pid(lua_State *L);
+int ltlx_processes_is_running(lua_State *L);
+
 /* ltlx_sockets.c: of sockets that others made and read, by their descriptors. */
 
 int ltlx_sockets_is_silent(lua_State *L);

@@ -44,6 +44,8 @@ TLX_EXPORT int luaopen_telnyx_core(lua_State *L) {
     { "sleep", ltlx_clock_sleep },
     { "forks", ltlx_clock_forks },
     { "seed", ltlx_clock_seed },
+    { "pid", ltlx_processes_pid },
+    { "is_running", ltlx_processes_is_running },
     { "file_id", ltlx_files_id },
     { "make_file", ltlx_files_make },
     { "is_silent", ltlx_sockets_is_silent },

@@ -1,7 +1,9 @@
 -- The journals, each empty, for specs that go through all of them.
 
+local cjson = require "cjson"
 local driver = require "dbd.sqlite3"
 local journal = require "telnyx.journal"
+local nginx = require "spec.support.nginx"
 local postgres = require "spec.support.postgres"
 local sandbox = require "spec.support.sandbox"
 
@@ -14,6 +16,7 @@ local journals = {}
 ---@field open fun(): telnyx.journal a new, empty one
 ---@field queue fun(journal, row: table)|nil puts a row there as an outbox does: queued, with a body
 ---@field keeps_results boolean
+---@field is_remote boolean|nil in another process: what is raised there is not raised here
 
 -- What an outbox's row has: times in whole milliseconds.
 local function queued(row)
@@ -25,7 +28,7 @@ journals.memory = {
   name = "memory",
   keeps_results = true,
   open = journal.memory,
-  queue = function(own, row) own.keeper.rows[row.key] = queued(row) end,
+  queue = function(own, row) own.keeper.store.rows[row.key] = queued(row) end,
 }
 
 -- What an outbox's row is in a database.
@@ -129,6 +132,73 @@ journals.postgres = {
   queue = function(_, row) assert(server:ask(journals.insert(row)) == "") end,
 }
 
-journals.all = { journals.memory, journals.sqlite, journals.query, journals.postgres }
+-- A dictionary of nginx --------------------------------------------------------------------------
+
+local web
+
+-- lua-cjson makes a float of every number.
+local function whole_numbers(value)
+  if type(value) == "number" and value % 1 == 0 and math.abs(value) < 2 ^ 31 then
+    return math.tointeger and math.tointeger(value) or value -- luacheck: ignore 143
+  end
+  if type(value) ~= "table" then return value end
+  for key, item in pairs(value) do value[key] = whole_numbers(item) end
+  return value
+end
+
+-- A method of a journal in nginx, as if it were here.
+local function remote(method)
+  return function(_, given)
+    local answer = cjson.decode(web:ask("/journal", cjson.encode { method = method,
+      given = given }))
+    local first, second = answer[1], whole_numbers(answer[2])
+    if first == cjson.null then first = nil end
+    if second == cjson.null then second = nil end
+    return whole_numbers(first), second
+  end
+end
+
+local function new_remote()
+  local own = {}
+  for _, method in ipairs { "claim", "finish", "release", "reap", "settle", "resend", "get", "find",
+    "counts", "purge", "close" } do
+    own[method] = remote(method)
+  end
+  local unsettled = remote("unsettled")
+  function own.unsettled(_, given)
+    local list, why = unsettled(nil, given)
+    if not list then return nil, why end
+    local i = 0
+    return function()
+      i = i + 1
+      return list[i]
+    end
+  end
+  return own
+end
+
+journals.shared = {
+  name = "shared",
+  keeps_results = false,
+  is_remote = true,
+  start = function()
+    web = nginx.start {
+      http = "lua_shared_dict sent 10m;",
+      server = [[
+        client_max_body_size 8m;
+        client_body_buffer_size 8m;
+        location = /journal { content_by_lua_block {
+          require("spec.support.journal_nginx").serve() } } ]],
+    }
+  end,
+  stop = function() web:stop() end,
+  open = function()
+    web:ask("/journal", '{"method":"open"}')
+    return new_remote()
+  end,
+}
+
+journals.all = { journals.memory, journals.shared, journals.sqlite, journals.query,
+  journals.postgres }
 
 return journals

@@ -31,6 +31,16 @@ function journal.memory()
   return object.new(require("telnyx.journal.memory").new())
 end
 
+---A journal in memory that all workers of one nginx share; the dictionary is the journal's alone.
+---It outlives a worker and a reload, and ends with nginx.
+---@param dict table an `ngx.shared.DICT`
+---@return telnyx.journal
+function journal.shared(dict)
+  check(type(dict) == "table" and type(dict.safe_add) == "function", "shared",
+    "an ngx.shared.DICT")
+  return object.new(require("telnyx.journal.shared").new(dict))
+end
+
 ---A journal in a file of SQLite, made if it is not there; for any number of processes of one
 ---machine, and before or after they fork. Raises when the file cannot be had, is damaged or is
 ---something else: to go on without would be to send twice.
