@@ -51,7 +51,7 @@ local function answer(...)
   ngx.print(cjson.encode { ... })
 end
 
--- Claims keys that others claim too, and counts how many hold one at a time. They are few, or, where
+-- Claims keys that others claim too, and counts how many hold one at a time. They are few; where
 -- workers are killed, new ones again and again: who is killed never gives back what it has.
 function journal_nginx.race()
   own = own or journal.shared(ngx.shared.sent)
