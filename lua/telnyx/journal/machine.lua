@@ -52,7 +52,8 @@ end
 ---Whether this finish was done already: an answer may get lost, and then it is done again.
 function machine.is_finished_so(row, f)
   return row ~= nil and row.claim == f.claim and row.state == f.state
-    and row.message_id == f.message_id and row.status == f.status and row.result == f.result
+    and row.settled_by == "worker" and row.message_id == f.message_id
+    and row.status == f.status and row.result == f.result
 end
 
 function machine.finish(row, f)
