@@ -60,13 +60,30 @@ local lua = {
 
   { "resty", "ngx.semaphore telnyx.core" },
 
+  { "send/random", "telnyx.core" },
   { "journal/arguments" },
   { "journal/machine" },
   { "journal/object", "telnyx.core telnyx.journal.arguments" },
-  { "journal/memory", "telnyx.journal.machine" },
-  { "journal/init", "telnyx.journal.memory telnyx.journal.object" },
+  { "journal/rows", "telnyx.journal.machine" },
+  { "journal/memory", "telnyx.journal.rows" },
+  { "journal/record" },
+  { "journal/lock", "telnyx.core" },
+  { "journal/shared", "telnyx.journal.lock telnyx.journal.record telnyx.journal.rows" },
+  { "journal/statements" },
+  { "journal/sql", "telnyx.journal.machine telnyx.journal.statements" },
+  { "journal/dbi", "telnyx.core telnyx.send.random" },
+  { "journal/sqlite", "dbd.sqlite3 telnyx.core telnyx.journal.dbi telnyx.journal.sql" },
+  { "journal/inherited" },
+  { "journal/conninfo" },
+  { "journal/postgres", [[
+    dbd.postgresql telnyx.errors.secrets telnyx.journal.conninfo telnyx.journal.dbi
+    telnyx.journal.inherited telnyx.journal.sql
+  ]] },
+  { "journal/init", [[
+    telnyx.journal.memory telnyx.journal.object telnyx.journal.postgres telnyx.journal.shared
+    telnyx.journal.sql telnyx.journal.sqlite
+  ]] },
 
-  { "send/random", "telnyx.core" },
   { "send/retry", "telnyx.core" },
   { "send/cost", "telnyx.core telnyx.errors telnyx.tables" },
   { "send/once", "cjson.safe telnyx.core telnyx.errors" },

@@ -169,6 +169,16 @@ int ltlx_clock_sleep(lua_State *L);
 int ltlx_clock_forks(lua_State *L);
 int ltlx_clock_seed(lua_State *L);
 
+/* ltlx_files.c */
+
+int ltlx_files_id(lua_State *L);
+int ltlx_files_make(lua_State *L);
+
+/* ltlx_processes.c */
+
+int ltlx_processes_pid(lua_State *L);
+int ltlx_processes_is_running(lua_State *L);
+
 /* ltlx_identity.c */
 
 int ltlx_identity_digest(lua_State *L);
