@@ -50,7 +50,7 @@ static int make_file(const char *path, struct stat *status) {
 /* core.make_file(path) -> its absolute path, its id, its bytes | nil, why; made if it is not there,
  * as its owner's alone, and otherwise fit to be read and written */
 int ltlx_files_make(lua_State *L) {
-  struct stat status;
+  struct stat status = { 0 };
   char resolved[PATH_MAX];
   luaL_checktype(L, 1, LUA_TSTRING);
   const char *path = lua_tostring(L, 1);

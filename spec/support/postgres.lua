@@ -77,7 +77,7 @@ end
 ---Ends the server and takes away what it had.
 function Server:stop()
   self:halt()
-  os.execute("rm -rf " .. self.folder)
+  self.holder:stop()
 end
 
 ---@return table server folder: where its socket is
@@ -87,6 +87,7 @@ function postgres.start()
   server.bin = programs()
   assert(server.bin ~= "", "PostgreSQL is missing: make deps")
   server.program_folder = host.folder
+  server.holder = host.start(folder, "sleep infinity") -- its folder goes with the spec
   os.execute(("mkdir %s && { [ -z '%s' ] || chown -R nobody %s; }"):format(server.data, as_nobody(),
     folder))
   local said = server:run(("initdb -D %s -U spec -A trust -E UTF8 --no-locale -N"):format(

@@ -6,7 +6,8 @@ local inherited = {}
 -- For as long as the child lives.
 local kept = {}
 
-local set_metatable = type(debug) == "table" and debug.setmetatable
+local debugging = rawget(_G, "debug")
+local set_metatable = debugging and debugging.setmetatable
 
 ---Keeps objects from being ended in this process, even when its Lua is closed. A host without
 ---`debug` may have a child that ends by `os.exit`.
