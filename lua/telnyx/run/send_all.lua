@@ -21,6 +21,7 @@ local FATAL_STATUS = { [401] = true, [402] = true }
 ---@field n_free integer
 ---@field is_exhausted boolean|nil
 ---@field is_left boolean|nil an error has ended it
+---@field was_interrupted boolean|nil an error came that lets what is under way finish
 ---@field is_over fun(): boolean
 ---@field fault { value: any }|nil what the caller's own functions raised
 ---@field counts telnyx.counts
@@ -151,11 +152,27 @@ local function fill(run)
   end
 end
 
+-- An error that comes while messages are under way is one of nobody's here: Ctrl-C, a host's
+-- limit. Where the caller lets them finish, it ends the run as an error of his own does.
+---@return integer n_in_flight of the loop
+local function step(run)
+  local loop, lets_finish = run.host.loop, run.options.lets_finish
+  if not lets_finish then return loop:step(1) end
+  local ok, result = pcall(loop.step, loop, 1)
+  if ok then return result end
+  if not lets_finish(result, run.n_in_flight) then error(result, 0) end
+  run.fault = run.fault or { value = result }
+  run.was_interrupted = true
+  return run.n_in_flight
+end
+
+-- What an interrupt has taken the callback of is counted for ever.
 local function drive(run)
   repeat
     fill(run)
-    if run.n_in_flight > 0 then run.host.loop:step(1) end
-  until run.n_in_flight == 0 and (run.is_exhausted or is_over(run))
+    local n_left = run.n_in_flight > 0 and step(run) or 0
+    local is_done = run.n_in_flight == 0 or (n_left == 0 and run.was_interrupted)
+  until is_done and (run.is_exhausted or is_over(run))
 end
 
 ---Sends every message of a list, or that an iterator yields.
