@@ -46,21 +46,21 @@ local function detail_of(message, result)
   return table.concat(parts, "; ")
 end
 
-local function tell(run, recipient, outcome, id, detail)
-  local counts = run.counts
-  counts.total = counts.total + 1
-  counts[outcome] = counts[outcome] + 1
+-- Recorded first: what Ctrl-C comes before is told of later.
+local function tell(run, index, outcome, id, detail)
+  local recipient, counts = run.under_way[index], run.counts
   run.options.record({ line = recipient.line, key = recipient.key, outcome = outcome, id = id,
     detail = detail })
+  run.under_way[index] = nil
+  counts.total = counts.total + 1
+  counts[outcome] = counts[outcome] + 1
   if run.options.show then run.options.show(counts) end
 end
 
 local function on_result(run, index, message, result)
-  local recipient = run.under_way[index]
-  run.under_way[index] = nil
-  if result.replayed then run.counts.replayed = run.counts.replayed + 1 end
   local id = message and type(message.id) == "string" and message.id or ""
-  tell(run, recipient, message and "accepted" or result.outcome, id, detail_of(message, result))
+  tell(run, index, message and "accepted" or result.outcome, id, detail_of(message, result))
+  if result.replayed then run.counts.replayed = run.counts.replayed + 1 end
 end
 
 -- Faults were looked for before: that there is one now ends it.
@@ -79,16 +79,15 @@ end
 local SETTLED = { accepted = true, rejected = true }
 
 -- What an error has taken away the result of: the journal knows more.
-local function tell_lost(run, index, recipient)
-  run.under_way[index] = nil
-  local row = run.options.journal:get(recipient.key)
+local function tell_lost(run, index)
+  local row = run.options.journal:get(run.under_way[index].key)
   local state, id = row and row.state, row and row.message_id or ""
   if row == false or state == "free" then
-    tell(run, recipient, "not_sent", id, "interrupted before it was sent")
+    tell(run, index, "not_sent", id, "interrupted before it was sent")
   elseif SETTLED[state] then
-    tell(run, recipient, state, id, "")
+    tell(run, index, state, id, "")
   else
-    tell(run, recipient, "unknown", id, "interrupted while it was under way; it may have been sent")
+    tell(run, index, "unknown", id, "interrupted while it was under way; it may have been sent")
   end
 end
 
@@ -96,7 +95,7 @@ local function tell_all_lost(run)
   local lost = {}
   for index in pairs(run.under_way) do lost[#lost + 1] = index end
   table.sort(lost)
-  for _, index in ipairs(lost) do tell_lost(run, index, run.under_way[index]) end
+  for _, index in ipairs(lost) do tell_lost(run, index) end
 end
 
 -- Who has to wait for his turn would hold up an end by Ctrl-C.
@@ -130,13 +129,10 @@ function campaign.send(client, rows, options)
   local counts = { total = 0, accepted = 0, rejected = 0, not_sent = 0, unknown = 0, replayed = 0 }
   local run = { options = options, counts = counts, under_way = {} }
   local ok, result = pcall(send_all, run, client, rows)
-  if ok then
-    counts.stopped = result.stopped
-  else
-    counts.fault, counts.is_interrupted = result, is_interrupt(result)
-  end
+  if ok then counts.stopped = result.stopped else counts.fault = result end
   local is_told, why = pcall(tell_all_lost, run)
   if not is_told then counts.fault = counts.fault or why end
+  counts.is_interrupted = is_interrupt(counts.fault)
   return counts
 end
 

@@ -258,8 +258,13 @@ end
 
 -- Rows ------------------------------------------------------------------------------------------
 
-local function sentence(columns, line, why)
-  return ("%s, line %d: %s"):format(columns.name, line, why)
+---What is wrong, in one line, whatever stands in the file.
+---@param name string the file's
+---@param line integer
+---@param why string
+---@return string
+function csv.sentence(name, line, why)
+  return (("%s, line %d: %s"):format(name, line, why):gsub("%c", " "))
 end
 
 local function many(n, noun) return ("%d %s%s"):format(n, noun, n == 1 and "" or "s") end
@@ -285,13 +290,14 @@ function csv.rows(read, columns)
   local reader = setmetatable({ read = read, buffer = "", at = 1, start = 1, line = 1,
     has_quotes = false, has_ended = false, failure = nil, is_lost = false }, Reader)
   local headings, why, at_line = read_headings(reader, columns)
-  if not headings then return nil, sentence(columns, at_line or 1, why) end
+  if not headings then return nil, csv.sentence(columns.name, at_line or 1, why) end
   return function()
     local line, fields, fault = reader:next()
     if not line then return nil end
     local named
     if fields then named, fault = by_name(headings, fields) end
-    return { line = line, fields = named, fault = fault and sentence(columns, line, fault) }
+    if not named then fault = csv.sentence(columns.name, line, fault) end
+    return { line = line, fields = named, fault = fault }
   end
 end
 

@@ -116,14 +116,13 @@ end
 ---@return telnyx.recipient|nil
 ---@return string|nil why
 local function recipient_of(row, keys, given)
-  local message, why = message_of(row.fields, given.defaults or {})
-  if not message then return nil, why end
-  local segments
-  segments, why = judged(message, given)
-  if why then return nil, why end
-  local nth, key = keys.count(message.to)
-  key, why = key_of(row, nth, message, keys)
-  if not key then return nil, why end
+  local message, unread = message_of(row.fields, given.defaults or {})
+  if not message then return nil, unread end
+  local segments, refused = judged(message, given)
+  if refused then return nil, refused end
+  local nth = keys.count(message.to)
+  local key, unusable = key_of(row, nth, message, keys)
+  if not key then return nil, unusable end
   return { line = row.line, key = key, nth = nth, message = message, segments = segments }
 end
 
@@ -142,8 +141,7 @@ function recipients.rows(read, given)
     local row = rows()
     if not row or row.fault then return row end
     local recipient, fault = recipient_of(row, keys, given)
-    return recipient
-      or { line = row.line, fault = ("%s, line %d: %s"):format(given.name, row.line, fault) }
+    return recipient or { line = row.line, fault = csv.sentence(given.name, row.line, fault) }
   end
 end
 
