@@ -130,6 +130,7 @@ function campaign.send(client, rows, options)
   local run = { options = options, counts = counts, under_way = {} }
   local ok, result = pcall(send_all, run, client, rows)
   if ok then counts.stopped = result.stopped else counts.fault = result end
+  if not ok then pcall(client.step, client, 0) end -- what has ended meanwhile is told of
   local is_told, why = pcall(tell_all_lost, run)
   if not is_told then counts.fault = counts.fault or why end
   counts.is_interrupted = is_interrupt(counts.fault)

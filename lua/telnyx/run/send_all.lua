@@ -152,25 +152,27 @@ local function fill(run)
   end
 end
 
--- An error that comes while messages are under way is one of nobody's here: Ctrl-C, a host's
--- limit. Where the caller lets them finish, it ends the run as an error of his own does.
----@return integer n_in_flight of the loop
-local function step(run)
-  local loop, lets_finish = run.host.loop, run.options.lets_finish
-  if not lets_finish then return loop:step(1) end
-  local ok, result = pcall(loop.step, loop, 1)
+---@return integer n_left under way in the loop
+local function go_on(run)
+  fill(run)
+  return run.n_in_flight > 0 and run.host.loop:step(1) or 0
+end
+
+-- An error that comes here is of nobody's here: Ctrl-C, a host's limit. Where the caller lets what
+-- is under way finish, it ends the run as an error of his own does.
+local function go_on_all_the_same(run)
+  local ok, result = pcall(go_on, run)
   if ok then return result end
-  if not lets_finish(result, run.n_in_flight) then error(result, 0) end
-  run.fault = run.fault or { value = result }
-  run.was_interrupted = true
+  if not run.options.lets_finish(result, run.n_in_flight) then error(result, 0) end
+  run.fault, run.was_interrupted = run.fault or { value = result }, true
   return run.n_in_flight
 end
 
--- What an interrupt has taken the callback of is counted for ever.
+-- An interrupt may have come between a message and its callback: that one is not waited for.
 local function drive(run)
+  local once_more = run.options.lets_finish and go_on_all_the_same or go_on
   repeat
-    fill(run)
-    local n_left = run.n_in_flight > 0 and step(run) or 0
+    local n_left = once_more(run)
     local is_done = run.n_in_flight == 0 or (n_left == 0 and run.was_interrupted)
   until is_done and (run.is_exhausted or is_over(run))
 end
