@@ -236,9 +236,9 @@ local function send_all(asked, people, client, journal, total)
       latest = { counts, total }
       line:show(counts)
     end,
-    on_interrupt = function(n)
+    on_interrupt = function()
       line:clear()
-      io.stderr:write(("waiting for %d under way; Ctrl-C again ends at once\n"):format(n))
+      io.stderr:write("waiting for what is under way; Ctrl-C again ends at once\n")
     end,
   })
   line:clear()

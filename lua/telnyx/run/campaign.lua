@@ -16,7 +16,7 @@ local campaign = {}
 ---@field concurrency integer|nil
 ---@field record fun(result: telnyx.campaign_result) may raise: then nothing more is begun
 ---@field show fun(counts: telnyx.campaign_counts)|nil after each
----@field on_interrupt fun(n_in_flight: integer)|nil Ctrl-C: what is under way is waited for
+---@field on_interrupt fun()|nil Ctrl-C: what is under way is waited for
 
 ---@class telnyx.campaign_counts
 ---@field total integer told of so far
@@ -30,11 +30,33 @@ local campaign = {}
 ---@field is_interrupted boolean|nil by Ctrl-C
 
 -- What the interpreter raises when Ctrl-C is pressed.
+local INTERRUPTED = "interrupted!"
+
 local function is_interrupt(err)
-  return type(err) == "string" and err:find("interrupted!", 1, true) ~= nil
+  return type(err) == "string" and err:find(INTERRUPTED, 1, true) ~= nil
 end
 
 campaign.is_interrupt = is_interrupt
+
+-- More instructions than a campaign has: the hook is never called for them.
+local NEVER = 2 ^ 30
+
+local function is_stand_in() return select(3, debug.gethook()) == NEVER end
+
+-- LuaJIT has one hook for all coroutines, so what Ctrl-C raises may end in anybody's pcall. But the
+-- interpreter's hook takes the place of one that was there, and leaves none.
+---@return fun(): boolean was_interrupted
+local function watch()
+  if not rawget(_G, "jit") or select(3, debug.gethook()) ~= 0 then
+    return function() return false end
+  end
+  debug.sethook(function() end, "", NEVER)
+  return function() return not is_stand_in() end
+end
+
+local function unwatch()
+  if is_stand_in() then debug.sethook() end
+end
 
 local function detail_of(message, result)
   local parts = {}
@@ -63,10 +85,18 @@ local function on_result(run, index, message, result)
   if result.replayed then run.counts.replayed = run.counts.replayed + 1 end
 end
 
+local function tell_interrupt(run)
+  if run.options.on_interrupt then run.options.on_interrupt() end
+end
+
 -- Faults were looked for before: that there is one now ends it.
 local function messages_of(run, rows)
   local index = 0
   return function()
+    if run.was_interrupted() then
+      tell_interrupt(run)
+      error(INTERRUPTED, 0)
+    end
     local recipient = rows()
     if not recipient then return nil end
     if recipient.fault then error(recipient.fault, 0) end
@@ -112,9 +142,9 @@ local function send_all(run, client, rows)
     concurrency = concurrency_of(run.options),
     key = function(index) return run.under_way[index].key end,
     on_result = function(...) on_result(run, ...) end,
-    lets_finish = function(err, n_in_flight)
+    lets_finish = function(err)
       if not is_interrupt(err) then return false end
-      if run.options.on_interrupt then run.options.on_interrupt(n_in_flight) end
+      tell_interrupt(run)
       return true
     end,
   })
@@ -127,11 +157,12 @@ end
 ---@return telnyx.campaign_counts
 function campaign.send(client, rows, options)
   local counts = { total = 0, accepted = 0, rejected = 0, not_sent = 0, unknown = 0, replayed = 0 }
-  local run = { options = options, counts = counts, under_way = {} }
+  local run = { options = options, counts = counts, under_way = {}, was_interrupted = watch() }
   local ok, result = pcall(send_all, run, client, rows)
   if ok then counts.stopped = result.stopped else counts.fault = result end
   if not ok then pcall(client.step, client, 0) end -- what has ended meanwhile is told of
   local is_told, why = pcall(tell_all_lost, run)
+  unwatch()
   if not is_told then counts.fault = counts.fault or why end
   counts.is_interrupted = is_interrupt(counts.fault)
   return counts

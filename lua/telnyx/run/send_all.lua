@@ -163,7 +163,7 @@ end
 local function go_on_all_the_same(run)
   local ok, result = pcall(go_on, run)
   if ok then return result end
-  if not run.options.lets_finish(result, run.n_in_flight) then error(result, 0) end
+  if not run.options.lets_finish(result) then error(result, 0) end
   run.fault, run.was_interrupted = run.fault or { value = result }, true
   return run.n_in_flight
 end
