@@ -316,6 +316,7 @@ end
 function csv.line(values)
   local list = {}
   for i, value in ipairs(values) do list[i] = quoted(value) end
+  if #list == 1 and list[1] == "" then list[1] = '""' end -- an empty line is no record
   return table.concat(list, ",") .. "\n"
 end
 
