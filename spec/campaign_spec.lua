@@ -415,10 +415,14 @@ describe("a run that lets what is under way finish", function()
   setup(function() server = support.start() end)
   teardown(function() server:stop() end)
 
-  -- Raises once on the caller's own thread, `n` instructions from now.
+  -- Globals are busted's own affair, in Lua.
+  local pcall, error, sethook, getinfo = pcall, error, debug.sethook, debug.getinfo
+
+  -- Raises once on the caller's own thread, `n` instructions from now; not in this file.
   local function raise_after(n)
-    debug.sethook(function()
-      debug.sethook()
+    sethook(function()
+      if getinfo(2, "S").source:find("campaign_spec", 1, true) then return end
+      sethook()
       error("from outside", 0)
     end, "", n)
   end
@@ -439,7 +443,7 @@ describe("a run that lets what is under way finish", function()
       end,
       lets_finish = lets_finish,
     })
-    pcall(debug.sethook) -- it may come only now
+    sethook()
     pcall(client.step, client, 0)
     client:close()
     local n_of = { accepted = 0, unknown = 0, not_sent = 0, rejected = 0 }
