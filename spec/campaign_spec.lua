@@ -330,16 +330,16 @@ describe("examples/campaign.lua", function()
       write_file(path("people.csv"), "to,text,from,media_urls\n"
         .. ("+18665550001,Hello,+18445550001,\n"):rep(3)
         .. "+18665550002,It’s " .. ("long "):rep(20) .. ",+12025550001,\n"
-        .. "+18665550003,,+18445550001,https://a.b/c.png\n")
+        .. ("+18665550003,,+18445550001,https://a.b/c.png\n"):rep(2))
       local text, code = run { "--dry-run", "--rate", "0.5", path("people.csv") }
       assert.equal(0, code)
       assert.equal(table.concat({
-        path("people.csv") .. ": 5 messages, 5 parts",
-        "  encodings   3 GSM-7; 1 UCS-2; 1 MMS",
-        "  recipients  3; 1 of them more than once;",
+        path("people.csv") .. ": 6 messages, 5 parts",
+        "  encodings   3 GSM-7; 1 UCS-2; 2 MMS",
+        "  recipients  3; 2 of them more than once;",
         "              +18665550001 3 times (the last in line 4)",
-        "  senders     1 long code; 4 toll free",
-        "  time        10 s at 0.5/s",
+        "  senders     1 long code; 5 toll free",
+        "  time        12 s at 0.5/s",
         "",
         "the dearest texts",
         "  line 5: 2 parts, UCS-2 because of ’ U+2019, character 3",
@@ -378,18 +378,20 @@ describe("examples/campaign.lua", function()
     for _, width in ipairs { 40, 80, 200 } do
       it("draws one line that fits " .. width .. " columns, and leaves the last word", function()
         if not has_script() then return pending("needs script(1) for a terminal") end
-        write_file(path("people.csv"), people(60) .. "+15550040300,x\n")
+        -- Troubles first, so that there is more to say than has room in the narrowest.
+        local troubles = "\n+15550000500,x\n+15550040300,x\n"
+        write_file(path("people.csv"), (people(60):gsub("\n", troubles, 1)))
         local inner = command({ "--from", FROM, "--rate", "60", path("people.csv"),
           path("results.csv") }, ("stty cols %d; unset COLUMNS; TERM=xterm"):format(width))
         local text = process.run("script -qec " .. quote("sh -c " .. quote(inner)) .. " /dev/null")
         local n_frames, longest = 0, 0
-        local drawn = text:match("^(.*)\r\27%[K61 of 61: ")
+        local drawn = text:match("^(.*)\r\27%[K62 of 62: ")
         for frame in drawn:gmatch("\27%[K([^\r]*)") do
           n_frames, longest = n_frames + 1, math.max(longest, #frame)
         end
         assert.is_true(n_frames >= 3, text)
         assert.is_true(longest < width, text)
-        assert.is_truthy(text:find("\r\27[K61 of 61: 1 rejected, 60 accepted; ", 1, true), text)
+        assert.is_truthy(text:find("\r\27[K62 of 62: 1 unknown, 1 rejected, 60 ", 1, true))
         assert.equal(1, select(2, text:gsub("\n", "")))
       end)
     end
@@ -513,17 +515,55 @@ describe("campaign.send", function()
     assert.equal(20, select(2, table.concat(list, " "):gsub("replayed", "")))
   end)
 
-  it("has no more wait for their turn than leave within two seconds", function()
-    local n_taken, n_told, most = 0, 0, 0
-    local rows, journal = rows_of(12), telnyx.journal.memory()
+  it("has no more under way than leave within two seconds", function()
+    local function concurrency(rate, given)
+      local seen
+      campaign.send({
+        send_all = function(_, _, options)
+          seen = options.concurrency
+          return {}
+        end,
+      }, rows_of(1), { rate = rate, concurrency = given, record = function() end })
+      return seen
+    end
+    assert.same({ 1, 4, 16, 16, 3 }, { concurrency(0.1), concurrency(2), concurrency(100),
+      concurrency(nil), concurrency(100, 3) })
+  end)
+
+  it("ends with the words of a row that is faulty after all", function()
+    local rows, n = rows_of(5), 0
     local sender = sandbox.sender()
-    local client = telnyx.new { sender = sender, journal = journal }
-    campaign.send(client, function()
-      n_taken = n_taken + 1
-      most = math.max(most, n_taken - n_told)
-      return rows()
-    end, { journal = journal, rate = 2, record = function() n_told = n_told + 1 end })
-    assert.is_true(most <= 5, most)
+    local client, n_told = telnyx.new { sender = sender }, 0
+    local counts = campaign.send(client, function()
+      n = n + 1
+      return n == 3 and { line = 4, fault = "people.csv, line 4: no" } or rows()
+    end, { journal = telnyx.journal.memory(), record = function() n_told = n_told + 1 end })
+    assert.equal("people.csv, line 4: no", counts.fault)
+    assert.equal(2, n_told)
+    assert.equal(2, sender:ledger().posts)
+  end)
+
+  it("asks the journal what became of those whose result an error took away", function()
+    local journal, list = telnyx.journal.memory(), {}
+    local function claim(key)
+      assert.is_true(journal:claim { key = key, digest = "d", claim = "c", now = 1, expires = 9 })
+    end
+    claim("+18665550001 1")
+    claim("+18665550002 1")
+    assert.is_true(journal:finish { key = "+18665550002 1", claim = "c", state = "accepted",
+      now = 2, message_id = "m" })
+    local client = {
+      step = function() end,
+      send_all = function(_, rows)
+        for _ = 1, 3 do rows() end
+        error("lua5.4: interrupted!", 0)
+      end,
+    }
+    local counts = campaign.send(client, rows_of(5), { journal = journal,
+      record = function(result) list[#list + 1] = result.outcome .. " " .. result.id end })
+    assert.same({ "unknown ", "accepted m", "not_sent " }, list)
+    assert.is_true(counts.is_interrupted)
+    assert.equal(3, counts.total)
   end)
 end)
 
