@@ -69,7 +69,7 @@ SOURCES = $(sort $(wildcard csrc/core/*.c csrc/crypto/*.c csrc/http/*.c csrc/lua
 LUA_SOURCES = $(sort $(shell find lua examples spec csrc -name '*.lua'))
 C_FILES = $(filter-out %_table.c %_table.h,$(sort $(shell find csrc spec -name '*.[ch]')))
 
-.PHONY: all build deps test check demo sandbox env module install clean
+.PHONY: all build deps deps-journal test check demo sandbox env module install clean
 all: build
 
 # ---- building -------------------------------------------------------------------------------
@@ -102,16 +102,22 @@ csrc/core/tlx_%_table.c: csrc/core/tables.lua csrc/core/smart.tsv
 
 # ---- what is needed ---------------------------------------------------------------------------
 
-# The module itself; the specs and the sandbox; the deeper checks.
+# The module itself; the specs and the sandbox; those of journals; the deeper checks.
 PACKAGES_BUILD = gcc libc6-dev lua5.4 liblua5.4-dev liblua5.1-0-dev libcurl4-openssl-dev libssl-dev lua-cjson
 PACKAGES_TEST = luajit2 lua-busted lua-socket lua-sec lua-luv lua-cqueues openssl ca-certificates nginx libnginx-mod-http-lua python3
+PACKAGES_JOURNAL = lua-dbi-sqlite3 lua-dbi-postgresql sqlite3 strace
 PACKAGES_CHECK = lua-check lua5.1 clang-format clang-tidy cppcheck valgrind strace \
   luarocks clang libclang-rt-14-dev
 
 deps:
 	@sh .ci/deps.sh $(PACKAGES_BUILD) $(PACKAGES_TEST)
 
-deps-check:
+# What journals are tried with.
+deps-journal:
+	@sh .ci/deps.sh $(PACKAGES_JOURNAL)
+	@sh .ci/postgresql.sh
+
+deps-check: deps-journal
 	@sh .ci/deps.sh $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_CHECK)
 
 # ---- running ----------------------------------------------------------------------------------
@@ -125,7 +131,7 @@ LUAJIT = $(call paths,5.1) luajit
 SPECS ?= $(sort $(wildcard spec/*_spec.lua))
 
 # The sandbox runs in nginx, and needs what nginx loads.
-test: deps $(if $(filter 5.1 5.2 5.3,$(LUAS)),deps-all)
+test: deps deps-journal $(if $(filter 5.1 5.2 5.3,$(LUAS)),deps-all)
 	@$(MAKE) --no-print-directory build build/5.1/telnyx/core.so
 	@for lua in $(LUAS); do $(MAKE) --no-print-directory specs-$$lua || exit 1; done
 

@@ -31,8 +31,8 @@ local c = {
   {
     folder = "csrc/http",
     units = [[
-      tlx_sigpipe tlx_machine tlx_list tlx_deadlines tlx_watch tlx_connection tlx_cause tlx_pool
-      tlx_http tlx_transfer tlx_engine
+      tlx_sigpipe tlx_machine tlx_list tlx_deadlines tlx_watch tlx_record tlx_connection tlx_cause
+      tlx_pool tlx_http tlx_transfer tlx_engine
     ]],
     below = { ["csrc/core"] = true },
     unseen = "lua lauxlib openssl/",
@@ -58,17 +58,32 @@ local lua = {
   { "errors/line", "telnyx.errors.secrets" },
   { "errors/init", "telnyx.errors.catalogue telnyx.errors.line telnyx.errors.secrets" },
 
-  { "resty_descriptor", "telnyx.core" },
-  { "resty_connection", "telnyx.core telnyx.resty_descriptor" },
-  { "resty", "telnyx.core telnyx.resty_connection" },
+  { "resty", "ngx.semaphore telnyx.core" },
 
+  { "send/random", "telnyx.core" },
   { "journal/arguments" },
   { "journal/machine" },
   { "journal/object", "telnyx.core telnyx.journal.arguments" },
-  { "journal/memory", "telnyx.journal.machine" },
-  { "journal/init", "telnyx.journal.memory telnyx.journal.object" },
+  { "journal/rows", "telnyx.journal.machine" },
+  { "journal/memory", "telnyx.journal.rows" },
+  { "journal/record" },
+  { "journal/lock", "telnyx.core" },
+  { "journal/shared", "telnyx.journal.lock telnyx.journal.record telnyx.journal.rows" },
+  { "journal/statements" },
+  { "journal/sql", "telnyx.journal.machine telnyx.journal.statements" },
+  { "journal/dbi", "telnyx.core telnyx.send.random" },
+  { "journal/sqlite", "dbd.sqlite3 telnyx.core telnyx.journal.dbi telnyx.journal.sql" },
+  { "journal/inherited" },
+  { "journal/conninfo" },
+  { "journal/postgres", [[
+    dbd.postgresql telnyx.errors.secrets telnyx.journal.conninfo telnyx.journal.dbi
+    telnyx.journal.inherited telnyx.journal.sql
+  ]] },
+  { "journal/init", [[
+    telnyx.journal.memory telnyx.journal.object telnyx.journal.postgres telnyx.journal.shared
+    telnyx.journal.sql telnyx.journal.sqlite
+  ]] },
 
-  { "send/random", "telnyx.core" },
   { "send/retry", "telnyx.core" },
   { "send/cost", "telnyx.core telnyx.errors telnyx.tables" },
   { "send/once", "cjson.safe telnyx.core telnyx.errors" },

@@ -130,7 +130,7 @@ sanitized = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-fi
 ASAN_SENDS ?= 1500
 
 # All but those in which the module works inside nginx, or that preload something of their own.
-SANITIZED_SPECS = $(shell grep -LE 'support\.(sandbox|nginx|cosockets)|LD_PRELOAD' $(SPECS))
+SANITIZED_SPECS = $(shell grep -LE 'support\.(sandbox|nginx|cosockets|journals)|LD_PRELOAD' $(SPECS))
 
 asan: build build/asan-5.4/telnyx/core.so build/asan-5.1/telnyx/core.so build/no_dlclose.so
 	@echo "== Lua 5.4, specs" && $(call sanitized,asan-5.4) lua5.4 /usr/bin/busted $(SANITIZED_SPECS)

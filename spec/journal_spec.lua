@@ -224,8 +224,9 @@ local function specs()
       claim(state)
       assert.is_true(finish(state, state))
       assert.is_true(finish(state, state, { now = NOW + 9 }))
-      assert.equal(NOW + 1, journal:get(state).settled_at)
     end
+    assert.equal(NOW + 1, journal:get("accepted").settled_at)
+    assert.equal(NOW + 1, journal:get("rejected").settled_at)
     assert.is_false(finish("accepted", "accepted", { message_id = "m2" }))
     assert.is_false(finish("accepted", "accepted", { status = 201 }))
     assert.is_false(finish("accepted", "rejected"))
@@ -411,6 +412,7 @@ local function specs()
   end)
 
   it("raises for misuse, where it is", function()
+    if candidate.is_remote then return end
     local misuses = {
       function() journal:claim() end,
       function() journal:claim { key = "k", claim = "c", now = 1, expires = 2 } end,

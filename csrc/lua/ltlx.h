@@ -96,9 +96,9 @@ void ltlx_json_decode(lua_State *L, tlx_str text);
 
 /* ltlx_order.c */
 
-/* In the place of the body that ltlx_json_encode left: the same with its members in order, which is
- * that of the message's fields, then of the bytes of the names; the members of objects within in the
- * latter. Equal messages have equal bodies, whatever the Lua. [-1, +1] */
+/* In the place of the body that ltlx_json_encode left: the same with its members in order, which
+ * is that of the message's fields, then of the bytes of the names, as in every object within. Equal
+ * messages have equal bodies, whatever the Lua. [-1, +1] */
 void ltlx_json_order(lua_State *L);
 
 /* ltlx_message.c */
@@ -169,17 +169,21 @@ int ltlx_clock_sleep(lua_State *L);
 int ltlx_clock_forks(lua_State *L);
 int ltlx_clock_seed(lua_State *L);
 
+/* ltlx_files.c */
+
+int ltlx_files_id(lua_State *L);
+int ltlx_files_make(lua_State *L);
+
+/* ltlx_processes.c */
+
+int ltlx_processes_pid(lua_State *L);
+int ltlx_processes_is_running(lua_State *L);
+
 /* ltlx_identity.c */
 
 int ltlx_identity_digest(lua_State *L);
 int ltlx_identity_new_claim(lua_State *L);
 int ltlx_identity_process(lua_State *L);
-
-/* ltlx_sockets.c: of sockets that others made and read, by their descriptors. */
-
-int ltlx_sockets_is_silent(lua_State *L);
-int ltlx_sockets_last_descriptor(lua_State *L);
-int ltlx_sockets_reusing(lua_State *L);
 
 /* The openers: each adds its functions to the table below the JSON instance on top. [-0, +0] */
 void ltlx_open_client(lua_State *L);

@@ -57,9 +57,10 @@ TLX_EXPORT int luaopen_telnyx_core(lua_State *L) {
     { "digest", ltlx_identity_digest },
     { "new_claim", ltlx_identity_new_claim },
     { "process", ltlx_identity_process },
-    { "is_silent", ltlx_sockets_is_silent },
-    { "last_descriptor", ltlx_sockets_last_descriptor },
-    { "reusing", ltlx_sockets_reusing },
+    { "pid", ltlx_processes_pid },
+    { "is_running", ltlx_processes_is_running },
+    { "file_id", ltlx_files_id },
+    { "make_file", ltlx_files_make },
     { NULL, NULL },
   };
   lua_newtable(L);

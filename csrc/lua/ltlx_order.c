@@ -4,15 +4,16 @@
 #include "ltlx.h"
 
 /*
- * A table has no order, so lua-cjson writes an object's members as they come, in every run otherwise.
- * What it wrote is read once more here, which is cheaper than a call of it for each value, and put in
- * order. Its text is well-formed, has no space between tokens, and escapes every quote in a string.
+ * A table has no order, so lua-cjson writes the members of an object otherwise in every run. What
+ * it wrote is read once more here and put in order: what is a list, and what cannot be written, is
+ * thus its judgement alone. Its text is well-formed, has no space between tokens, and escapes every
+ * quote within a string.
  */
 
 /* A text that is no longer takes no memory of Lua's. */
 #define SHORT_BYTES 512
-#define MOST_INSERTED 8
 #define LEAST_MEMBER_BYTES 5 /* "":0, */
+#define MOST_INSERTED 8
 /* With more of them, an integer is written with an exponent. */
 #define MOST_PLAIN_DIGITS 14
 /* That takes four bytes and a point more, at most. */
@@ -21,14 +22,13 @@
 typedef struct member {
   int rank;
   tlx_str name; /* as written, without its quotes */
-  const char *value;
+  tlx_str value;
 } member;
 
 typedef struct ordering {
-  const char *end; /* of the text */
-  char *out;       /* where the next byte goes */
-  member *unused;  /* of the room for the members of all objects */
-  bool is_inside;  /* the outermost object */
+  char *out;      /* where the next byte goes */
+  member *unused; /* of the room for the members of all objects */
+  bool is_inside; /* the outermost object */
 } ordering;
 
 /* ---- reading ---- */
@@ -46,14 +46,13 @@ static const char *past_string(const char *p, const char *end) {
   return p ? p + 1 : end;
 }
 
+/* `end` is where the object or list ends that holds it. */
 static const char *past_value(const char *p, const char *end) {
   int depth = 0;
   if (*p == '"') return past_string(p, end);
-  while (p < end) {
-    bool is_close = *p == '}' || *p == ']';
-    if (depth == 0 && (is_close || *p == ',')) break;
+  while (p < end && (depth > 0 || *p != ',')) {
     if (*p == '{' || *p == '[') depth++;
-    if (is_close) depth--;
+    if (*p == '}' || *p == ']') depth--;
     p = *p == '"' ? past_string(p, end) : p + 1;
   }
   return p;
@@ -116,7 +115,11 @@ static void sort(member *members, size_t n) {
 
 /* ---- writing ---- */
 
-static const char *put_value(ordering *o, const char *p);
+static void put_value(ordering *o, tlx_str value);
+
+static void put_byte(ordering *o, char byte) {
+  *o->out++ = byte;
+}
 
 static void put(ordering *o, const char *bytes, size_t n) {
   memcpy(o->out, bytes, n);
@@ -127,83 +130,82 @@ static void put(ordering *o, const char *bytes, size_t n) {
 static void put_long_integer(ordering *o, const char *digits, size_t n) {
   size_t n_told = n;
   while (n_told > 1 && digits[n_told - 1] == '0') n_told--;
-  put(o, digits, 1);
-  if (n_told > 1) put(o, ".", 1);
+  put_byte(o, digits[0]);
+  if (n_told > 1) put_byte(o, '.');
   put(o, digits + 1, n_told - 1);
-  const char exponent[] = { 'e', '+', (char)('0' + (n - 1) / 10), (char)('0' + (n - 1) % 10) };
-  put(o, exponent, sizeof exponent);
+  put(o, "e+", 2);
+  put_byte(o, (char)('0' + (n - 1) / 10));
+  put_byte(o, (char)('0' + (n - 1) % 10));
 }
 
 /* As lua-cjson has it, but where that depends on the kind of number, which differs among Luas. */
-static void put_number(ordering *o, const char *p, size_t n) {
-  bool is_negative = *p == '-';
-  const char *digits = p + is_negative;
-  size_t n_digits = n - is_negative;
-  if (n_digits == 1 && *digits == '0') is_negative = false;
-  if (is_negative) put(o, "-", 1);
-  if (n_digits > MOST_PLAIN_DIGITS && strspn(digits, "0123456789") == n_digits) {
-    put_long_integer(o, digits, n_digits);
+static void put_number(ordering *o, tlx_str number) {
+  bool is_negative = *number.p == '-';
+  const char *digits = number.p + is_negative;
+  size_t n = number.n - is_negative;
+  if (n == 1 && *digits == '0') is_negative = false;
+  if (is_negative) put_byte(o, '-');
+  if (n > MOST_PLAIN_DIGITS && strspn(digits, "0123456789") == n) {
+    put_long_integer(o, digits, n);
   } else {
-    put(o, digits, n_digits);
+    put(o, digits, n);
   }
 }
 
-static const char *put_scalar(ordering *o, const char *p) {
-  const char *past = past_value(p, o->end);
-  bool is_number = *p == '-' || (*p >= '0' && *p <= '9');
-  (is_number ? put_number : put)(o, p, (size_t)(past - p));
-  return past;
-}
-
-static const char *put_list(ordering *o, const char *p) {
+static void put_list(ordering *o, tlx_str list) {
+  const char *p = list.p, *end = list.p + list.n - 1;
   do {
-    put(o, p++, 1);
-    if (*p != ']') p = put_value(o, p);
-  } while (*p == ',');
-  put(o, "]", 1);
-  return p + 1;
+    put_byte(o, *p++);
+    tlx_str item = { p, (size_t)(past_value(p, end) - p) };
+    if (item.n > 0) put_value(o, item);
+    p += item.n;
+  } while (p < end);
+  put_byte(o, ']');
 }
 
-/* Of the object at `p`, into what is unused. */
-static const char *read_members(ordering *o, const char *p) {
+static void read_members(ordering *o, tlx_str object) {
+  const char *p = object.p + 1, *end = object.p + object.n - 1;
   bool are_fields = !o->is_inside;
-  p++;
-  while (*p != '}') {
+  for (; p < end; p++) {
     member *next = o->unused++;
-    const char *colon = past_string(p, o->end);
+    const char *colon = past_string(p, end);
     next->name = (tlx_str){ p + 1, (size_t)(colon - p) - 2 };
     next->rank = are_fields ? (int)tlx_field_named(next->name) : 0;
-    next->value = colon + 1;
-    p = past_value(next->value, o->end);
-    if (*p == ',') p++;
+    p = past_value(colon + 1, end);
+    next->value = (tlx_str){ colon + 1, (size_t)(p - colon) - 1 };
   }
-  return p + 1;
 }
 
-static const char *put_object(ordering *o, const char *p) {
+static void put_object(ordering *o, tlx_str object) {
   member *first = o->unused;
-  const char *past = read_members(o, p);
+  read_members(o, object);
   const member *end = o->unused;
   o->is_inside = true;
   sort(first, (size_t)(end - first));
-  put(o, "{", 1);
+  put_byte(o, '{');
   for (const member *m = first; m < end; m++) {
-    if (m > first) put(o, ",", 1);
+    if (m > first) put_byte(o, ',');
     put(o, m->name.p - 1, m->name.n + 3);
     put_value(o, m->value);
   }
-  put(o, "}", 1);
-  return past;
+  put_byte(o, '}');
 }
 
-static const char *put_value(ordering *o, const char *p) {
-  if (*p == '{') return put_object(o, p);
-  return *p == '[' ? put_list(o, p) : put_scalar(o, p);
+static void put_value(ordering *o, tlx_str value) {
+  if (*value.p == '{') {
+    put_object(o, value);
+  } else if (*value.p == '[') {
+    put_list(o, value);
+  } else if (*value.p == '-' || (*value.p >= '0' && *value.p <= '9')) {
+    put_number(o, value);
+  } else {
+    put(o, value.p, value.n);
+  }
 }
 
 static void push_ordered(lua_State *L, tlx_str text, member *members, char *out) {
-  ordering o = { text.p + text.n, out, members, false };
-  put_value(&o, text.p);
+  ordering o = { out, members, false };
+  put_value(&o, text);
   lua_pushlstring(L, out, (size_t)(o.out - out));
 }
 
@@ -225,5 +227,5 @@ void ltlx_json_order(lua_State *L) {
   tlx_str text;
   text.p = lua_tolstring(L, -1, &text.n);
   (text.n <= SHORT_BYTES ? push_short : push_long)(L, text);
-  lua_remove(L, -2);
+  lua_replace(L, -2);
 }

@@ -6,10 +6,94 @@ local object = require("telnyx.journal.object")
 
 local journal = {}
 
+local function check_names(what, given, names)
+  if type(given) ~= "table" then
+    error(("journal.%s expects a table, got a %s"):format(what, type(given)), 3)
+  end
+  for name in pairs(given) do
+    if not (" " .. names .. " "):find(" " .. tostring(name) .. " ", 1, true) then
+      error(("journal.%s knows no option '%s', only: %s"):format(what, tostring(name), names), 3)
+    end
+  end
+end
+
+local function check(is_right, what, expected)
+  if not is_right then error(("journal.%s expects %s"):format(what, expected), 3) end
+end
+
+local function is_seconds(value)
+  return value == nil or (type(value) == "number" and value >= 0 and value < 1e6)
+end
+
 ---A journal that lives as long as the program.
 ---@return telnyx.journal
 function journal.memory()
   return object.new(require("telnyx.journal.memory").new())
+end
+
+---A journal in memory that all workers of one nginx share; the dictionary is the journal's alone.
+---It outlives a worker and a reload, and ends with nginx.
+---@param dict table an `ngx.shared.DICT`
+---@return telnyx.journal
+function journal.shared(dict)
+  check(type(dict) == "table" and type(dict.safe_add) == "function", "shared",
+    "an ngx.shared.DICT")
+  return object.new(require("telnyx.journal.shared").new(dict))
+end
+
+---A journal in a file of SQLite, made if it is not there; for any number of processes of one
+---machine, and before or after they fork. Raises when the file cannot be had, is damaged or is
+---something else: to go on without would be to send twice.
+---@param path string on a disk of this machine
+---@param options telnyx.sqlite_options|nil
+---@return telnyx.journal
+function journal.sqlite(path, options)
+  check(type(path) == "string" and path ~= "" and path ~= ":memory:" and not path:find("^file:"),
+    "sqlite", "the path of a file")
+  options = options or {}
+  check_names("sqlite", options, "busy_timeout beside")
+  check(is_seconds(options.busy_timeout), "sqlite", "seconds for 'busy_timeout'")
+  local keeper, why = require("telnyx.journal.sqlite").new(path, options)
+  if not keeper then error("journal.sqlite: " .. why, 2) end
+  return object.new(keeper)
+end
+
+---A journal in PostgreSQL, for many machines; by libpq's string or URI, or a table of its names.
+---Connects when it is first asked. It does not go on with a server that is not the one it knew,
+---until `accept_timeline` says so: a promoted standby may have lost what was claimed last.
+---@param connection string|table
+---@param options telnyx.postgres_options|nil
+---@return telnyx.journal
+function journal.postgres(connection, options)
+  local kind = type(connection)
+  check(kind == "table" or (kind == "string" and connection:find("[=/]")), "postgres",
+    "names and values, an URI, or a table")
+  options = options or {}
+  check_names("postgres", options, "statement_timeout accept_timeline")
+  check(is_seconds(options.statement_timeout), "postgres", "seconds for 'statement_timeout'")
+  check(options.accept_timeline == nil or type(options.accept_timeline) == "number", "postgres",
+    "a number for 'accept_timeline'")
+  local keeper, why = require("telnyx.journal.postgres").new(connection, options)
+  if not keeper then error("journal.postgres: " .. why, 2) end
+  return object.new(keeper)
+end
+
+---@class telnyx.journal_sql
+---@field query fun(sql: string, params: table, n: integer): table[]|nil, string|nil, boolean|nil
+---@field dialect "sqlite"|"postgres"
+
+---A journal in whatever database one has already. `query` runs a statement with `n` parameters,
+---each a string or nil, for the `?` of the text in order, and returns its rows, text by the names
+---of the columns; or nil and why, and true if surely nothing was done. A statement is a transaction
+---of its own, and is there to stay when `query` returns.
+---@param options telnyx.journal_sql
+---@return telnyx.journal
+function journal.sql(options)
+  check_names("sql", options, "query dialect")
+  check(type(options.query) == "function", "sql", "a function for 'query'")
+  check(options.dialect == "sqlite" or options.dialect == "postgres", "sql",
+    "'sqlite' or 'postgres' for 'dialect'")
+  return object.new(require("telnyx.journal.sql").new(options.query, options.dialect))
 end
 
 return journal

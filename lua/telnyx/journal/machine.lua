@@ -52,13 +52,14 @@ end
 ---Whether this finish was done already: an answer may get lost, and then it is done again.
 function machine.is_finished_so(row, f)
   return row ~= nil and row.claim == f.claim and row.state == f.state
-    and row.message_id == f.message_id and row.status == f.status and row.result == f.result
+    and row.settled_by == "worker" and row.message_id == f.message_id
+    and row.status == f.status and row.result == f.result
 end
 
 function machine.finish(row, f)
-  if machine.is_finished_so(row, f) then return row end
   local is_open = row and (row.state == "sending" or row.state == "unknown")
-  if not is_open or row.claim ~= f.claim then return nil end
+  if not is_open then return machine.is_finished_so(row, f) and row or nil end
+  if row.claim ~= f.claim then return nil end
   local new = changed(row, { state = f.state, settled_at = f.now, settled_by = "worker" })
   new.message_id, new.status, new.result = f.message_id, f.status, f.result
   return new

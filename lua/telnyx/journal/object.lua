@@ -79,8 +79,9 @@ function Journal:claim(c)
   local own, why = checked(self, "claim", c)
   if not own then return nil, why end
   local is_claimed, row = self.keeper:claim(own)
+  if is_claimed then return true end
   if is_claimed == false then return false, told(row) end
-  return is_claimed, row
+  return nil, row
 end
 
 ---@class telnyx.journal_finish
@@ -161,7 +162,8 @@ function Journal:get(key)
   if not own then return nil, why end
   local row
   row, why = self.keeper:get(own.key)
-  return row and told(row) or row, why
+  if row == nil then return nil, why end
+  return row and told(row)
 end
 
 local function now_ms() return math.floor(core.now() * 1000) end

@@ -1,0 +1,144 @@
+--- A connection of LuaDBI as what a journal asks: `query(sql, parameters, n)`. It connects when it
+--- is first asked, and anew after it has failed, and in a child of the process that did.
+
+local core = require("telnyx.core")
+local random = require("telnyx.send.random")
+
+local unpack = rawget(table, "unpack") or unpack -- luacheck: ignore 113
+
+-- A failing statement leaves some 2 kB behind in the client's library, or the server.
+local MOST_FAILURES = 200
+local LONGEST_NAP_S = 0.005
+
+---@class telnyx.dbi
+---@field open fun(): table|nil, string|nil a connection
+---@field set_up fun(ask: function): true|nil, string|nil of one that is new; `ask(sql, params, n)`
+---@field check (fun(): true|nil, string|nil)|nil before anything is asked
+---@field leave (fun(connection: table, statements: table))|nil what a child does with its parent's
+---connection; without it, closes it
+---@field watch fun()|nil when there is a connection or a statement more
+---@field name string for people
+---@field patience_s number how long it waits for other writers
+local Dbi = {}
+Dbi.__index = Dbi
+
+-- Only what failed counts, neither what it quotes nor where it was raised.
+local function first_line(why)
+  return (tostring(why):gsub("[\r\n].*", ""):gsub("^%S+%.lua:%d+: ", ""))
+end
+
+local function is_busy(why) return why:find("database is locked", 1, true) ~= nil end
+
+-- Statements first: a connection whose statements are open stays open in SQLite.
+local function drop(self)
+  for _, statement in pairs(self.statements) do pcall(statement.close, statement) end
+  if self.connection then pcall(self.connection.close, self.connection) end
+  self.connection, self.statements, self.n_failures = nil, {}, 0
+end
+
+---In a child: leaves to its parent what is the parent's.
+function Dbi:leave_parents()
+  if self.n_forks == core.forks() then return end
+  self.n_forks = core.forks()
+  if not self.connection then return end
+  if not self.leave then return drop(self) end
+  self.leave(self.connection, self.statements)
+  self.connection, self.statements, self.n_failures = nil, {}, 0
+end
+
+-- A change is made, and a full disk told of, when the last row was fetched.
+local function fetch_all(statement, params, n)
+  local done, why = statement:execute(unpack(params, 1, n))
+  if not done then return nil, why end
+  local rows = {}
+  for row in statement:rows(true) do rows[#rows + 1] = row end
+  return rows
+end
+
+local function ask_once(self, sql, params, n)
+  local statement, why = self.statements[sql], nil
+  self.statements[sql] = nil
+  local is_new = not statement
+  if is_new then statement, why = self.connection:prepare(sql) end
+  if not statement then return nil, why end
+  if is_new and self.watch then self.watch() end
+  local ok, rows
+  ok, rows, why = pcall(fetch_all, statement, params, n)
+  if ok and rows then
+    self.statements[sql] = statement
+    return rows
+  end
+  pcall(statement.close, statement)
+  return nil, ok and why or rows
+end
+
+-- Rows; or nil, why, and whether surely nothing was done. SQLite tells at once that another is
+-- writing; sleeping by chance lets everybody have a turn, where its own waiting starves some.
+local function ask(self, sql, params, n)
+  local give_up = core.monotonic() + self.patience_s
+  while true do
+    local ok, rows, why = pcall(ask_once, self, sql, params, n)
+    if ok and rows then return rows end
+    why = first_line(ok and why or rows)
+    if not is_busy(why) then return nil, why end
+    if core.monotonic() > give_up then return nil, "it is busy: " .. why, true end
+    core.sleep(self.random() * LONGEST_NAP_S)
+  end
+end
+
+local function connect(self)
+  local ok, connection, why = pcall(self.open)
+  if not ok or not connection then return nil, first_line(ok and why or connection) end
+  self.connection = connection
+  if self.watch then self.watch() end
+  connection:autocommit(true) -- says false on SQLite, and does it
+  local is_set_up
+  ok, is_set_up, why = pcall(self.set_up, function(sql, params, n)
+    return ask(self, sql, params or {}, n or 0)
+  end)
+  if ok and is_set_up then return true end
+  drop(self)
+  return nil, first_line(ok and why or is_set_up)
+end
+
+local function is_alive(connection)
+  local ok, is_up = pcall(connection.ping, connection)
+  return ok and is_up
+end
+
+---@param sql string
+---@param params table strings and nils
+---@param n integer how many
+---@return table[]|nil rows
+---@return string|nil why
+---@return boolean|nil is_sure that nothing was done
+function Dbi:query(sql, params, n)
+  self:leave_parents()
+  local ok, why = true, nil
+  if self.check then ok, why = self.check() end
+  if ok and not self.connection then ok, why = connect(self) end
+  if not ok then return nil, self.name .. ": " .. why, true end
+  local rows, ask_why, is_sure = ask(self, sql, params, n)
+  if rows then return rows end
+  self.n_failures = self.n_failures + 1
+  if self.n_failures > MOST_FAILURES or not is_alive(self.connection) then drop(self) end
+  return nil, self.name .. ": " .. ask_why, is_sure
+end
+
+---Ends the connection, if it is this process's own.
+function Dbi:close()
+  self:leave_parents()
+  drop(self)
+end
+
+local dbi = {}
+
+---@param own table the fields of telnyx.dbi
+---@return telnyx.dbi
+function dbi.new(own)
+  own.statements, own.n_failures, own.n_forks = {}, 0, core.forks()
+  own.random = random.new()
+  return setmetatable(own, Dbi)
+end
+
+return dbi

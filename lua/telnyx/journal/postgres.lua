@@ -1,0 +1,185 @@
+--- A journal in PostgreSQL: for many machines. What `claim` and `finish` return is on the server's
+--- disk, and a server that may have lost some of it is not asked: a standby that was promoted, or a
+--- backup, goes on in another timeline than the one that is remembered beside the rows.
+
+local conninfo = require("telnyx.journal.conninfo")
+local dbi = require("telnyx.journal.dbi")
+local inherited = require("telnyx.journal.inherited")
+local secrets = require("telnyx.errors.secrets")
+local sql = require("telnyx.journal.sql")
+
+local DRIVER_MISSING = "needs LuaDBI's driver for PostgreSQL: apt install lua-dbi-postgresql,"
+  .. " or luarocks install luadbi-postgresql"
+
+local DEFAULT_STATEMENT_TIMEOUT_S = 10
+
+local function driver()
+  local ok, made = pcall(require, "dbd.postgresql")
+  return ok and made or nil
+end
+
+-- What must be so ------------------------------------------------------------------------------
+
+local function value_of(ask, text)
+  local rows, why = ask(text)
+  if not rows then return nil, why end
+  return tostring(select(2, next(rows[1] or {})))
+end
+
+-- A question, whether its answer will do, and what is wrong with another.
+local CHECKS = {
+  { "SHOW server_version_num", function(value) return (tonumber(value) or 0) >= 120000 end,
+    "it is older than PostgreSQL 12" },
+  { "SELECT CAST(pg_is_in_recovery() AS TEXT) AS answer", "false",
+    "it is a standby, not the primary" },
+  { "SHOW transaction_read_only", "off", "it is read-only" },
+  { "SHOW fsync", "on", "it does not write what it commits to its disk: fsync is off" },
+  { "SHOW synchronous_commit", function(value) return value == "on" or value == "remote_apply" end,
+    "it commits before it has written: synchronous_commit cannot be had" },
+  { "SHOW server_encoding", function(value) return value == "UTF8" or value == "SQL_ASCII" end,
+    "its encoding is not UTF8" },
+}
+
+local function meets(value, expected)
+  if type(expected) == "function" then return expected(value) end
+  return value == expected
+end
+
+local function check_all(ask)
+  for _, check in ipairs(CHECKS) do
+    local value, why = value_of(ask, check[1])
+    if not value then return nil, why end
+    if not meets(value, check[2]) then return nil, check[3] end
+  end
+  return true
+end
+
+-- A server's own settings count where they are stricter.
+local function set(ask, statement_timeout_s)
+  local settings = {
+    "SET client_min_messages = warning", "SET client_encoding = 'UTF8'",
+    "SET default_transaction_isolation = 'read committed'",
+  }
+  if value_of(ask, "SHOW synchronous_commit") ~= "remote_apply" then
+    settings[#settings + 1] = "SET synchronous_commit = on"
+  end
+  if value_of(ask, "SHOW statement_timeout") == "0" then
+    settings[#settings + 1] = ("SET statement_timeout = %.0f"):format(statement_timeout_s * 1000)
+  end
+  for _, setting in ipairs(settings) do
+    local rows, why = ask(setting)
+    if not rows then return nil, why end
+  end
+  return true
+end
+
+-- Which server it is -----------------------------------------------------------------------------
+
+local HERE = [[
+SELECT CAST(system_identifier AS TEXT) AS system,
+  substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) AS timeline
+FROM pg_control_system()]]
+local REMEMBERED = "SELECT system, timeline FROM telnyx_server WHERE id = 1"
+local MAKE = [[
+CREATE TABLE IF NOT EXISTS telnyx_server (
+  id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1), system TEXT NOT NULL, timeline TEXT NOT NULL)]]
+local REMEMBER = [[
+INSERT INTO telnyx_server (id, system, timeline) VALUES (1, ?, ?) ON CONFLICT (id) DO NOTHING]]
+local ACCEPT = "UPDATE telnyx_server SET system = ?, timeline = ? WHERE id = 1"
+
+local CHANGED = "its history is another: it was timeline %d of system %s and is timeline %d of"
+  .. " system %s. What was claimed last may be missing there, and be sent again. When somebody has"
+  .. " looked: { accept_timeline = %d }"
+
+local function number_of(place) return tonumber(place.timeline, 16) or 0 end
+
+local function is_same(a, b) return a.system == b.system and a.timeline == b.timeline end
+
+local function remembered(ask)
+  local rows = ask(REMEMBERED)
+  if rows then return rows[1] end
+  local made, why = ask(MAKE)
+  rows = ask(REMEMBERED) -- another may have made it
+  if not rows then return nil, why or (made and "telnyx_server cannot be read") end
+  return rows[1]
+end
+
+-- `known` is what this journal saw before: the table itself may be what is missing.
+local function check_history(ask, known, accepted)
+  local rows, why = ask(HERE)
+  if not rows then return nil, why end
+  local here = rows[1]
+  local was, was_why = remembered(ask)
+  if was_why then return nil, was_why end
+  local first = was or known or here
+  local is_accepted = number_of(here) == accepted
+  if not is_same(first, here) and not is_accepted then
+    return nil, CHANGED:format(number_of(first), first.system, number_of(here), here.system,
+      number_of(here))
+  end
+  if not was then rows, why = ask(REMEMBER, { here.system, here.timeline }, 2) end
+  if was and not is_same(was, here) then
+    rows, why = ask(ACCEPT, { here.system, here.timeline }, 2)
+  end
+  if not rows then return nil, why end
+  return here
+end
+
+-- A session --------------------------------------------------------------------------------------
+
+local function set_up(ask, known, options)
+  local ok, why = set(ask, options.statement_timeout or DEFAULT_STATEMENT_TIMEOUT_S)
+  if ok then ok, why = check_all(ask) end
+  if not ok then return nil, why end
+  return check_history(ask, known, options.accept_timeline)
+end
+
+local function keep_whole(connection, statements)
+  local objects = { connection }
+  for _, statement in pairs(statements) do objects[#objects + 1] = statement end
+  inherited.keep(objects)
+end
+
+local function new_asked(own_driver, text, options)
+  local known, asked, sentinel
+  asked = dbi.new {
+    name = "PostgreSQL",
+    patience_s = 0,
+    open = function() return own_driver.New(text) end,
+    set_up = function(ask)
+      local here, why = set_up(ask, known, options)
+      known = here or known
+      return here and true, why
+    end,
+    leave = keep_whole,
+    watch = function()
+      sentinel = inherited.sentinel(function() asked:leave_parents() end)
+      return sentinel
+    end,
+  }
+  return asked
+end
+
+local postgres = {}
+
+---@class telnyx.postgres_options
+---@field statement_timeout number|nil seconds, unless the server has a limit; default 10
+---@field accept_timeline integer|nil a timeline that a person has looked at
+
+---@param connection string|table
+---@param options telnyx.postgres_options
+---@return table|nil keeper
+---@return string|nil why
+function postgres.new(connection, options)
+  local own_driver = driver()
+  if not own_driver then return nil, DRIVER_MISSING end
+  local text, passwords = conninfo.read(connection)
+  local mask, asked = secrets.new(passwords).mask, new_asked(own_driver, text, options)
+  local function query(statement, params, n)
+    local rows, why, is_sure = asked:query(statement, params, n)
+    return rows, why and mask(why), is_sure
+  end
+  return sql.new(query, "postgres", function() asked:close() end)
+end
+
+return postgres

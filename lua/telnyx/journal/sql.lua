@@ -1,0 +1,236 @@
+--- A journal in a database, by whoever can ask it: `query(sql, parameters, n)` returns the rows,
+--- all of them; or nil and why. Parameters stand for the `?` of the text, in order: strings and
+--- nils, `n` of them. Rows have text by the name of the column, or nothing for NULL. A third
+--- result that is true says that surely nothing was done; otherwise the answer alone may be lost,
+--- and the statement is repeated once: each of them changes a row once only, by its claim's name.
+
+local machine = require("telnyx.journal.machine")
+local statements = require("telnyx.journal.statements")
+
+local Sql = {}
+Sql.__index = Sql
+
+-- Details behind the first line may quote a row.
+local function first_line(why) return (tostring(why):gsub("[\r\n].*", "")) end
+
+-- Rows; or nil, why, and whether surely nothing was done.
+local function ask(self, sql, params, n)
+  local ok, rows, why, is_sure = pcall(self.query, sql, params, n)
+  if ok and type(rows) == "table" then return rows end
+  if not ok then why, is_sure = rows, false end
+  return nil, first_line(why), is_sure
+end
+
+-- Making the table ------------------------------------------------------------------------------
+
+-- An index that cannot be made makes it slower, and no less right.
+local function make_indexes(self)
+  local found, is_there = ask(self, self.sql.indexes, {}, 0), {}
+  for _, row in ipairs(found or {}) do is_there[row.name] = true end
+  for name, text in pairs(self.sql.make_index) do
+    if found and not is_there[name] then ask(self, text, {}, 0) end
+  end
+end
+
+local UNFIT = "the table telnyx_send cannot be used, it may be another program's"
+  .. " or an older version's: "
+
+-- Whoever may not make tables may use one that is there.
+local function make_ready(self)
+  local rows, why, is_sure = ask(self, self.sql.check, {}, 0)
+  if not rows and is_sure then return nil, why end
+  if not rows then
+    local made, make_why = ask(self, self.sql.table, {}, 0)
+    rows, why = ask(self, self.sql.check, {}, 0)
+    if not rows then return nil, UNFIT .. (made and why or make_why) end
+  end
+  make_indexes(self)
+  self.is_ready = true
+  return true
+end
+
+-- Asking -----------------------------------------------------------------------------------------
+
+local function text_of(value)
+  if type(value) == "number" then return ("%.0f"):format(value) end
+  return value
+end
+
+-- Rows; or nil, why, and whether surely nothing was done.
+local function run(self, sql, params, n)
+  if not self.is_ready then
+    local ok, why = make_ready(self)
+    if not ok then return nil, why, true end
+  end
+  for i = 1, n do params[i] = text_of(params[i]) end
+  return ask(self, sql, params, n)
+end
+
+-- Rows, and whether it was asked twice: then no row may mean that the first time did it.
+local function change(self, name, params, n)
+  local rows, why, is_sure = run(self, self.sql[name], params, n)
+  if rows then return rows, false end
+  if is_sure then return nil, why end
+  rows, why = run(self, self.sql[name], params, n)
+  if rows then return rows, true end
+  return nil, why
+end
+
+-- True when the row was changed; `is_so(row)` tells it where the answer was lost.
+local function change_row(self, name, key, params, n, is_so)
+  local rows, was_repeated = change(self, name, params, n)
+  if not rows then return nil, was_repeated end
+  if rows[1] then return true end
+  if not was_repeated then return false end
+  local row, why = self:get(key)
+  if row == nil then return nil, why end
+  return row and is_so(row)
+end
+
+-- Rows -------------------------------------------------------------------------------------------
+
+local TEXTS = { key = "key", state = "state", digest = "digest", recipient = "to", claim = "claim",
+  owner = "owner", message_id = "message_id", result = "result", settled_by = "settled_by",
+  campaign = "campaign" }
+local NUMBERS = { "claimed_at", "expires", "tries", "status", "settled_at", "created_at", "due" }
+
+-- Drivers have values of their own for NULL.
+local function read(raw)
+  local row = {}
+  for column, name in pairs(TEXTS) do
+    if type(raw[column]) == "string" then row[name] = raw[column] end
+  end
+  for _, name in ipairs(NUMBERS) do row[name] = tonumber(raw[name]) end
+  return row
+end
+
+local function read_all(rows)
+  for i, raw in ipairs(rows) do rows[i] = read(raw) end
+  return rows
+end
+
+-- What a journal asks of its keeper ---------------------------------------------------------------
+
+local CLAIM_ROUNDS = 3
+
+function Sql:claim(c)
+  for _ = 1, CLAIM_ROUNDS do
+    local rows, was_repeated = change(self, "claim",
+      { c.key, c.digest, c.to, c.claim, c.owner, c.now, c.expires, c.now }, 8)
+    if not rows then return nil, was_repeated end
+    if rows[1] then return true end
+    local row, why = self:get(c.key)
+    if row == nil then return nil, why end
+    if row and was_repeated and row.claim == c.claim and row.state == "sending" then return true end
+    if row then return false, row end
+    -- Purged in between.
+  end
+  return nil, "the row came and went"
+end
+
+function Sql:finish(f)
+  local rows, why = change(self, "finish",
+    { f.state, f.now, f.message_id, f.status, f.result, f.key, f.claim }, 7)
+  if not rows then return nil, why end
+  if rows[1] then return true end
+  local row
+  row, why = self:get(f.key)
+  if row == nil then return nil, why end
+  return machine.is_finished_so(row or nil, f)
+end
+
+function Sql:release(r)
+  return change_row(self, "release", r.key, { r.due, r.key, r.claim }, 3, function(row)
+    return row.state == "free" or row.state == "queued"
+  end)
+end
+
+function Sql:reap(now)
+  local rows, why = change(self, "reap", { now, now, now }, 3)
+  if not rows then return nil, why end
+  local keys = {}
+  for i, row in ipairs(rows) do keys[i] = row.key end
+  table.sort(keys)
+  return keys
+end
+
+function Sql:settle(s)
+  local params = { s.state, s.now, s.by, s.message_id, s.result, s.key, s.state }
+  return change_row(self, "settle", s.key, params, 7, function(row)
+    return row.state == s.state and row.settled_by == s.by and row.settled_at == s.now
+  end)
+end
+
+function Sql:resend(r)
+  local params = { r.now, r.by, r.now, r.key, r.claim }
+  return change_row(self, "resend", r.key, params, 5, function(row)
+    return not row.claim and row.settled_by == r.by and row.settled_at == r.now
+  end)
+end
+
+-- Reading may be repeated as it likes.
+local function look(self, sql, params, n)
+  local rows, why, is_sure = run(self, sql, params, n)
+  if not rows and not is_sure then rows, why = run(self, sql, params, n) end
+  return rows, why
+end
+
+function Sql:get(key)
+  local rows, why = look(self, self.sql.get, { key }, 1)
+  if not rows then return nil, why end
+  return rows[1] and read(rows[1]) or false
+end
+
+function Sql:unsettled(page, limit)
+  local after = page.after or { claimed_at = -1, key = "" }
+  local rows, why = look(self, self.sql.unsettled,
+    { page.now, page.before, after.claimed_at, after.key, limit }, 5)
+  return rows and read_all(rows), why
+end
+
+function Sql:find(query)
+  local sql, names = statements.find(query)
+  local params = {}
+  for i, name in ipairs(names) do params[i] = query[name] end
+  local rows, why = look(self, sql, params, #names)
+  return rows and read_all(rows), why
+end
+
+function Sql:counts()
+  local rows, why = look(self, self.sql.counts, {}, 0)
+  if not rows then return nil, why end
+  local counts = {}
+  for _, row in ipairs(rows) do counts[row.state] = tonumber(row.n) end
+  return counts
+end
+
+function Sql:purge(before, limit)
+  local settled, why = change(self, "purge_settled", { before, limit, before }, 3)
+  if not settled then return nil, why end
+  if #settled == limit then return limit end
+  local free
+  free, why = change(self, "purge_free", { before, limit - #settled, before }, 3)
+  if not free then return nil, why end
+  return #settled + #free
+end
+
+---Makes the table, or finds that it cannot be used, now and not at the first claim.
+---@return true|nil
+---@return string|nil why
+function Sql:prepare() return make_ready(self) end
+
+function Sql:close()
+  if self.finish_asking then self.finish_asking() end
+end
+
+local sql = {}
+
+---@param query fun(sql: string, params: table, n: integer): table[]|nil, string|nil, boolean|nil
+---@param dialect "sqlite"|"postgres"
+---@param close fun()|nil ends what `query` asks
+function sql.new(query, dialect, close)
+  return setmetatable({ query = query, sql = statements.of(dialect), finish_asking = close,
+    is_ready = false }, Sql)
+end
+
+return sql

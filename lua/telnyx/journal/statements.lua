@@ -1,0 +1,188 @@
+--- The SQL of a journal: `telnyx.journal.machine` once more, each change one statement that says
+--- for which rows it holds, so that of two who try at once one gets the row and the other none.
+---
+--- One text for SQLite and PostgreSQL. Numbers travel as text, since drivers read integers with 32
+--- bits, and both engines take BIGINT for a type. The body and what is behind it are an outbox's.
+
+local statements = {}
+
+local TABLE = [[
+CREATE TABLE IF NOT EXISTS telnyx_send (
+  key TEXT NOT NULL PRIMARY KEY,
+  state TEXT NOT NULL CHECK (state IN
+    ('queued', 'free', 'sending', 'accepted', 'rejected', 'unknown')),
+  digest TEXT NOT NULL,
+  recipient TEXT,
+  claim TEXT,
+  owner TEXT,
+  claimed_at BIGINT,
+  expires BIGINT,
+  tries BIGINT NOT NULL,
+  message_id TEXT,
+  status BIGINT,
+  result TEXT,
+  settled_at BIGINT,
+  settled_by TEXT,
+  created_at BIGINT NOT NULL,
+  body TEXT,
+  campaign TEXT,
+  due BIGINT,
+  ord BIGINT,
+  CHECK (state NOT IN ('sending', 'unknown')
+    OR (claim IS NOT NULL AND claimed_at IS NOT NULL AND expires IS NOT NULL)),
+  CHECK (state NOT IN ('queued', 'free') OR claim IS NULL),
+  CHECK (state <> 'queued' OR (body IS NOT NULL AND due IS NOT NULL AND ord IS NOT NULL)),
+  CHECK (state NOT IN ('accepted', 'rejected') OR settled_at IS NOT NULL))]]
+
+-- The last serve who looks for what is due, has expired, is not settled, may be purged.
+local INDEXES = {
+  message = "(message_id) WHERE message_id IS NOT NULL",
+  due = "(due, ord) WHERE state = 'queued'",
+  expires = "(expires) WHERE state = 'sending'",
+  open = "(claimed_at, key) WHERE state IN ('sending', 'unknown')",
+  settled = "(settled_at) WHERE state IN ('accepted', 'rejected')",
+  free = "(created_at) WHERE state = 'free'",
+}
+
+local COLUMNS = [[
+key, state, digest, recipient, claim, owner, CAST(claimed_at AS TEXT) AS claimed_at,
+  CAST(expires AS TEXT) AS expires, CAST(tries AS TEXT) AS tries, message_id,
+  CAST(status AS TEXT) AS status, result, CAST(settled_at AS TEXT) AS settled_at, settled_by,
+  CAST(created_at AS TEXT) AS created_at, campaign, CAST(due AS TEXT) AS due]]
+
+-- {B}: a parameter that is a whole number. {SKIP}: what others hold is left to them. {COLUMNS}: of
+-- a row. Rows are ordered by columns with the table's name, since the text has theirs.
+local TEXTS = {
+  claim = [[
+INSERT INTO telnyx_send (key, state, digest, recipient, claim, owner, claimed_at, expires, tries,
+  created_at)
+VALUES (?, 'sending', ?, ?, ?, ?, {B}, {B}, 1, {B})
+ON CONFLICT (key) DO UPDATE SET state = 'sending', digest = excluded.digest,
+  recipient = excluded.recipient, claim = excluded.claim, owner = excluded.owner,
+  claimed_at = excluded.claimed_at, expires = excluded.expires, tries = telnyx_send.tries + 1,
+  message_id = NULL, status = NULL, result = NULL, settled_at = NULL, settled_by = NULL
+WHERE telnyx_send.state = 'free'
+  OR (telnyx_send.state = 'queued' AND telnyx_send.digest = excluded.digest)
+RETURNING key]],
+
+  finish = [[
+UPDATE telnyx_send SET state = ?, settled_at = {B}, settled_by = 'worker', message_id = ?,
+  status = {B}, result = ?
+WHERE key = ? AND claim = ? AND state IN ('sending', 'unknown')
+RETURNING key]],
+
+  release = [[
+UPDATE telnyx_send SET state = CASE WHEN body IS NULL THEN 'free' ELSE 'queued' END,
+  due = CASE WHEN body IS NULL THEN NULL ELSE COALESCE({B}, due) END,
+  claim = NULL, owner = NULL, claimed_at = NULL, expires = NULL
+WHERE key = ? AND claim = ? AND state = 'sending'
+RETURNING key]],
+
+  reap = [[
+WITH c AS MATERIALIZED (
+  SELECT key FROM telnyx_send WHERE state = 'sending' AND expires < {B}{SKIP})
+UPDATE telnyx_send SET state = 'unknown', settled_at = {B}, settled_by = 'reaper'
+WHERE key IN (SELECT key FROM c) AND state = 'sending' AND expires < {B}
+RETURNING key]],
+
+  settle = [[
+UPDATE telnyx_send SET state = ?, settled_at = {B}, settled_by = ?,
+  message_id = COALESCE(?, message_id), result = COALESCE(?, result)
+WHERE key = ? AND (state = 'unknown' OR (state = 'sending' AND CAST(? AS TEXT) = 'accepted'))
+RETURNING key]],
+
+  resend = [[
+UPDATE telnyx_send SET state = CASE WHEN body IS NULL THEN 'free' ELSE 'queued' END,
+  settled_at = {B}, settled_by = ?, due = CASE WHEN body IS NULL THEN NULL ELSE {B} END,
+  claim = NULL, owner = NULL, claimed_at = NULL, expires = NULL
+WHERE key = ? AND claim = ? AND state = 'unknown'
+RETURNING key]],
+
+  get = "SELECT {COLUMNS} FROM telnyx_send WHERE key = ?",
+
+  unsettled = [[
+SELECT {COLUMNS} FROM telnyx_send
+WHERE state IN ('sending', 'unknown') AND (state = 'unknown' OR expires < {B})
+  AND claimed_at <= {B} AND (claimed_at, key) > ({B}, ?)
+ORDER BY telnyx_send.claimed_at, telnyx_send.key LIMIT CAST(? AS INTEGER)]],
+
+  counts = "SELECT state, CAST(count(*) AS TEXT) AS n FROM telnyx_send GROUP BY state",
+
+  purge_settled = [[
+WITH c AS MATERIALIZED (
+  SELECT key FROM telnyx_send WHERE state IN ('accepted', 'rejected') AND settled_at < {B}
+  ORDER BY settled_at LIMIT CAST(? AS INTEGER){SKIP})
+DELETE FROM telnyx_send
+WHERE key IN (SELECT key FROM c) AND state IN ('accepted', 'rejected') AND settled_at < {B}
+RETURNING key]],
+
+  purge_free = [[
+WITH c AS MATERIALIZED (
+  SELECT key FROM telnyx_send WHERE state = 'free' AND created_at < {B}
+  ORDER BY created_at LIMIT CAST(? AS INTEGER){SKIP})
+DELETE FROM telnyx_send
+WHERE key IN (SELECT key FROM c) AND state = 'free' AND created_at < {B}
+RETURNING key]],
+
+  -- Fails where a column is missing.
+  check = "SELECT {COLUMNS}, body, ord FROM telnyx_send WHERE key = ''",
+}
+
+-- What `find` may ask for, by name.
+local CONDITIONS = {
+  { "state", "state = ?" }, { "to", "recipient = ?" }, { "message_id", "message_id = ?" },
+  { "before", "created_at <= {B}" },
+}
+
+-- How the two differ: nothing else does.
+local DIALECTS = {
+  sqlite = {
+    skip = "",
+    indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'telnyx_send'",
+  },
+  postgres = {
+    skip = " FOR UPDATE SKIP LOCKED",
+    indexes = "SELECT CAST(c.relname AS TEXT) AS name FROM pg_index AS i"
+      .. " JOIN pg_class AS c ON c.oid = i.indexrelid"
+      .. " WHERE i.indrelid = to_regclass('telnyx_send')",
+  },
+}
+
+local function written(text, dialect)
+  local words = { B = "CAST(? AS BIGINT)", SKIP = dialect.skip, COLUMNS = COLUMNS }
+  return (text:gsub("{(%u+)}", words))
+end
+
+---@param name "sqlite"|"postgres"
+---@return table<string, string> texts by name, and what makes the table
+function statements.of(name)
+  local dialect, own = DIALECTS[name], { table = TABLE, make_index = {} }
+  for statement, text in pairs(TEXTS) do own[statement] = written(text, dialect) end
+  own.indexes = dialect.indexes
+  for index, rest in pairs(INDEXES) do
+    index = "telnyx_send_" .. index
+    own.make_index[index] = ("CREATE INDEX IF NOT EXISTS %s ON telnyx_send %s"):format(index, rest)
+  end
+  return own
+end
+
+---The statement that finds what a query asks for, and the names of its parameters in order.
+---@param query table
+---@return string text
+---@return string[] names
+function statements.find(query)
+  local wheres, names = {}, {}
+  for _, condition in ipairs(CONDITIONS) do
+    if query[condition[1]] then
+      wheres[#wheres + 1] = condition[2]
+      names[#names + 1] = condition[1]
+    end
+  end
+  local text = "SELECT {COLUMNS} FROM telnyx_send"
+  if wheres[1] then text = text .. " WHERE " .. table.concat(wheres, " AND ") end
+  names[#names + 1] = "limit"
+  text = text .. " ORDER BY telnyx_send.created_at, telnyx_send.key LIMIT CAST(? AS INTEGER)"
+  return written(text, DIALECTS.sqlite), names
+end
+
+return statements

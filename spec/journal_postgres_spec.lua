@@ -1,0 +1,514 @@
+-- A journal in PostgreSQL, and what befalls servers, networks and processes.
+
+local host = require "spec.support.host"
+local journal = require "telnyx.journal"
+local postgres = require "spec.support.postgres"
+local process = require "spec.support.process"
+local sandbox = require "spec.support.sandbox"
+
+local server
+
+setup(function() server = postgres.start() end)
+teardown(function() server:stop() end)
+
+local own
+
+local function open(options, folder)
+  own = journal.postgres({ host = folder or server.folder, user = "spec", dbname = "postgres" },
+    options)
+  return own
+end
+
+local function forget()
+  server:ask("DROP TABLE IF EXISTS telnyx_send; DROP TABLE IF EXISTS telnyx_server")
+end
+
+before_each(function() forget() end)
+after_each(function() if own then own:close() end end)
+
+local function claim(key, name)
+  return own:claim { key = key, digest = "d", claim = name or "c", now = 1000, expires = 1060 }
+end
+
+local function finish(key, name)
+  return own:finish { key = key, claim = name or "c", state = "accepted", now = 1001,
+    message_id = "m1", status = 200, result = "{}" }
+end
+
+local function rows()
+  return server:ask("SELECT key, state, claim, tries FROM telnyx_send ORDER BY key")
+end
+
+-- Another session that is in the middle of something, until it is let go.
+local function hold(statement)
+  local folder = host.folder()
+  host.write(folder .. "/hold.sql", ("BEGIN; %s;\n\\! touch %s/held\nSELECT pg_sleep(60);\n")
+    :format(statement, folder))
+  local holder = host.start(folder, ("%s/psql -h %s -U spec -d postgres -f %s/hold.sql"):format(
+    server.bin, server.folder, folder))
+  holder:wait(function() return sandbox.read_file(folder .. "/held") end, "the other session")
+  return function()
+    holder:stop()
+    server:ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE"
+      .. " '%pg_sleep(60)%' AND pid <> pg_backend_pid()")
+  end
+end
+
+describe("the table", function()
+  it("is made with its indexes, and an index that was dropped again", function()
+    open()
+    assert.is_true(claim("order-1"))
+    own:close()
+    assert.equal("6\n", server:ask("SELECT count(*) FROM pg_indexes WHERE tablename ="
+      .. " 'telnyx_send' AND indexname LIKE 'telnyx\\_send\\_%' AND indexname NOT LIKE '%pkey'"))
+    server:ask("DROP INDEX telnyx_send_due")
+    open()
+    assert.is_true(claim("order-2"))
+    assert.equal("1\n", server:ask("SELECT count(*) FROM pg_indexes WHERE indexname ="
+      .. " 'telnyx_send_due'"))
+  end)
+
+  it("that is another's or an older one's is not used", function()
+    server:ask("CREATE TABLE telnyx_send (key TEXT PRIMARY KEY, state TEXT)")
+    open()
+    local ok, why = claim("order-1")
+    assert.is_nil(ok)
+    assert.matches('older version\'s[^\n]*column "digest" does not exist', why)
+  end)
+
+  it("may be used by who may not make it", function()
+    open()
+    claim("order-1")
+    own:close()
+    server:ask("CREATE ROLE guest LOGIN; GRANT ALL ON telnyx_send, telnyx_server TO guest")
+    own = journal.postgres { host = server.folder, user = "guest", dbname = "postgres" }
+    assert.is_true(claim("order-2"))
+    assert.is_true(finish("order-2"))
+  end)
+
+  it("made by several at once is made once", function()
+    local path = os.tmpname()
+    host.write(path, ([[
+      local own = require "telnyx.journal".postgres("host=%s user=spec dbname=postgres")
+      local ok, why = own:claim { key = "k" .. arg[1], digest = "d", claim = "c", now = 1,
+        expires = 2 }
+      io.write(tostring(ok), " ", why or "", "\n")
+    ]]):format(server.folder))
+    local command = {}
+    for i = 1, 6 do command[i] = ("%s %s %d & "):format(process.lua(), path, i) end
+    assert.equal(("true \n"):rep(6), process.run(table.concat(command) .. "wait"))
+    os.remove(path)
+  end)
+end)
+
+describe("a key", function()
+  it("is won by one of several processes, for each of 300", function()
+    open()
+    assert.equal(0, own:counts().sending)
+    local path = os.tmpname()
+    host.write(path, ([[
+      local own = require "telnyx.journal".postgres("host=%s user=spec dbname=postgres")
+      local n = 0
+      for i = 1, 300 do
+        local is_mine, row = own:claim { key = "k" .. (i * 7 + arg[1] * 75) %% 300, digest = "d",
+          claim = "c" .. arg[1], now = 1, expires = 2 }
+        assert(is_mine ~= nil, row)
+        if is_mine then n = n + 1 end
+      end
+      io.write(n .. "\n")
+    ]]):format(server.folder))
+    local command = {}
+    for i = 1, 4 do command[i] = ("%s %s %d & "):format(process.lua(), path, i) end
+    local said = process.run(table.concat(command) .. "wait")
+    os.remove(path)
+    local total, n_lines = 0, 0
+    for n in said:gmatch("%d+\n") do total, n_lines = total + n, n_lines + 1 end
+    assert.equal(4, n_lines, said)
+    assert.equal(300, total, said)
+    assert.equal("300|300\n", server:ask("SELECT count(*), sum(tries) FROM telnyx_send"))
+  end)
+
+  it("that is being purged, reaped or settled elsewhere is left to that", function()
+    open()
+    for i = 1, 3 do
+      claim("k" .. i)
+      finish("k" .. i)
+    end
+    claim("k4")
+    local let_go = hold("SELECT 1 FROM telnyx_send WHERE key IN ('k1', 'k4') FOR UPDATE")
+    assert.equal(2, own:purge { before = 5000 })
+    assert.same({}, own:reap { now = 5000 })
+    let_go()
+    assert.equal(1, own:purge { before = 5000 })
+    assert.same({ "k4" }, own:reap { now = 5000 })
+  end)
+end)
+
+describe("a reply that is lost", function()
+  local proxy, folder
+
+  local function order(...)
+    host.write(folder .. "/orders", table.concat({ ... }, "\n") .. "\n")
+  end
+
+  local function assert_orders_served()
+    assert.equal("", sandbox.read_file(folder .. "/orders"))
+  end
+
+  setup(function()
+    folder = host.folder()
+    local socket = "/.s.PGSQL.5432"
+    proxy = host.start(folder, ("lua5.4 spec/support/postgres_proxy.lua %s %s %s/orders"):format(
+      folder .. socket, server.folder .. socket, folder))
+    proxy:wait(function()
+      return process.run("test -S " .. folder .. socket .. " && echo yes") == "yes\n"
+    end, "the proxy to listen")
+  end)
+  teardown(function() proxy:stop() end)
+
+  before_each(function()
+    open(nil, folder)
+    assert.equal(0, own:counts().sending)
+  end)
+
+  it("of a claim: it is looked up, and is ours", function()
+    order("reply claim-7")
+    assert.is_true(claim("order-1", "claim-7"))
+    assert_orders_served()
+    assert.equal("order-1|sending|claim-7|1\n", rows())
+  end)
+
+  it("of a claim that did not arrive: it is made, once", function()
+    order("request claim-7")
+    assert.is_true(claim("order-1", "claim-7"))
+    assert_orders_served()
+    assert.equal("order-1|sending|claim-7|1\n", rows())
+  end)
+
+  it("of a claim that another has: it is the other's", function()
+    claim("order-1", "claim-1")
+    for _, what in ipairs { "reply", "request" } do
+      order(what .. " claim-7")
+      local is_mine, row = claim("order-1", "claim-7")
+      assert_orders_served()
+      assert.is_false(is_mine)
+      assert.equal("claim-1", row.claim)
+    end
+  end)
+
+  it("twice: the claim has failed, and nobody takes it for free", function()
+    order("reply claim-7", "reply claim-7")
+    local ok, why = claim("order-1", "claim-7")
+    assert_orders_served()
+    assert.is_nil(ok)
+    assert.matches("^PostgreSQL: [^\n]+$", why)
+    assert.equal("order-1|sending|claim-7|1\n", rows())
+    assert.is_false((claim("order-1", "claim-8")))
+    assert.same({ "order-1" }, own:reap { now = 2000 })
+  end)
+
+  for name, act in pairs {
+    finish = function() return finish("order-1", "claim-7") end,
+    release = function()
+      return own:release { key = "order-1", claim = "claim-7", now = 1002 }
+    end,
+    settle = function()
+      return own:settle { key = "order-1", state = "accepted", by = "claim-7", now = 1002 }
+    end,
+    resend = function()
+      own:reap { now = 2000 }
+      return own:resend { key = "order-1", claim = "claim-7", by = "Ada", now = 2001 }
+    end,
+  } do
+    for _, what in ipairs { "reply", "request" } do
+      it(("of a %s: it is done once (%s lost)"):format(name, what), function()
+        claim("order-1", "claim-7")
+        -- What comes before is not to be lost.
+        if name == "resend" then own:reap { now = 2000 } end
+        order(what .. " claim-7")
+        assert.is_true(act())
+        assert_orders_served()
+        local is_back = name == "release" or name == "resend"
+        assert.equal(("order-1|%s|%s|1\n"):format(is_back and "free" or "accepted",
+          is_back and "" or "claim-7"), rows())
+      end)
+    end
+  end
+
+  it("of a finish that comes too late stays refused", function()
+    claim("order-1", "claim-7")
+    own:reap { now = 2000 }
+    own:resend { key = "order-1", claim = "claim-7", by = "Ada", now = 2001 }
+    order("reply claim-7")
+    assert.is_false(finish("order-1", "claim-7"))
+    assert_orders_served()
+  end)
+end)
+
+describe("a server", function()
+  it("that is killed and started again has what was claimed, and is asked again", function()
+    open()
+    assert.is_true(claim("order-1"))
+    server:halt("KILL")
+    local ok, why = claim("order-2")
+    assert.is_nil(ok)
+    assert.matches("^PostgreSQL: [^\n]+$", why)
+    assert.is_nil((finish("order-1")))
+    server:launch()
+    assert.is_true(finish("order-1"))
+    assert.is_true(claim("order-2"))
+    assert.equal("order-1|accepted|c|1\norder-2|sending|c|1\n", rows())
+  end)
+
+  it("that ended its sessions meanwhile is asked again at once", function()
+    open()
+    claim("order-1")
+    server:ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+      .. " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")
+    assert.is_true(claim("order-2"))
+    server:ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+      .. " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")
+    assert.is_true(finish("order-2"))
+  end)
+
+  it("that does not answer in time is given up", function()
+    open { statement_timeout = 0.1 }
+    claim("order-1")
+    local let_go = hold("LOCK TABLE telnyx_send")
+    local ok, why = claim("order-2")
+    assert.is_nil(ok)
+    assert.matches("statement timeout", why)
+    let_go()
+    assert.is_true(claim("order-2"))
+  end)
+
+  it("that commits before it has written is told to write", function()
+    server:ask("ALTER ROLE spec SET synchronous_commit = off")
+    open()
+    claim("order-1")
+    assert.equal("on", own.keeper.query("SHOW synchronous_commit", {}, 0)[1].synchronous_commit)
+    server:ask("ALTER ROLE spec RESET synchronous_commit")
+  end)
+
+  it("that has not fsync on, or is read-only, is refused", function()
+    server:ask("ALTER SYSTEM SET fsync = off")
+    server:ask("SELECT pg_reload_conf()")
+    sandbox.wait(function() return server:ask("SHOW fsync") == "off\n" end, "fsync to be off")
+    open()
+    assert.matches("fsync is off", select(2, claim("order-1")))
+    server:ask("ALTER SYSTEM RESET fsync")
+    server:ask("SELECT pg_reload_conf()")
+    sandbox.wait(function() return server:ask("SHOW fsync") == "on\n" end, "fsync to be on")
+    assert.is_true(claim("order-1"))
+    own:close()
+
+    server:ask("CREATE ROLE reader LOGIN; ALTER ROLE reader SET default_transaction_read_only = on")
+    own = journal.postgres { host = server.folder, user = "reader", dbname = "postgres" }
+    assert.matches("read%-only", select(2, claim("order-2")))
+  end)
+
+  it("leaks nothing for statements that fail", function()
+    open()
+    claim("order-1")
+    for _ = 1, 450 do assert.is_nil((own.keeper.query("SELECT 1 / 0", {}, 0))) end
+    local prepared = own.keeper.query("SELECT CAST(count(*) AS TEXT) AS n FROM"
+      .. " pg_prepared_statements", {}, 0)
+    assert.is_true(tonumber(prepared[1].n) < 300, prepared[1].n)
+    assert.is_true(claim("order-2"))
+  end)
+end)
+
+describe("a standby", function()
+  -- The same server, told to be one.
+  it("is refused, and when it is promoted until somebody has looked", function()
+    open()
+    assert.is_true(claim("order-1"))
+    server:halt()
+    os.execute("touch " .. server.data .. "/standby.signal")
+    server:launch()
+    local ok, why = claim("order-2")
+    assert.is_nil(ok)
+    assert.matches("standby", why)
+
+    server:run(("pg_ctl -D %s -w promote"):format(server.data))
+    sandbox.wait(function() return server:ask("SELECT pg_is_in_recovery()") == "f\n" end,
+      "the promotion")
+    ok, why = claim("order-2")
+    assert.is_nil(ok)
+    assert.matches("timeline 1 [^\n]* timeline 2 [^\n]*accept_timeline = 2", why)
+    own:close()
+
+    open()
+    assert.is_nil((claim("order-2")))
+    own:close()
+    open { accept_timeline = 3 }
+    assert.is_nil((claim("order-2")))
+    own:close()
+    assert.equal("order-1|sending|c|1\n", rows())
+
+    open { accept_timeline = 2 }
+    assert.is_true(claim("order-2"))
+    own:close()
+    open()
+    assert.is_true(claim("order-3"))
+  end)
+
+  it("that lacks even the table is told from the server that was known", function()
+    open()
+    assert.is_true(claim("order-1"))
+    server:ask("DROP TABLE telnyx_server")
+    server:halt()
+    os.execute("touch " .. server.data .. "/standby.signal")
+    server:launch()
+    server:run(("pg_ctl -D %s -w promote"):format(server.data))
+    sandbox.wait(function() return server:ask("SELECT pg_is_in_recovery()") == "f\n" end,
+      "the promotion")
+    local ok, why = claim("order-2")
+    assert.is_nil(ok)
+    assert.matches("accept_timeline = 3", why)
+  end)
+
+  it("of another cluster, or a copy of the rows, is refused as well", function()
+    open()
+    assert.is_true(claim("order-1"))
+    own:close()
+    server:ask("UPDATE telnyx_server SET system = '7'")
+    open()
+    assert.matches("system 7 ", select(2, claim("order-2")))
+  end)
+end)
+
+describe("a password", function()
+  local GIVEN = {
+    [[{ host = "/none", user = "ada", password = "sesame's \\\\ open%21" }]],
+    [["host=/none password='sesame\\'s \\\\ open%21'"]],
+    [["host=/none password = sesame-open"]],
+    [["postgresql://ada:sesame-open%2521@127.0.0.1:1/x"]],
+    [["postgres://ada:sesame@open:sesame@127.0.0.1:1/x"]],
+    [["postgres://127.0.0.1:1/x?user=ada&password=sesame-open%2521"]],
+  }
+
+  -- Debian's driver tells nothing of what it was given; another may.
+  it("is in no error, however it was given", function()
+    for _, connection in ipairs(GIVEN) do
+      local said = process.run_lua(([[
+        package.preload["dbd.postgresql"] = function()
+          return { New = function(text)
+            error("cannot use " .. text .. " nor " .. text:gsub("%%%%25", "%%%%"))
+          end }
+        end
+        local own = require "telnyx.journal".postgres(%s)
+        print(own:get("order-1"))
+      ]]):format(connection))
+      assert.matches("^nil\tPostgreSQL: [^\n]*cannot use [^\n]*%*%*%*", said)
+      for _, part in ipairs { "sesame", "open" } do
+        assert.is_nil(said:find(part, 1, true), said)
+      end
+    end
+  end)
+
+  it("is in no field that a host may print", function()
+    own = journal.postgres { host = "/none", password = "sesame-open" }
+    local seen = {}
+    local function look(value)
+      if type(value) == "string" then assert.is_nil(value:find("sesame", 1, true)) end
+      if type(value) ~= "table" or seen[value] then return end
+      seen[value] = true
+      for k, v in pairs(value) do
+        look(k)
+        look(v)
+      end
+    end
+    look(own)
+    assert.is_nil(tostring(own):find("sesame", 1, true))
+  end)
+
+  it("and limits go with an URI, too", function()
+    own = journal.postgres(("postgresql:///postgres?host=%s&user=spec&connect_timeout=2"):format(
+      server.folder))
+    assert.is_true(claim("order-1"))
+  end)
+end)
+
+it("says what to install when the driver is missing", function()
+  local said = process.run_lua([[
+    package.preload["dbd.postgresql"] = function() error("none here") end
+    print(pcall(require "telnyx.journal".postgres, "host=/none"))
+  ]])
+  assert.matches("apt install lua%-dbi%-postgresql,? or luarocks install luadbi%-postgresql", said)
+end)
+
+it("misuse is raised", function()
+  for _, misuse in ipairs {
+    function() journal.postgres() end,
+    function() journal.postgres(7) end,
+    function() journal.postgres("somewhere") end,
+    function() journal.postgres({}, { accept_timeline = "2" }) end,
+    function() journal.postgres({}, { timeout = 2 }) end,
+    function() journal.sql {} end,
+    function() journal.sql { query = print, dialect = "mysql" } end,
+  } do
+    local ok, why = pcall(misuse)
+    assert.is_false(ok)
+    assert.matches("journal_postgres_spec.lua:%d+: journal%.", why)
+  end
+end)
+
+describe("a fork", function()
+  -- With LuaJIT, which can. The parent goes on in the session that it had.
+  local function run_forking(child)
+    local path = os.tmpname()
+    host.write(path, ([[
+      local ffi = require "ffi"
+      ffi.cdef "int fork(void); int waitpid(int, int *, int);"
+      local own = require "telnyx.journal".postgres("host=%s user=spec dbname=postgres")
+      local function claim(key)
+        return own:claim { key = key, digest = "d", claim = "c", now = 1, expires = 2 }
+      end
+      local function session()
+        return own.keeper.query("SELECT CAST(pg_backend_pid() AS TEXT) AS pid", {}, 0)[1].pid
+      end
+      assert(claim("before"))
+      local pid = session()
+      for i = 1, 3 do
+        if ffi.C.fork() == 0 then
+          %s
+          return
+        end
+      end
+      assert(claim("beside"))
+      for i = 1, 3 do ffi.C.waitpid(-1, nil, 0) end
+      assert(claim("after"))
+      assert(session() == pid, "another session")
+    ]]):format(server.folder, child))
+    local said = process.run(("LUA_CPATH='%s/build/5.1/?.so;;' luajit %s"):format(
+      host.checkout(), path))
+    os.remove(path)
+    assert.equal("", said)
+    return server:ask("SELECT string_agg(key, ' ' ORDER BY key) FROM telnyx_send")
+  end
+
+  it("with children that claim, and end as they should", function()
+    assert.equal("after before beside child1 child2 child3\n", run_forking([[
+      assert(claim("child" .. i))
+      assert(not claim("before"))
+      assert(session() ~= pid)
+    ]]))
+  end)
+
+  it("with children that never ask", function()
+    assert.equal("after before beside\n", run_forking(""))
+  end)
+
+  it("with children that close", function()
+    assert.equal("after before beside\n", run_forking("own:close()"))
+  end)
+
+  it("with children that drop it and collect", function()
+    assert.equal("after before beside\n", run_forking([[
+      own = nil
+      collectgarbage()
+      collectgarbage()
+    ]]))
+  end)
+end)
