@@ -41,7 +41,7 @@ local FAULTS_TOLD = 20
 local HEADING = { "line", "key", "outcome", "id", "detail" }
 
 -- Where it is remembered what was sent.
-local open_journal = telnyx.journal.sqlite or telnyx.journal.memory
+local open_journal = telnyx.journal.sqlite
 
 -- An end with words, from anywhere.
 local function fail(code, words)
