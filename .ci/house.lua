@@ -100,12 +100,25 @@ local lua = {
 
   { "run/pace" },
   { "run/send_all", "telnyx.run.pace" },
+  { "run/csv", "telnyx.core" },
+  { "run/twice", "telnyx.core" },
+  { "run/recipients", [[
+    telnyx.core telnyx.options telnyx.run.csv telnyx.send.cost telnyx.tables
+  ]] },
+  { "run/estimate", "telnyx.core telnyx.run.pace" },
+  { "run/campaign" },
 
   { "client", [[
     telnyx.core telnyx.options telnyx.profiles telnyx.run.send_all telnyx.send.engine
     telnyx.send.retry telnyx.tables
   ]] },
   { "init", "telnyx.client telnyx.core telnyx.errors telnyx.journal" },
+
+  -- What commands show to people.
+  { "terminal/cells" },
+  { "terminal/screen" },
+  { "terminal/progress", "telnyx.core telnyx.terminal.cells telnyx.terminal.screen" },
+  { "terminal/bill", "telnyx.terminal.cells telnyx.terminal.progress" },
 
   -- A house of its own: of the other, it knows the core.
   { "sandbox/json", "cjson.safe" },

@@ -1,121 +1,283 @@
--- Sends one text to every recipient of a CSV file, and writes what became of each.
+-- Sends a message to every recipient of a CSV file, each once, and writes what became of each.
 --
---   TELNYX_API_KEY=KEY… lua5.4 examples/campaign.lua FROM recipients.csv results.csv [RATE]
+--   TELNYX_API_KEY=KEY… lua5.4 examples/campaign.lua --from +18445550001 people.csv results.csv
 --
--- recipients.csv: one message a line, "to,text"; a line that begins with "to" is a heading.
--- Interrupted (Ctrl-C, a crash), start it again: what is recorded in results.csv.db
--- is told again, not sent again. RATE is messages a second (default 20).
 -- With TELNYX_BASE_URL=http://127.0.0.1:12111/v2 it goes to the sandbox (make sandbox).
 
+local bill = require("telnyx.terminal.bill")
+local campaign = require("telnyx.run.campaign")
+local csv = require("telnyx.run.csv")
+local estimate = require("telnyx.run.estimate")
+local progress = require("telnyx.terminal.progress")
+local recipients = require("telnyx.run.recipients")
+local screen = require("telnyx.terminal.screen")
 local telnyx = require("telnyx")
+local twice = require("telnyx.run.twice")
 
-local from, in_path, out_path, rate = arg[1], arg[2], arg[3], tonumber(arg[4] or 20)
-if not out_path or not rate then
-  io.stderr:write("usage: lua examples/campaign.lua FROM recipients.csv results.csv [RATE]\n")
-  os.exit(64)
+local USAGE = [[
+usage: lua examples/campaign.lua [OPTION …] PEOPLE.CSV RESULTS.CSV
+       lua examples/campaign.lua [OPTION …] --dry-run PEOPLE.CSV
+
+The first line of PEOPLE.CSV names its columns: "to", and any other field of a message ("text",
+"from", "media_urls" with spaces between, "send_at" …), and "key", under which a message is sent
+once. Without keys it is the number and whether it is the first to it, the second … All is checked
+before anything is sent. Ended early, start it again: nobody gets a message twice.
+
+  --dry-run             send nothing; say what it would be, and what is dear
+  --from SENDER         for rows without "from"
+  --profile-id ID       the messaging profile, for rows without "messaging_profile_id"
+  --rate N              messages a second (20)
+  --concurrency N       messages under way at once, at most (16)
+  --max-parts N         refuse texts of more parts
+  --on-ucs2 WHAT        allow, refuse or smart: replace what forces UCS-2
+  --allow-column NAME   a column that is there, and is not read; may be repeated
+  --journal FILE        where it is remembered what was sent (RESULTS.CSV.db)
+
+Its end says how it went: 0 all were accepted, now or before; 1 some were not, or it ended early;
+64 called wrongly, 65 the file is faulty, 66 a file cannot be read or written, 130 Ctrl-C.]]
+
+local OK, INCOMPLETE, MISUSED, FAULTY, NO_FILE, INTERRUPTED = 0, 1, 64, 65, 66, 130
+local FAULTS_TOLD = 20
+local HEADING = { "line", "key", "outcome", "id", "detail" }
+
+-- Where it is remembered what was sent.
+local open_journal = telnyx.journal.sqlite
+
+-- An end with words, from anywhere.
+local function fail(code, words)
+  error({ code = code, words = words }, 0)
 end
 
--- One field and what follows it; a quoted field may hold commas and doubled quotes.
-local function field(line, start)
-  if line:sub(start, start) ~= '"' then
-    local stop = line:find(",", start, true) or #line + 1
-    return line:sub(start, stop - 1), stop + 1
+-- What is asked ---------------------------------------------------------------------------------
+
+local function misused(words)
+  fail(MISUSED, words .. "\nlua examples/campaign.lua --help says more")
+end
+
+local function number_above_0(word)
+  local number = tonumber(word)
+  return number and number > 0 and number < math.huge and number, "a number above 0"
+end
+
+local function whole_number(word)
+  local number = tonumber(word)
+  return number and number >= 1 and number % 1 == 0 and number, "a whole number from 1 up"
+end
+
+local WAYS = { allow = "allow", refuse = "refuse", smart = "smart" }
+
+local function way(word) return WAYS[word], "allow, refuse or smart" end
+
+local function any(word) return word end
+
+local OPTIONS = {
+  ["--from"] = { "from", any }, ["--profile-id"] = { "profile_id", any },
+  ["--rate"] = { "rate", number_above_0 }, ["--concurrency"] = { "concurrency", whole_number },
+  ["--max-parts"] = { "max_parts", whole_number }, ["--on-ucs2"] = { "on_ucs2", way },
+  ["--allow-column"] = { "extra", any }, ["--journal"] = { "journal", any },
+}
+
+local function read_option(asked, name, word)
+  local option = OPTIONS[name] or misused("there is no option " .. name)
+  if not word then misused(name .. " needs a value") end
+  local value, expected = option[2](word)
+  if not value then misused(("%s must be %s, not %q"):format(name, expected, word)) end
+  if option[1] == "extra" then
+    table.insert(asked.extra, value:lower())
+  else
+    asked[option[1]] = value
   end
-  local stop = start
-  repeat
-    stop = line:find('"', stop + 1, true)
-    if stop and line:sub(stop + 1, stop + 1) == '"' then stop = stop + 1 else break end
-  until false
-  if not stop then return line:sub(start + 1), #line + 2 end
-  return (line:sub(start + 1, stop - 1):gsub('""', '"')), stop + 2
 end
 
-local function quoted(text)
-  return '"' .. tostring(text):gsub('"', '""') .. '"'
-end
-
-local function give_up(message)
-  io.stderr:write(message, "\n")
-  os.exit(66)
-end
-
-local function count_lines(path)
-  local file, why = io.open(path)
-  if not file then give_up(why) end
-  file:close()
-  local n = 0
-  for line in io.lines(path) do
-    if line ~= "" and not line:find("^to,") then n = n + 1 end
+local function read_arguments(words)
+  local asked, files, i = { rate = 20, extra = {} }, {}, 1
+  while words[i] do
+    local name, value = words[i]:match("^(%-%-[^=]+)=(.*)$")
+    if words[i] == "--help" then
+      fail(OK, USAGE)
+    elseif words[i] == "--dry-run" then
+      asked.is_dry = true
+    elseif words[i]:find("^%-") then
+      if not name then i = i + 1 end
+      read_option(asked, name or words[i - 1], value or words[i])
+    else
+      files[#files + 1] = words[i]
+    end
+    i = i + 1
   end
-  return n
+  if #files ~= (asked.is_dry and 1 or 2) then
+    misused(asked.is_dry and "--dry-run takes one file: PEOPLE.CSV"
+      or "it takes two files: PEOPLE.CSV RESULTS.CSV")
+  end
+  asked.people, asked.results = files[1], files[2]
+  return asked
 end
 
-local function rows(path)
-  local lines = io.lines(path)
-  return function()
-    for line in lines do
-      line = line:gsub("\r$", "")
-      if line ~= "" and not line:find("^to,") then
-        local to, rest = field(line, 1)
-        return { from = from, to = to, text = (field(line, rest)) }
-      end
+-- The file becomes messages ---------------------------------------------------------------------
+
+local function rows_of(asked, read)
+  local is_read = true
+  local rows, why = recipients.rows(function()
+    local chunk, failure = read()
+    is_read = is_read and not failure
+    return chunk, failure
+  end, {
+    name = asked.people,
+    defaults = { from = asked.from, messaging_profile_id = asked.profile_id },
+    extra = asked.extra,
+    max_parts = asked.max_parts,
+    on_ucs2 = asked.on_ucs2,
+  })
+  if not rows then fail(is_read and FAULTY or NO_FILE, why) end
+  return rows, function() return is_read end
+end
+
+local function faults_in_words(check)
+  local words = {}
+  for i, fault in ipairs(check.faults) do words[i] = fault end
+  local n_more = check.n_faults - #words
+  if n_more > 0 then words[#words + 1] = ("and %s more"):format(progress.number(n_more)) end
+  words[#words + 1] = "nothing was sent"
+  return table.concat(words, "\n")
+end
+
+-- Before anything is sent.
+local function check_all(asked, people, see)
+  local rows, is_read = rows_of(asked, people:first())
+  local check = recipients.check(rows, FAULTS_TOLD, see)
+  if check.n_faults > 0 then fail(is_read() and FAULTY or NO_FILE, faults_in_words(check)) end
+  return check.n
+end
+
+local function dry_run(asked, people)
+  local own = estimate.new()
+  check_all(asked, people, function(recipient) own:add(recipient) end)
+  own:finish()
+  local lines = bill.lines(own, { name = asked.people, rate = asked.rate, width = screen.width(1),
+    paint = screen.painter(1) })
+  return OK, table.concat(lines, "\n")
+end
+
+-- What became of them ---------------------------------------------------------------------------
+
+-- Nothing is written over but what was written here.
+local function open_results(path)
+  local heading = csv.line(HEADING)
+  local old = io.open(path, "rb")
+  if old then
+    local first = old:read(#heading)
+    old:close()
+    if first and first ~= heading then
+      fail(NO_FILE, path .. " is there, and is not the results of a campaign: it is left alone")
     end
   end
+  local file, why = io.open(path, "wb")
+  if not file then fail(NO_FILE, why) end
+  return file, heading
 end
 
--- A terminal gets one line that is drawn over and over; a log gets one every so often.
-local function progress(total)
-  local probe = io.popen("test -t 2 && echo tty 2>/dev/null; true")
-  local is_terminal = os.getenv("TERM") and probe and probe:read("*l") == "tty"
-  if probe then probe:close() end
-  local started, last, n = os.time(), 0, 0
-  local counts = { accepted = 0, rejected = 0, not_sent = 0, unknown = 0 }
-  return function(outcome)
-    n = n + 1
-    counts[outcome] = counts[outcome] + 1
-    local now = os.time()
-    if now == last and n < total then return end
-    last = now
-    local per_second = n / math.max(1, now - started)
-    local line = ("%d/%d  %.0f/s  %.0f s left  accepted %d  rejected %d  not sent %d  unknown %d")
-      :format(n, total, per_second, (total - n) / per_second, counts.accepted, counts.rejected,
-        counts.not_sent, counts.unknown)
-    io.stderr:write(is_terminal and "\r\27[K" or "", line, is_terminal and "" or "\n")
-    if is_terminal and n == total then io.stderr:write("\n") end
+-- A writer of lines, each of them there when it returns.
+local function new_writer(path)
+  local file, heading = open_results(path)
+  local function write(line)
+    local ok, why = file:write(line)
+    if ok then ok, why = file:flush() end
+    if not ok then fail(NO_FILE, ("%s cannot be written: %s"):format(path, why)) end
   end
+  write(heading)
+  return function(result)
+    write(csv.line({ result.line, result.key, result.outcome, result.id, result.detail }))
+  end, function() file:close() end
 end
 
-local journal = telnyx.journal.sqlite(out_path .. ".db")
-local client = telnyx.new({ journal = journal })
-local results = assert(io.open(out_path, "w"))
-local show = progress(count_lines(in_path))
-
-local to_of, n_of = {}, {}
-local counts = client:send_all(rows(in_path), {
-  rate = rate,
-  concurrency = 16,
-  -- The first to this number, the second …: one that was sent with another text is refused.
-  key = function(index, message)
-    local to = message.to
-    to_of[index], n_of[to] = to, (n_of[to] or 0) + 1
-    return to .. " " .. n_of[to]
-  end,
-  on_result = function(index, message, result)
-    local outcome = message and "accepted" or result.outcome
-    local detail = message and message.id or tostring(result)
-    results:write(("%d,%s,%s,%s\n"):format(index, quoted(to_of[index]), outcome, quoted(detail)))
-    results:flush()
-    to_of[index] = nil
-    show(outcome)
-  end,
-})
-
-results:close()
-journal:close()
-client:close()
-if counts.stopped then
-  io.stderr:write("stopped: ", tostring(counts.stopped), "\n")
-  os.exit(1)
+local function outcomes_in_words(counts, total)
+  local pieces = progress.outcomes(counts)
+  return ("%s of %s%s%s"):format(progress.number(counts.total), progress.number(total),
+    #pieces > 0 and ": " or "", table.concat(pieces, ", "))
 end
-print(("%d accepted, %d rejected, %d not sent, %d unknown"):format(counts.accepted,
-  counts.rejected, counts.not_sent, counts.unknown))
+
+local AGAIN = "; start it again, and it goes on from there"
+
+-- How it ended: a code and words.
+local function verdict(asked, counts, total, was_read)
+  local words, fault = outcomes_in_words(counts, total), counts.fault
+  if counts.is_interrupted then return INTERRUPTED, "interrupted after " .. words .. AGAIN end
+  if fault ~= nil then
+    local is_ours = type(fault) == "table"
+    return is_ours and fault.code or was_read and FAULTY or NO_FILE,
+      ("%s\nended after %s%s"):format(is_ours and fault.words or tostring(fault), words, AGAIN)
+  end
+  if counts.stopped then
+    return INCOMPLETE, ("%s\nstopped after %s%s"):format(tostring(counts.stopped), words, AGAIN)
+  end
+  if counts.accepted == total then return OK, words end
+  return INCOMPLETE, words .. "; " .. asked.results .. " says why"
+end
+
+-- Raises when an option is not right or the journal cannot be had.
+local function made(code, make, ...)
+  local ok, result = pcall(make, ...)
+  if not ok then fail(code, (tostring(result):gsub("^[^\n]-:%d+: ", ""))) end
+  return result
+end
+
+local latest -- counts and total, once something was sent
+
+local function send_all(asked, people, client, journal, total)
+  local rows, is_read = rows_of(asked, people:again())
+  local record, close = new_writer(asked.results)
+  local line = progress.new(total)
+  local counts = campaign.send(client, rows, {
+    journal = journal,
+    rate = asked.rate,
+    concurrency = asked.concurrency,
+    record = record,
+    show = function(counts)
+      latest = { counts, total }
+      line:show(counts)
+    end,
+    on_interrupt = function()
+      line:clear()
+      io.stderr:write("waiting for what is under way; Ctrl-C again ends at once\n")
+    end,
+  })
+  line:clear()
+  close()
+  return counts, is_read()
+end
+
+local function send(asked, people)
+  local total = check_all(asked, people)
+  if total == 0 then fail(FAULTY, asked.people .. ": there is nobody in it") end
+  local journal = made(NO_FILE, open_journal, asked.journal or asked.results .. ".db")
+  local client = made(MISUSED, telnyx.new, { journal = journal, max_parts = asked.max_parts,
+    on_ucs2 = asked.on_ucs2 })
+  local counts, was_read = send_all(asked, people, client, journal, total)
+  client:close()
+  journal:close()
+  return verdict(asked, counts, total, was_read)
+end
+
+local function main()
+  local asked = read_arguments(arg)
+  local people, why = twice.open(asked.people)
+  if not people then fail(NO_FILE, why) end
+  return (asked.is_dry and dry_run or send)(asked, people)
+end
+
+-- Ctrl-C where nothing else heeds it.
+local function interrupted()
+  local words = latest and "interrupted after " .. outcomes_in_words(latest[1], latest[2]) .. AGAIN
+  return INTERRUPTED, words or "interrupted; nothing was sent"
+end
+
+local function ended(ok, code, words)
+  if ok then return code, words end
+  if campaign.is_interrupt(code) then return interrupted() end
+  if type(code) ~= "table" then error(code, 0) end
+  return code.code, code.words
+end
+
+local code, words = ended(pcall(main))
+if words then (code == OK and io.stdout or io.stderr):write(words, "\n") end
+os.exit(code)

@@ -197,6 +197,7 @@ function Client:send_all(source, given)
   local run_options = options.run(given, 2)
   local call = merged_call(self.call_, run_options.call, 2)
   local loop = self.engine_.loop
+  local begins_guarded = run_options.lets_finish ~= nil -- else the run is guarded as a whole
   return send_all(source, run_options, {
     loop = loop,
     run = function(body, run) return self.engine_:run(body, run) end,
@@ -204,7 +205,8 @@ function Client:send_all(source, given)
     is_key = options.is_key,
     begin = function(message, key, turn, is_over, callback)
       local own = key and tables.merge(call, { key = key }) or call
-      loop:begin(new_job(self, message, own, turn, is_over), callback) -- the run is guarded
+      local job = new_job(self, message, own, turn, is_over)
+      if begins_guarded then self.engine_:begin(job, callback) else loop:begin(job, callback) end
       loop:tell()
     end,
   })

@@ -140,6 +140,7 @@ local RUN = {
   shared_pace = shared_dict,
   key = callable,
   on_result = callable,
+  lets_finish = callable,
 }
 
 local RUN_OR_CALL = {}

@@ -51,6 +51,8 @@
 ---@field shared_pace table|nil an ngx.shared.DICT: all workers keep the rates together
 ---@field key fun(index: integer, message: table): string|false|nil
 ---@field on_result fun(index: integer, message: table|nil, info_or_err: table)|nil
+---@field lets_finish (fun(err: any): boolean)|nil an error has come from
+---outside, such as Ctrl-C: whether what is under way may finish before the run ends with it
 
 ---@class telnyx.sender one attempt, whatever carries it; it may serve several clients. What it can
 ---do is looked up when a client is made

@@ -21,6 +21,7 @@ local FATAL_STATUS = { [401] = true, [402] = true }
 ---@field n_free integer
 ---@field is_exhausted boolean|nil
 ---@field is_left boolean|nil an error has ended it
+---@field was_interrupted boolean|nil an error came that lets what is under way finish
 ---@field is_over fun(): boolean
 ---@field fault { value: any }|nil what the caller's own functions raised
 ---@field counts telnyx.counts
@@ -151,11 +152,29 @@ local function fill(run)
   end
 end
 
+---@return integer n_left under way in the loop
+local function go_on(run)
+  fill(run)
+  return run.n_in_flight > 0 and run.host.loop:step(1) or 0
+end
+
+-- An error that comes here is of nobody's here: Ctrl-C, a host's limit. Where the caller lets what
+-- is under way finish, it ends the run as an error of his own does.
+local function go_on_all_the_same(run)
+  local ok, result = pcall(go_on, run)
+  if ok then return result end
+  if not run.options.lets_finish(result) then error(result, 0) end
+  run.fault, run.was_interrupted = run.fault or { value = result }, true
+  return run.n_in_flight
+end
+
+-- An interrupt may have come between a message and its callback: that one is not waited for.
 local function drive(run)
+  local once_more = run.options.lets_finish and go_on_all_the_same or go_on
   repeat
-    fill(run)
-    if run.n_in_flight > 0 then run.host.loop:step(1) end
-  until run.n_in_flight == 0 and (run.is_exhausted or is_over(run))
+    local n_left = once_more(run)
+    local is_done = run.n_in_flight == 0 or (n_left == 0 and run.was_interrupted)
+  until is_done and (run.is_exhausted or is_over(run))
 end
 
 ---Sends every message of a list, or that an iterator yields.

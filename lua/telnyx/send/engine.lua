@@ -140,6 +140,14 @@ function Engine:abandon(job, why)
     cause = tostring(why), attempts = job.attempts }
 end
 
+---Begins a job as a task of the loop. When an error ends this, nothing of it is sent any more.
+---@param job telnyx.job
+---@param callback function|nil
+function Engine:begin(job, callback)
+  local own = self.loop
+  guard(self.yields, own.begin, own.abandon, own, job, callback)
+end
+
 ---Begins a send; the loop drives it on.
 ---@param job telnyx.job
 ---@param callback function|nil
@@ -147,9 +155,8 @@ end
 function Engine:start(job, callback)
   local pending = setmetatable({ done = false, message_ = false, info_ = false }, Pending)
   job.pending = pending
-  local own = self.loop
-  guard(self.yields, own.begin, own.abandon, own, job, callback)
-  own:tell()
+  self:begin(job, callback)
+  self.loop:tell()
   return pending
 end
 
