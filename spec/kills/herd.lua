@@ -16,6 +16,8 @@ local SIGKILL, WNOHANG, PR_SET_PDEATHSIG = 9, 1, 1
 
 local herd = {}
 
+local is_running = {}
+
 -- It dies with this process, however that ends.
 local function become(words)
   C.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
@@ -31,30 +33,29 @@ function herd.start(words)
   local pid = C.fork()
   assert(pid >= 0, "there can be no more processes")
   if pid == 0 then become(words) end
+  is_running[pid] = true
   return pid
 end
 
--- Nought for a good end, and what tells it from one for another.
-local function ending(status)
-  local signal, code = status % 128, math.floor(status / 256)
+-- What became of a process; nil while it runs.
+local function ending_of(pid, options)
+  local status = ffi.new("int[1]")
+  local found = C.waitpid(pid, status, options)
+  assert(found >= 0, "it is no child of this process")
+  if found == 0 then return nil end
+  is_running[pid] = nil
+  local signal, code = status[0] % 128, math.floor(status[0] / 256)
   return signal > 0 and "signal " .. signal or code
 end
 
 ---Waits for the end of a process.
 ---@param pid integer
 ---@return integer|string ending 0 for a good one
-function herd.wait(pid)
-  local status = ffi.new("int[1]")
-  assert(C.waitpid(pid, status, 0) == pid, "it is no child of this process")
-  return ending(status[0])
-end
+function herd.wait(pid) return ending_of(pid, 0) end
 
 ---@param pid integer
 ---@return integer|string|nil ending nil while it runs
-function herd.look(pid)
-  local status = ffi.new("int[1]")
-  return C.waitpid(pid, status, WNOHANG) == pid and ending(status[0]) or nil
-end
+function herd.look(pid) return ending_of(pid, WNOHANG) end
 
 ---Kills a process, and waits until it is gone.
 ---@param pid integer
@@ -62,6 +63,11 @@ end
 function herd.kill(pid)
   C.kill(pid, SIGKILL)
   return herd.wait(pid)
+end
+
+---Kills all that are left.
+function herd.kill_all()
+  for pid in pairs(is_running) do herd.kill(pid) end
 end
 
 herd.KILLED = "signal " .. SIGKILL

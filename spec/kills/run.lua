@@ -21,7 +21,7 @@ local steps = require "spec.kills.steps"
 local N_MESSAGES = tonumber(os.getenv("KILLS_MESSAGES") or "") or 400
 local LEAST_KILLS = tonumber(os.getenv("KILLS") or "") or 300
 local LEAST_PAUSE_S, MOST_PAUSE_S = 0.001, 0.020
-local CEILING_S = 120
+local CEILING_S = 60
 
 local LUAS = { "lua5.4", "luajit" }
 local WAYS = { "send", "send", "send_all", "send_all" }
@@ -71,7 +71,7 @@ local function kill_until_done(run)
     assert(core.monotonic() < give_up, "the list is never done")
     core.sleep(LEAST_PAUSE_S + math.random() * (MOST_PAUSE_S - LEAST_PAUSE_S))
   end
-  for _, pid in pairs(pids) do herd.kill(pid) end
+  herd.kill_all()
   return n_kills
 end
 
@@ -192,6 +192,7 @@ end
 math.randomseed(core.pid())
 local folder, service, server = sandbox.temporary_folder(), sandbox.start(), postgres.start()
 local ok, is_good, words = pcall(main, folder, service, server)
+herd.kill_all()
 service:stop()
 server:stop()
 os.execute("rm -rf " .. folder)
