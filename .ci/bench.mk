@@ -35,9 +35,7 @@ build/bench/service.pem:
 	  -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout $@ -out $@ 2>/dev/null
 
 # For a recipe: a program that runs with a service to talk to, and Luas that each find their own build.
-with_service = LUA_PATH="./?.lua;$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \
-  LUA_CPATH_5_4="$(CURDIR)/build/5.4/?.so;;" LUA_CPATH="$(CURDIR)/build/5.1/?.so;;" \
-  build/bench/with_service build/bench/service.pem
+with_service = $(both_paths) build/bench/with_service build/bench/service.pem
 
 bench-send: build $(BENCH_TOOLS)
 	@$(with_service) lua5.4 spec/bench/page.lua

@@ -6,7 +6,7 @@ check: deps-check deps-hosts
 	@$(MAKE) --no-print-directory WERROR=1 build
 	@$(MAKE) --no-print-directory lint format-check layers symbols hardening tidy luarocks
 	@$(MAKE) --no-print-directory test-portable fuzz
-	@$(MAKE) --no-print-directory chaos chaos-unlooked oom fork threads conformance
+	@$(MAKE) --no-print-directory chaos chaos-unlooked kills oom fork threads conformance
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory test-hosts
 

@@ -2,13 +2,15 @@
 #
 #   make chaos             thousands of sends through foul weather, on Lua 5.4 and LuaJIT, then the books
 #   make chaos-unlooked    the same without the look before a request must find sends that are wrong
+#   make kills             under a key: processes that send are killed by the hundred, and at each step;
+#                          a journal that takes the dead for idle must be found out
 #   make oom               every allocation of every call fails in turn
 #   make asan valgrind     the specs and the chaos under sanitizers; some of it under valgrind
 #   make fork threads      across a fork; 32 threads with a state each
 #   make conformance       what the engine relies on in libcurl, asked of the one that is here; of
 #                          another with CURL_INCDIR and CURL_LIBDIR
 
-.PHONY: chaos chaos-unlooked chaos-fallback oom asan valgrind fork threads conformance
+.PHONY: chaos chaos-unlooked chaos-fallback kills oom asan valgrind fork threads conformance
 
 HEADERS = $(wildcard csrc/*.h csrc/core/*.[hd]* csrc/crypto/*.h csrc/http/*.h csrc/lua/*.h)
 
@@ -46,6 +48,15 @@ chaos-fallback: build/fallback-5.4/telnyx/core.so
 chaos-unlooked: build/unlooked-5.4/telnyx/core.so
 	@CHAOS_EXPECT=crimes CHAOS_SENDS=$(or $(CHAOS_SENDS),2000) \
 	  $(call paths,unlooked-5.4) lua5.4 $(CHAOS)
+
+# ---- processes are killed ---------------------------------------------------------------------
+
+# For a recipe: a program that runs Luas of both kinds, which each find their own build.
+both_paths = LUA_PATH="./?.lua;$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \
+  LUA_CPATH_5_4="$(CURDIR)/build/5.4/?.so;;" LUA_CPATH="$(CURDIR)/build/5.1/?.so;;"
+
+kills: build
+	@$(both_paths) luajit spec/kills/run.lua
 
 # ---- memory runs out --------------------------------------------------------------------------
 

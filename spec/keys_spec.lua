@@ -1,6 +1,7 @@
 -- Sends under a key: never posted twice, whatever happens between the calls.
 
 local core = require("telnyx.core")
+local journals = require("spec.support.journals")
 local sandbox = require("telnyx.sandbox")
 local telnyx = require("telnyx")
 
@@ -8,8 +9,46 @@ local FROM = "+18445550001"
 local GOOD, STOPPED, LOST, CUT = "+18665550001", "+15550040300", "+15550090012", "+15550060001"
 local ONE = { from = FROM, to = GOOD, text = "Hello" }
 
+local TRIED = { journals.memory, journals.sqlite, journals.postgres }
+local current, opened
+
+setup(function()
+  for _, candidate in ipairs(TRIED) do
+    if candidate.start then candidate.start() end
+  end
+end)
+
+teardown(function()
+  for _, candidate in ipairs(TRIED) do
+    if candidate.stop then candidate.stop() end
+  end
+end)
+
+before_each(function() opened = {} end)
+
+after_each(function()
+  for _, journal in ipairs(opened) do journal:close() end
+end)
+
+-- The same rows, with every journal.
+local function describe_all(what, body)
+  for _, candidate in ipairs(TRIED) do
+    describe(candidate.name .. ": " .. what, function()
+      setup(function() current = candidate end)
+      body()
+    end)
+  end
+end
+
+local function new_journal()
+  local journal = current.open()
+  opened[#opened + 1] = journal
+  return journal
+end
+
 local function with_journal(journal, sender)
   sender = sender or sandbox.sender()
+  journal = journal or new_journal()
   local client = telnyx.new({ sender = sender, journal = journal, retry = false })
   local function send(key, to, text)
     return client:send({ from = FROM, to = to or GOOD, text = text or "Hello" }, { key = key })
@@ -37,19 +76,14 @@ local function err_of(outcome, more)
   return err
 end
 
--- A journal with some methods of its own.
-local function but(methods)
-  return setmetatable(methods, { __index = telnyx.journal.memory() })
-end
-
--- The memory's methods find their rows by self.
+-- A journal some of whose methods fail.
 local function failing(names, fail)
-  local journal = telnyx.journal.memory()
+  local journal = new_journal()
   for name in names:gmatch("%S+") do journal[name] = fail end
   return journal
 end
 
-describe("a second send under a key", function()
+describe_all("a second send under a key", function()
   it("returns the first one's message, and posts nothing", function()
     local send, _, sender = with_journal(nil)
     local first = assert(send("order-1"))
@@ -111,7 +145,7 @@ describe("a second send under a key", function()
   end)
 
   it("may post what was never sent", function()
-    local journal = telnyx.journal.memory()
+    local journal = new_journal()
     local send_offline = with_journal(journal, own_sender(function() return err_of("not_sent") end))
     local _, err = send_offline("order-1")
     assert.equal("not_sent", err.outcome)
@@ -149,7 +183,7 @@ describe("a second send under a key", function()
   end)
 end)
 
-describe("another message under a used key", function()
+describe_all("another message under a used key", function()
   -- Whatever is posted belongs to the message; two of these have one sum by the rule of old.
   local OTHERS = {
     { "another text", { text = "two" } },
@@ -194,7 +228,7 @@ describe("another message under a used key", function()
   end)
 end)
 
-describe("a key", function()
+describe_all("a key", function()
   it("is free of any meaning", function()
     local send, _, sender = with_journal(nil)
     local keys = { "a", "1:a", "2:a", "a#2", "%", "'; --", "?", "ключ", " ", ("k"):rep(255) }
@@ -214,9 +248,9 @@ describe("a key", function()
   end)
 end)
 
-describe("the row of a send", function()
+describe_all("the row of a send", function()
   it("says who sends what since when, while it is on the wire", function()
-    local journal, row = telnyx.journal.memory(), nil
+    local journal, row = new_journal(), nil
     local sender = own_sender(function() row = journal:get("order-1") end)
     local _, client = with_journal(journal, sender)
     local before = core.now() - 0.001 -- whole milliseconds are kept
@@ -234,7 +268,7 @@ describe("the row of a send", function()
   end)
 
   it("is not there before the message's turn has come, however a run ends", function()
-    local journal = telnyx.journal.memory()
+    local journal = new_journal()
     local _, client, sender = with_journal(journal)
     local n_sent = 0
     local function key(i) return "k" .. i end
@@ -256,7 +290,7 @@ describe("the row of a send", function()
   end)
 
   it("is given back while a retry waits after a sure refusal", function()
-    local journal, states = telnyx.journal.memory(), {}
+    local journal, states = new_journal(), {}
     local sender = own_sender(function(_, n)
       states[#states + 1] = journal:get("order-1").state
       return n < 3 and err_of("rejected", { status = 429, retryable = true }) or nil
@@ -269,7 +303,7 @@ describe("the row of a send", function()
   end)
 
   it("is kept while an unknown outcome is tried again", function()
-    local journal, states = telnyx.journal.memory(), {}
+    local journal, states = new_journal(), {}
     local sender = own_sender(function(_, n)
       return n < 2 and err_of("unknown", { retryable = true }) or nil
     end)
@@ -280,7 +314,7 @@ describe("the row of a send", function()
   end)
 
   it("that another takes during such a wait is his, and he is told of", function()
-    local journal = telnyx.journal.memory()
+    local journal = new_journal()
     local sender = own_sender(function() return err_of("rejected", { status = 429,
       retryable = true }) end)
     local other = own_sender()
@@ -296,7 +330,7 @@ describe("the row of a send", function()
 
   for _, begun in ipairs({ false, true }) do
     it("of a send that an error ended is " .. (begun and "unknown" or "free"), function()
-      local journal = telnyx.journal.memory()
+      local journal = new_journal()
       local sender = {}
       function sender.send(_, _, limits)
         limits.begun = begun
@@ -309,7 +343,7 @@ describe("the row of a send", function()
   end
 
   it("is the parent's, who goes on sending when a child has ended its copy", function()
-    local journal, real = telnyx.journal.memory(), core.forks
+    local journal, real = new_journal(), core.forks
     local sender = own_sender(function()
       rawset(core, "forks", function() return real() + 1 end)
       return err_of("not_sent")
@@ -321,9 +355,9 @@ describe("the row of a send", function()
   end)
 end)
 
-describe("a key whose send is not settled", function()
+describe_all("a key whose send is not settled", function()
   it("is told to be in flight while it is", function()
-    local journal, inner = telnyx.journal.memory(), nil
+    local journal, inner = new_journal(), nil
     local send_other, other_client, other = with_journal(journal)
     local sender = own_sender(function()
       inner = { select(2, send_other("order-1")), other_client:resolve("order-1", nil) }
@@ -340,7 +374,7 @@ describe("a key whose send is not settled", function()
   end)
 
   local function broken_off(seconds_ago)
-    local journal = telnyx.journal.memory()
+    local journal = new_journal()
     local digest
     local probe = own_sender()
     local send = with_journal(journal, probe)
@@ -375,7 +409,7 @@ describe("a key whose send is not settled", function()
   end)
 end)
 
-describe("resolve", function()
+describe_all("resolve", function()
   it("says when there is nothing to settle", function()
     local send, client = with_journal(nil, own_sender(function() return err_of("not_sent") end))
     local ok, why = client:resolve("never used", nil)
@@ -409,7 +443,7 @@ describe("resolve", function()
   end)
 end)
 
-describe("a journal that fails", function()
+describe_all("a journal that fails", function()
   local function down() return nil, "disk full" end
   local function raises() error("disk full") end
 
@@ -446,7 +480,7 @@ describe("a journal that fails", function()
     end)
 
     it("to settle says so; " .. name, function()
-      local journal = telnyx.journal.memory()
+      local journal = new_journal()
       local send, client = with_journal(journal)
       send("order-1", LOST)
       journal.settle, journal.resend = fail, fail
@@ -463,7 +497,7 @@ describe("a journal that fails", function()
   end
 
   it("and takes all the time there was lets nothing out", function()
-    local journal = telnyx.journal.memory()
+    local journal = new_journal()
     local claim = journal.claim
     function journal:claim(...)
       core.sleep(0.3)
@@ -482,6 +516,16 @@ describe("the option 'journal'", function()
   it("takes an object with a journal's methods", function()
     assert.has_error(function() telnyx.new({ api_key = "K", journal = {} }) end)
     assert.has_error(function() telnyx.new({ api_key = "K", journal = "sent.db" }) end)
-    assert(telnyx.new({ api_key = "K", journal = but({}) }))
+    local journal = setmetatable({}, { __index = telnyx.journal.memory() })
+    assert(telnyx.new({ api_key = "K", journal = journal }))
+  end)
+
+  it("is the client's own memory when it is left out", function()
+    local sender = sandbox.sender()
+    for n_posts = 1, 2 do
+      local client = telnyx.new({ sender = sender, retry = false })
+      for _ = 1, 2 do assert(client:send(ONE, { key = "order-1" })) end
+      assert.equal(n_posts, posts(sender))
+    end
   end)
 end)

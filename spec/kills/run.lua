@@ -1,0 +1,201 @@
+-- Eight processes send one list of messages, each under its key, and one of them is killed every
+-- few milliseconds and followed by another; then the journal is compared with the service's ledger.
+-- Where that was done before so many were killed, there are more lists, shorter ones.
+--
+--   KILLS_MESSAGES=   how many are in the list (400)
+--   KILLS=            how many are killed, at least (300; a third of them in the control)
+--
+-- The same with a journal that gives back what dead processes have claimed must send some twice.
+
+package.path = "./?.lua;" .. package.path
+
+local books = require "spec.kills.books"
+local core = require "telnyx.core"
+local herd = require "spec.kills.herd"
+local journals = require "spec.kills.journals"
+local json = require("cjson.safe").new()
+local postgres = require "spec.support.postgres"
+local sandbox = require "spec.support.sandbox"
+local steps = require "spec.kills.steps"
+
+local N_MESSAGES = tonumber(os.getenv("KILLS_MESSAGES") or "") or 400
+local LEAST_KILLS = tonumber(os.getenv("KILLS") or "") or 300
+local LEAST_PAUSE_S, MOST_PAUSE_S = 0.001, 0.020
+local CEILING_S = 60
+
+local LUAS = { "lua5.4", "luajit" }
+local WAYS = { "send", "send", "send_all", "send_all" }
+local N_WORKERS = 8
+
+-- A run ----------------------------------------------------------------------------------------
+
+local n_started = 0
+
+local function start_worker(run, slot)
+  n_started = n_started + 1
+  return herd.start { LUAS[slot % #LUAS + 1], "spec/kills/worker.lua", run.service.url, run.kind,
+    run.place, run.manner, WAYS[slot % #WAYS + 1], tostring(run.first), tostring(run.last),
+    tostring(n_started) }
+end
+
+-- Whether one has gone through the list and found everything dealt with.
+local function has_ended(pids)
+  for slot, pid in pairs(pids) do
+    local ending = herd.look(pid)
+    if ending then
+      pids[slot] = nil
+      assert(ending == 0, "a worker has failed")
+      return true
+    end
+  end
+  return false
+end
+
+local function kill_and_replace(run, pids)
+  local slot = math.random(N_WORKERS)
+  local ending = herd.kill(pids[slot])
+  pids[slot] = start_worker(run, slot)
+  if ending == herd.KILLED then return 1 end
+  assert(ending == 0, "a worker has failed")
+  return 0
+end
+
+-- How many were killed until all of a new list was dealt with.
+local function kill_until_done(run)
+  run.first = run.last + 1
+  run.last = run.last + math.ceil(run.last == 0 and N_MESSAGES or N_MESSAGES / 4)
+  local pids, n_kills, give_up = {}, 0, core.monotonic() + CEILING_S
+  for slot = 1, N_WORKERS do pids[slot] = start_worker(run, slot) end
+  while not has_ended(pids) do
+    n_kills = n_kills + kill_and_replace(run, pids)
+    assert(core.monotonic() < give_up, "the list is never done")
+    core.sleep(LEAST_PAUSE_S + math.random() * (MOST_PAUSE_S - LEAST_PAUSE_S))
+  end
+  herd.kill_all()
+  return n_kills
+end
+
+-- Looking ----------------------------------------------------------------------------------------
+
+-- What the dead have sent may still be read.
+local function last_ledger(service)
+  local last, n_alike = nil, 0
+  return sandbox.wait(function()
+    local ledger = service:ledger()
+    n_alike = last and last.posts == ledger.posts and n_alike + 1 or 0
+    last = ledger
+    return n_alike == 10 and ledger
+  end, "the ledger to stay as it is")
+end
+
+local function unsettled_keys(journal)
+  local is_unsettled = {}
+  for row in assert(journal:unsettled { now = core.now() + 3600 }) do
+    is_unsettled[row.key] = true
+  end
+  return is_unsettled
+end
+
+local function text_of(service)
+  return function(id)
+    local _, body = service:request("GET", "/v2/messages/" .. id)
+    local answer = json.decode(body)
+    return answer and answer.data and answer.data.text
+  end
+end
+
+local function judge(run)
+  local journal = journals.open(run.kind, run.place)
+  local counts = books.count(run.last, {
+    journal = journal,
+    posted = last_ledger(run.service).messages,
+    is_unsettled = unsettled_keys(journal),
+    text_of = text_of(run.service),
+  })
+  journal:close()
+  return counts
+end
+
+local function carry_out(run)
+  run.service:reset_ledger()
+  run.last = 0
+  local started, n_kills = core.monotonic(), 0
+  local least = run.manner == "careless" and LEAST_KILLS / 3 or LEAST_KILLS
+  repeat n_kills = n_kills + kill_until_done(run) until n_kills >= least
+  local seconds = core.monotonic() - started
+  local counts = judge(run)
+  counts.kills, counts.seconds = n_kills, math.floor(seconds + 0.5)
+  counts.messages = run.last
+  return counts
+end
+
+-- Telling ----------------------------------------------------------------------------------------
+
+local function line(title, columns)
+  local cells = {}
+  for i, column in ipairs(columns) do cells[i] = ("%20s"):format(column) end
+  print(("  %-42s"):format(title) .. table.concat(cells))
+end
+
+local function tell(runs)
+  local titles = {}
+  for i, run in ipairs(runs) do titles[i] = run.title end
+  line("", titles)
+  local function row(name, title)
+    local columns = {}
+    for i, run in ipairs(runs) do columns[i] = tostring(run.counts[name] or 0) end
+    line(title, columns)
+  end
+  row("seconds", "seconds")
+  row("kills", "kills")
+  row("messages", "messages")
+  for _, fate in ipairs(books.FATES) do row(fate[1], fate[2]) end
+  for _, crime in ipairs(books.CRIMES) do row(crime[1], crime[2]) end
+end
+
+local function verdict(runs)
+  for _, run in ipairs(runs) do
+    local counts = run.counts
+    if run.manner == "careless" then
+      if not counts.twice then return false, "the careless journal seems to be as good" end
+    elseif books.n_crimes(counts) > 0 then
+      return false, run.title
+    end
+  end
+  return true, "nothing was sent twice"
+end
+
+local function die_at_each_step(service, folder, server)
+  local n = steps.try_all { kind = "sqlite", place = folder .. "/steps.db", service = service }
+  service:reset_ledger()
+  n = n + steps.try_all { kind = "postgres", place = server.folder, service = service }
+  print(("  killed at a step of a send %d times: each as it must be"):format(n))
+  server:ask("TRUNCATE telnyx_send")
+end
+
+local function main(folder, service, server)
+  die_at_each_step(service, folder, server)
+  local runs = {
+    { title = "SQLite", kind = "sqlite", place = folder .. "/sent.db", manner = "hasty" },
+    { title = "PostgreSQL", kind = "postgres", place = server.folder, manner = "hasty" },
+    { title = "control (SQLite)", kind = "sqlite", place = folder .. "/careless.db",
+      manner = "careless" },
+  }
+  for _, run in ipairs(runs) do
+    run.service = service
+    run.counts = carry_out(run)
+  end
+  tell(runs)
+  return verdict(runs)
+end
+
+math.randomseed(core.pid())
+local folder, service, server = sandbox.temporary_folder(), sandbox.start(), postgres.start()
+local ok, is_good, words = pcall(main, folder, service, server)
+herd.kill_all()
+service:stop()
+server:stop()
+os.execute("rm -rf " .. folder)
+if not ok then error(is_good, 0) end
+print("kills: " .. (is_good and words or "FAILED: " .. words))
+if not is_good then os.exit(1) end
