@@ -1,6 +1,7 @@
 -- Sends under a key: never posted twice, whatever happens between the calls.
 
 local core = require("telnyx.core")
+local journals = require("spec.support.journals")
 local sandbox = require("telnyx.sandbox")
 local telnyx = require("telnyx")
 
@@ -290,6 +291,7 @@ describe("the row of a send", function()
     local message, info = client:send(ONE, { key = "order-1" })
     assert.equal("m-1", message.id)
     assert.is_true(info.replayed)
+    assert.is_nil(info.journal_error)
     assert.equal(1, #info.attempts)
     assert.same({ 1, 1 }, { sender.posts, other.posts })
   end)
@@ -339,13 +341,47 @@ describe("a key whose send is not settled", function()
     assert.equal(0, posts(other))
   end)
 
+  -- Of what `send` sends.
+  local function digest_in(journal)
+    local send = with_journal(journal, own_sender())
+    send("probe")
+    return journal:get("probe").digest
+  end
+
+  -- Another machine's clock is ahead by as much.
+  for _, row in ipairs({ { 0, "in flight" }, { 19, "in flight" }, { 45, "in flight" },
+    { 70, "broken off" } }) do
+    it(("is %s by a clock that is %d seconds ahead"):format(row[2], row[1]), function()
+      local journal, real, err = telnyx.journal.memory(), core.now, nil
+      local send_other = with_journal(journal)
+      local _, client = with_journal(journal, own_sender(function()
+        rawset(core, "now", function() return real() + row[1] end)
+        err = select(2, send_other("order-1"))
+        rawset(core, "now", real)
+      end))
+      assert(client:send(ONE, { key = "order-1", deadline = 20 }))
+      assert.equal(row[2] == "in flight", err.cause:find("under way", 1, true) ~= nil, err.cause)
+      assert.equal("accepted", journal:get("order-1").state)
+    end)
+  end
+
+  it("is open where it waits in an outbox, to the same message and no other", function()
+    local journal = telnyx.journal.memory()
+    local digest = digest_in(journal)
+    for key, its in pairs({ same = digest, other = ("d"):rep(64) }) do
+      journals.memory.queue(journal, { key = key, digest = its, due = 0, created_at = 0 })
+    end
+    local send, _, sender = with_journal(journal)
+    local _, err = send("other")
+    assert.matches("another message", err.detail)
+    assert.equal("queued", journal:get("other").state)
+    assert(send("same"))
+    assert.equal(1, posts(sender))
+  end)
+
   local function broken_off(seconds_ago)
     local journal = telnyx.journal.memory()
-    local digest
-    local probe = own_sender()
-    local send = with_journal(journal, probe)
-    send("probe")
-    digest = journal:get("probe").digest
+    local digest = digest_in(journal)
     local at = core.now() - seconds_ago
     assert(journal:claim({ key = "order-1", digest = digest, to = GOOD, claim = ("c"):rep(32),
       owner = "mill/7", now = at, expires = at + 60 }))
