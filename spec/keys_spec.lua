@@ -131,6 +131,26 @@ describe("a second send under a key", function()
     end
   end)
 
+  -- By the status, by the code whatever the status, or since the sender says so.
+  local PASSING = {
+    { status = 401 }, { status = 402 }, { status = 403 }, { status = 429 },
+    { status = 400, code = "20100" }, { status = 400, code = "10009" },
+    { status = 400, code = "10011" }, { status = 503, retryable = true },
+  }
+  local LASTING = { { status = 400 }, { status = 404 }, { status = 422, code = "40300" }, {} }
+
+  for state, refusals in pairs({ free = PASSING, rejected = LASTING }) do
+    it("finds the key " .. state .. " after such a refusal", function()
+      for _, refusal in ipairs(refusals) do
+        refusal.kind = "api"
+        local journal, err = telnyx.journal.memory(), err_of("rejected", refusal)
+        with_journal(journal, own_sender(function() return err end))("order-1")
+        local about = tostring(refusal.status) .. " " .. tostring(refusal.code)
+        assert.equal(state, journal:get("order-1").state, about)
+      end
+    end)
+  end
+
   it("may post what was refused here, put right", function()
     local send, _, sender = with_journal(nil)
     local _, err = send("order-1", "nobody")
@@ -408,6 +428,39 @@ describe("a key whose send is not settled", function()
     local _, client = with_journal(journal)
     assert.is_true(client:resolve("order-1", { id = "m-9" }))
     assert.equal("m-9", journal:get("order-1").message_id)
+    journal = broken_off(100)
+    _, client = with_journal(journal)
+    assert.is_true(client:resolve("order-1", nil))
+    assert.equal("free", journal:get("order-1").state)
+  end)
+end)
+
+describe("a send that others have settled meanwhile", function()
+  local function settled(outcome, method, message_id)
+    local journal = telnyx.journal.memory()
+    local send = with_journal(journal, own_sender(function()
+      journal:reap({ now = core.now() + 1000 })
+      assert(journal[method](journal, { key = "order-1", by = "Ada", now = core.now(),
+        state = method == "settle" and "accepted" or nil, message_id = message_id,
+        claim = method == "resend" and journal:get("order-1").claim or nil }))
+      return outcome and err_of(outcome)
+    end))
+    local _, told = send("order-1")
+    return told, journal:get("order-1")
+  end
+
+  it("is told what came of it, and that this is not what stands there", function()
+    local told, row = settled(nil, "settle", "m-9")
+    assert.equal("accepted", told.outcome)
+    assert.matches("another has settled it", told.journal_error)
+    assert.equal("m-9", row.message_id)
+    told, row = settled(nil, "resend")
+    assert.equal("accepted", told.outcome)
+    assert.matches("another has settled it", told.journal_error)
+    assert.equal("free", row.state)
+    told, row = settled("unknown", "settle", "m-9")
+    assert.equal("unknown", told.outcome)
+    assert.equal("m-9", row.message_id)
   end)
 end)
 
@@ -433,6 +486,26 @@ describe("resolve", function()
     end
     assert.equal(message.id, send("order-1").id)
     assert.is_true(client:resolve("order-1", { id = message.id }))
+  end)
+
+  it("says that another was first, whoever looked first", function()
+    for _, message in ipairs({ { id = "m-1" }, false }) do
+      local journal = telnyx.journal.memory()
+      local send, client = with_journal(journal)
+      send("order-1", LOST)
+      local get = journal.get
+      function journal:get(key)
+        local row = get(self, key)
+        assert(self:settle({ key = key, state = "accepted", by = "webhook", now = core.now(),
+          message_id = "m-9" }))
+        self.get = get
+        return row
+      end
+      local ok, why = client:resolve("order-1", message or nil)
+      assert.is_nil(ok)
+      assert.matches("settled meanwhile", why)
+      assert.equal("m-9", journal:get("order-1").message_id)
+    end
   end)
 
   it("is told all or nothing", function()
