@@ -308,6 +308,18 @@ describe("a send that an error ends, over a sender of the user's own,", function
     assert.equal("accepted", outcome_of(client))
   end)
 
+  it("is told to be not sent where it was started, and nothing of it was", function()
+    local sender, outcome = {}, nil
+    function sender.send()
+      return nil, { outcome = "not_sent", kind = "connection", retryable = true }
+    end
+    function sender.sleep() error(LIMIT, 0) end
+    local client = telnyx.new({ sender = sender })
+    pcall(client.start, client, message("again"), ONE, function(_, told) outcome = told.outcome end)
+    step_until_done(client)
+    assert.equal("not_sent", outcome)
+  end)
+
   for _, row in ipairs({ { true, "unknown" }, { false, "free" } }) do
     it(("is cancelled, and the key is %s after that"):format(row[2]), function()
       local n_cancelled = 0
