@@ -343,6 +343,81 @@ describe("the row of a send", function()
   end)
 end)
 
+-- A sender with a clock of its own, which stands still but in its pauses; `pause` is told of each.
+local function with_clock(sender, pause)
+  local seconds = 1000
+  function sender.monotonic() return seconds end
+  function sender.sleep(_, nap)
+    seconds = seconds + nap + (pause and pause() or 0)
+  end
+  return sender
+end
+
+describe("a wait", function()
+  local real = core.forks
+
+  -- As if this were the child from now on.
+  local function fork()
+    rawset(core, "forks", function() return real() + 1 end)
+  end
+
+  after_each(function() rawset(core, "forks", real) end)
+
+  for _, key in ipairs({ "order-1", false }) do
+    local about = key and "under a key" or "without one"
+
+    it("for a retry leaves it to the parent after a fork, " .. about, function()
+      local sender = with_clock(own_sender(function()
+        return err_of("rejected", { status = 429, retryable = true })
+      end), function()
+        fork()
+        return 0
+      end)
+      local client = telnyx.new({ sender = sender })
+      local _, err = client:send(ONE, { key = key or nil })
+      assert.equal("unknown", err.outcome)
+      assert.matches("parent", err.cause)
+      assert.equal(1, sender.posts)
+    end)
+
+    it("for a retry that took too long ends the send, " .. about, function()
+      local sender = with_clock(own_sender(function()
+        return err_of("rejected", { status = 429, retryable = true })
+      end), function() return 100 end)
+      local client = telnyx.new({ sender = sender })
+      local _, err = client:send(ONE, { key = key or nil, deadline = 50 })
+      assert.equal("rejected", err.outcome)
+      assert.equal(429, err.status)
+      assert.equal(1, sender.posts)
+    end)
+
+    it("for a turn leaves the message to the parent after a fork, " .. about, function()
+      local sender = with_clock(own_sender(), function()
+        fork()
+        return 0
+      end)
+      local client, outcomes = telnyx.new({ sender = sender }), {}
+      client:send_all({ ONE, ONE }, {
+        rate = 1,
+        key = function(i) return key and key .. i end,
+        on_result = function(i, _, info) outcomes[i] = info.outcome end,
+      })
+      assert.same({ "accepted", "unknown" }, outcomes)
+      assert.equal(1, sender.posts)
+    end)
+
+    it("for a turn takes nothing from the message's own time, " .. about, function()
+      local sender = with_clock(own_sender())
+      local client = telnyx.new({ sender = sender, deadline = 20 })
+      local counts = client:send_all({ ONE, ONE, ONE }, {
+        rate = 1 / 60,
+        key = function(i) return key and key .. i end,
+      })
+      assert.equal(3, counts.accepted)
+    end)
+  end
+end)
+
 describe("a key whose send is not settled", function()
   it("is told to be in flight while it is", function()
     local journal, inner = telnyx.journal.memory(), nil
@@ -592,5 +667,10 @@ describe("the option 'journal'", function()
     assert.has_error(function() telnyx.new({ api_key = "K", journal = {} }) end)
     assert.has_error(function() telnyx.new({ api_key = "K", journal = "sent.db" }) end)
     assert(telnyx.new({ api_key = "K", journal = but({}) }))
+    for _, method in ipairs({ "get", "claim", "finish", "release", "reap", "settle", "resend" }) do
+      assert.has_error(function()
+        telnyx.new({ api_key = "K", journal = but({ [method] = false }) })
+      end)
+    end
   end)
 end)
