@@ -631,16 +631,27 @@ describe_all("a journal that fails", function()
   local function raises() error("disk full") end
 
   for name, fail in pairs({ says = down, raises = raises }) do
-    for _, method in ipairs({ "get", "claim" }) do
-      it("before the wire stops the send; " .. method .. " " .. name, function()
-        local send, _, sender = with_journal(failing(method, fail))
-        local message, err = send("order-1")
-        assert.is_nil(message)
-        assert.equal("not_sent", err.outcome)
-        assert.matches("disk full", tostring(err))
-        assert.equal(0, posts(sender))
-      end)
-    end
+    it("before the wire stops the send; claim " .. name, function()
+      local send, _, sender = with_journal(failing("claim", fail))
+      local message, err = send("order-1")
+      assert.is_nil(message)
+      assert.equal("not_sent", err.outcome)
+      assert.matches("disk full", tostring(err))
+      assert.equal(0, posts(sender))
+    end)
+
+    it("before the turn stops the send; get " .. name, function()
+      local _, client, sender = with_journal(failing("get", fail))
+      local told
+      client:send_all({ ONE }, {
+        rate = 10,
+        key = function() return "order-1" end,
+        on_result = function(_, _, err) told = err end,
+      })
+      assert.equal("not_sent", told.outcome)
+      assert.matches("disk full", tostring(told))
+      assert.equal(0, posts(sender))
+    end)
 
     it("after the wire loses no outcome; finish " .. name, function()
       local send, client, sender = with_journal(failing("finish", fail))

@@ -209,7 +209,7 @@ end
 
 -- A turn is only for what will be posted.
 local function carry_under_key(engine, job, task)
-  local told = once.look(engine.journal, job.entry)
+  local told = job.turn and once.look(engine.journal, job.entry)
   if told then return tell(engine, job, told) end
   job.now = engine.loop:now()
   local message, result = carry_in_turn(engine, job, task)
