@@ -6,13 +6,14 @@
 #   make bench-frames     what step(0) takes of a frame, with 64 in flight and 64 answers at once
 #   make bench-segments   counting, against a scan and against the parts of a text
 #   make bench-nginx      what a page of nginx notices of a hundred sends under way
+#   make bench-journal    what a key costs, by journal and processes, and among a million rows
 #   make bench-memory     a million messages of an iterator (a minute)
 #
 # They need what make deps-check installs; without valgrind or strace their columns say "-".
 
-.PHONY: bench bench-send bench-where bench-frames bench-nginx bench-memory
+.PHONY: bench bench-send bench-where bench-frames bench-nginx bench-journal bench-memory
 
-bench: bench-send bench-frames bench-segments bench-nginx bench-memory
+bench: bench-send bench-frames bench-segments bench-nginx bench-journal bench-memory
 
 BENCH_CFLAGS = -std=c99 -Ispec/c -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
   -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
@@ -49,6 +50,9 @@ bench-frames: build $(BENCH_TOOLS)
 
 bench-nginx: build
 	@$(LUA54) spec/bench/nginx.lua
+
+bench-journal: build
+	@$(LUA54) spec/bench/journal.lua
 
 bench-memory: build $(BENCH_TOOLS)
 	@$(with_service) lua5.4 spec/bench/memory.lua 1000000

@@ -2,8 +2,8 @@
 #
 #   make chaos             thousands of sends through foul weather, on Lua 5.4 and LuaJIT, then the books
 #   make chaos-unlooked    the same without the look before a request must find sends that are wrong
-#   make kills             under a key: processes that send are killed by the hundred, and at each step;
-#                          a journal that takes the dead for idle must be found out
+#   make kills             under a key: processes that send are killed by the hundred, and at each step and
+#                          system call; a journal that takes the dead for idle must be found out
 #   make oom               every allocation of every call fails in turn
 #   make asan valgrind     the specs and the chaos under sanitizers; some of it under valgrind
 #   make fork threads      across a fork; 32 threads with a state each

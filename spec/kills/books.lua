@@ -36,7 +36,7 @@ local function crime_of(i, row, posted, facts)
   if posted.accepted > 1 or posted.posts > list.most_posts(i) then return "twice" end
   if state == "accepted" then
     if posted.accepted == 0 then return "invented" end
-    if row.message_id and facts.text_of(row.message_id) ~= list.text(i) then return "anothers" end
+    if row.message_id and facts.text_of(row.message_id) ~= list.key(i) then return "anothers" end
   elseif posted.accepted > 0 and state ~= "unknown" then
     return "denied"
   end
@@ -68,7 +68,7 @@ function books.count(n_messages, facts)
   for i = 1, n_messages do
     local row = facts.journal:get(list.key(i))
     assert(row ~= nil, "the journal cannot be read")
-    local posted = facts.posted[list.text(i)] or NOTHING
+    local posted = facts.posted[list.key(i)] or NOTHING
     local state = state_of(row)
     add(counts, crime_of(i, row, posted, facts))
     add(counts, state)

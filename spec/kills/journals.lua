@@ -33,6 +33,11 @@ function journals.wrapped(own)
   return wrapped
 end
 
+---A journal as it is.
+---@param own telnyx.journal
+---@return telnyx.journal
+function journals.patient(own) return own end
+
 ---A journal whose claims soon count as broken off.
 ---@param own telnyx.journal
 ---@return table

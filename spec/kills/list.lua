@@ -1,4 +1,4 @@
--- The messages that every worker sends, each with its key and a text of its own.
+-- The messages that every worker sends, each with its key.
 
 local list = {}
 
@@ -14,19 +14,19 @@ local WEATHER = {
   "+15550001503", -- accepted, and the reply says that it is not
 }
 
+---Its text is the same: what the ledger counts it by.
 ---@param i integer
 ---@return string
 function list.key(i) return ("order-%d"):format(i) end
 
----What the ledger counts it by.
 ---@param i integer
----@return string
-function list.text(i) return ("Your order %d is on its way"):format(i) end
+---@return boolean whether nothing is in its way
+function list.is_fair(i) return WEATHER[i % 20] == nil end
 
 ---@param i integer
 ---@return table
 function list.message(i)
-  return { from = FROM, to = WEATHER[i % 20] or FAIR, text = list.text(i) }
+  return { from = FROM, to = WEATHER[i % 20] or FAIR, text = list.key(i) }
 end
 
 ---How often it may be posted: who is refused for the moment may try again.

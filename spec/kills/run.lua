@@ -1,6 +1,7 @@
 -- Eight processes send one list of messages, each under its key, and one of them is killed every
 -- few milliseconds and followed by another; then the journal is compared with the service's ledger.
--- Where that was done before so many were killed, there are more lists, shorter ones.
+-- Where that was done before so many were killed, there are more lists, shorter ones. Others are
+-- killed at each step of a send, and at each of its system calls.
 --
 --   KILLS_MESSAGES=   how many are in the list (400)
 --   KILLS=            how many are killed, at least (300; a third of them in the control)
@@ -10,6 +11,7 @@
 package.path = "./?.lua;" .. package.path
 
 local books = require "spec.kills.books"
+local calls = require "spec.kills.calls"
 local core = require "telnyx.core"
 local herd = require "spec.kills.herd"
 local journals = require "spec.kills.journals"
@@ -116,12 +118,30 @@ local function judge(run)
   return counts
 end
 
+-- How a run kills -------------------------------------------------------------------------------
+
+local ways = {}
+
+function ways.by_chance(run)
+  local least, n_kills = run.manner == "careless" and LEAST_KILLS / 3 or LEAST_KILLS, 0
+  run.last = 0
+  repeat n_kills = n_kills + kill_until_done(run) until n_kills >= least
+  return n_kills
+end
+
+-- Others then send what the dead have left.
+function ways.at_each_call(run)
+  local n_kills
+  n_kills, run.last = calls.kill_at_each(run)
+  run.first = 1
+  assert(herd.wait(start_worker(run, 0)) == 0, "a worker has failed")
+  return n_kills
+end
+
 local function carry_out(run)
   run.service:reset_ledger()
-  run.last = 0
-  local started, n_kills = core.monotonic(), 0
-  local least = run.manner == "careless" and LEAST_KILLS / 3 or LEAST_KILLS
-  repeat n_kills = n_kills + kill_until_done(run) until n_kills >= least
+  local started = core.monotonic()
+  local n_kills = ways[run.way](run)
   local seconds = core.monotonic() - started
   local counts = judge(run)
   counts.kills, counts.seconds = n_kills, math.floor(seconds + 0.5)
@@ -133,7 +153,7 @@ end
 
 local function line(title, columns)
   local cells = {}
-  for i, column in ipairs(columns) do cells[i] = ("%20s"):format(column) end
+  for i, column in ipairs(columns) do cells[i] = ("%18s"):format(column) end
   print(("  %-42s"):format(title) .. table.concat(cells))
 end
 
@@ -170,19 +190,21 @@ local function die_at_each_step(service, folder, server)
   service:reset_ledger()
   n = n + steps.try_all { kind = "postgres", place = server.folder, service = service }
   print(("  killed at a step of a send %d times: each as it must be"):format(n))
-  server:ask("TRUNCATE telnyx_send")
 end
 
 local function main(folder, service, server)
   die_at_each_step(service, folder, server)
   local runs = {
-    { title = "SQLite", kind = "sqlite", place = folder .. "/sent.db", manner = "hasty" },
-    { title = "PostgreSQL", kind = "postgres", place = server.folder, manner = "hasty" },
-    { title = "control (SQLite)", kind = "sqlite", place = folder .. "/careless.db",
-      manner = "careless" },
+    { title = "SQLite", kind = "sqlite", manner = "hasty", way = "by_chance" },
+    { title = "at each call", kind = "sqlite", manner = "hasty", way = "at_each_call" },
+    { title = "PostgreSQL", kind = "postgres", manner = "hasty", way = "by_chance" },
+    { title = "at each call", kind = "postgres", manner = "hasty", way = "at_each_call" },
+    { title = "control (SQLite)", kind = "sqlite", manner = "careless", way = "by_chance" },
   }
-  for _, run in ipairs(runs) do
-    run.service = service
+  for i, run in ipairs(runs) do
+    server:ask("TRUNCATE telnyx_send")
+    run.place = run.kind == "sqlite" and ("%s/%d.db"):format(folder, i) or server.folder
+    run.service, run.luas = service, LUAS
     run.counts = carry_out(run)
   end
   tell(runs)

@@ -24,7 +24,7 @@ local function in_the_future() return core.now() + 3600 end
 
 local function send(run, lua, key, to, step)
   return herd.wait(herd.start { lua, "spec/kills/victim.lua", run.service.url, run.kind, run.place,
-    key, to, step })
+    "patient", key, to, step })
 end
 
 local function check(run, key, when, state, n_posts)

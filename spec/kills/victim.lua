@@ -1,6 +1,6 @@
 -- Sends one message under its key, and kills itself at a step of it.
 --
---   victim.lua URL KIND PLACE KEY RECIPIENT [STEP]
+--   victim.lua URL KIND PLACE patient|hasty KEY RECIPIENT [STEP]
 --
 -- A step is "before" or "after" a method of the journal, or "on the wire".
 
@@ -9,11 +9,12 @@ local json = require("cjson.safe").new()
 local telnyx = require "telnyx"
 local http = require "socket.http"
 
-local url, kind, place, key, to, step = arg[1], arg[2], arg[3], arg[4], arg[5], arg[6]
+local url, kind, place, manner = arg[1], arg[2], arg[3], arg[4]
+local key, to, step = arg[5], arg[6], arg[7]
 
 local function die() os.execute("kill -9 $PPID") end
 
-local own = journals.open(kind, place)
+local own = journals[manner](journals.open(kind, place))
 local journal = journals.wrapped(own)
 for _, name in ipairs { "claim", "finish", "release" } do
   journal[name] = function(_, given)

@@ -30,7 +30,7 @@ end
 
 -- Whether there is nothing more to do for it.
 local function is_dealt_with(i, message, result)
-  assert(not message or not message.text or message.text == list.text(i), "another's message")
+  assert(not message or not message.text or message.text == list.key(i), "another's message")
   assert(result.kind ~= "invalid", tostring(result))
   return result.replayed
 end
