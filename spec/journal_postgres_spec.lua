@@ -376,6 +376,25 @@ describe("a standby", function()
     open()
     assert.matches("system 7 ", select(2, claim("order-2")))
   end)
+
+  -- As when an old primary comes back under the address, and knows itself.
+  it("that remembers itself is not taken for the one that was known", function()
+    local other, link = postgres.start(), host.folder() .. "/now"
+    finally(function() other:stop() end)
+    open(nil, other.folder)
+    assert.is_true(claim("another"))
+    own:close()
+
+    os.execute(("ln -s %s %s"):format(server.folder, link))
+    open(nil, link)
+    assert.is_true(claim("order-1"))
+    os.execute(("ln -sfn %s %s"):format(other.folder, link))
+    server:ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres'"
+      .. " AND pid <> pg_backend_pid()")
+    local ok, why = claim("order-1", "d")
+    assert.is_nil(ok)
+    assert.matches("history is another", why)
+  end)
 end)
 
 describe("a password", function()
