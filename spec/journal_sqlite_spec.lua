@@ -273,6 +273,44 @@ describe("a claim", function()
   end)
 end)
 
+-- A host's limit, or memory that ran out: what raises once, after `n` instructions.
+local function raised_after(n, work, ...)
+  local was_raised, pcall, sethook, getinfo = false, pcall, debug.sethook, debug.getinfo
+  sethook(function()
+    if getinfo(2, "S").source:find("journal_sqlite_spec", 1, true) then return end
+    sethook()
+    was_raised = true
+    error("the host's limit", 0)
+  end, "", n)
+  local ok, result = pcall(work, ...)
+  sethook()
+  return ok and result or nil, not was_raised
+end
+
+it("an error wherever a journal is opened leaves none that claims what is not on the disk", function()
+  local is_jit, jit = pcall(require, "jit")
+  if is_jit then jit.off() end
+  finally(function() if is_jit then jit.on() end end)
+  journal.sqlite(path):close()
+  local reader = assert(driver.New(path))
+  local statement = assert(reader:prepare("SELECT count(*) AS n FROM telnyx_send WHERE key = ?"))
+  local n, is_through = 0, false
+  while not is_through do
+    local own
+    n = n + 1
+    own, is_through = raised_after(n, journal.sqlite, path)
+    if own and claim(own, "order-" .. n) then
+      assert(statement:execute("order-" .. n))
+      for row in statement:rows(true) do
+        assert.equal("1", tostring(row.n):match("%d+"), n .. " instructions")
+      end
+    end
+    if own then own:close() end
+  end
+  statement:close()
+  reader:close()
+end)
+
 describe("a file under a journal", function()
   local own
   before_each(function()

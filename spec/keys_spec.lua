@@ -517,6 +517,16 @@ describe("an outcome that is known", function()
     assert.equal("m-9", message and message.id)
   end)
 
+  it("by a webhook, before the reply has come, is taken", function()
+    local journal, client = telnyx.journal.memory(), nil
+    local sender = own_sender(function()
+      assert.is_true(client:resolve("order-1", { id = "m-1" }))
+    end)
+    _, client = with_journal(journal, sender)
+    assert(client:send(ONE, { key = "order-1" }))
+    assert.equal("m-1", journal:get("order-1").message_id)
+  end)
+
   it("as never sent is not lost where the claim had been given up", function()
     local journal = telnyx.journal.memory()
     local send = with_journal(journal, own_sender(function()
