@@ -49,8 +49,10 @@ local function hold(statement)
   holder:wait(function() return sandbox.read_file(folder .. "/held") end, "the other session")
   return function()
     holder:stop()
-    server:ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE"
-      .. " '%pg_sleep(60)%' AND pid <> pg_backend_pid()")
+    sandbox.wait(function()
+      return server:ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE"
+        .. " '%pg_sleep(60)%' AND pid <> pg_backend_pid()") == ""
+    end, "the other session to end")
   end
 end
 

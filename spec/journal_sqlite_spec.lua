@@ -1,5 +1,6 @@
 -- A journal in a file of SQLite, and what befalls files and processes.
 
+local core = require "telnyx.core"
 local driver = require "dbd.sqlite3"
 local journal = require "telnyx.journal"
 local process = require "spec.support.process"
@@ -341,6 +342,33 @@ describe("a file under a journal", function()
   it("whose log is deleted is missed", function()
     os.remove(path .. "-wal")
     assert_stopped()
+  end)
+
+  it("that is replaced while a child opens it anew is another", function()
+    local new, forks = driver.New, core.forks
+    process.run(("sqlite3 %s 'VACUUM INTO \"%s.copy\"'"):format(path, path))
+    local parents = journal.sqlite(path) -- without it, the log would go with the last connection
+    finally(function()
+      parents:close()
+      driver.New = new
+      rawset(core, "forks", forks)
+    end)
+    driver.New = function(...)
+      assert(os.rename(path .. ".copy", path))
+      return new(...)
+    end
+    rawset(core, "forks", function() return forks() + 1 end)
+    assert_stopped()
+  end)
+
+  it("that is opened once more in this process keeps its log when others close it", function()
+    local other = journal.sqlite(path)
+    assert.equal("1\n", ask_sqlite("SELECT count(*) FROM telnyx_send"))
+    assert.is_true(claim(own, "order-2"))
+    assert.is_true(claim(other, "order-3"))
+    other:close()
+    assert.equal("1\n", ask_sqlite("SELECT count(*) > 2 FROM telnyx_send"))
+    assert.is_true(claim(own, "order-4"))
   end)
 
   it("that comes back is taken on", function()

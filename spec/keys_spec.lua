@@ -1,6 +1,7 @@
 -- Sends under a key: never posted twice, whatever happens between the calls.
 
 local core = require("telnyx.core")
+local journals = require("spec.support.journals")
 local sandbox = require("telnyx.sandbox")
 local telnyx = require("telnyx")
 
@@ -129,6 +130,26 @@ describe("a second send under a key", function()
       assert.equal(2, posts(sender), to)
     end
   end)
+
+  -- By the status, by the code whatever the status, or since the sender says so.
+  local PASSING = {
+    { status = 401 }, { status = 402 }, { status = 403 }, { status = 429 },
+    { status = 400, code = "20100" }, { status = 400, code = "10009" },
+    { status = 400, code = "10011" }, { status = 503, retryable = true },
+  }
+  local LASTING = { { status = 400 }, { status = 404 }, { status = 422, code = "40300" }, {} }
+
+  for state, refusals in pairs({ free = PASSING, rejected = LASTING }) do
+    it("finds the key " .. state .. " after such a refusal", function()
+      for _, refusal in ipairs(refusals) do
+        refusal.kind = "api"
+        local journal, err = telnyx.journal.memory(), err_of("rejected", refusal)
+        with_journal(journal, own_sender(function() return err end))("order-1")
+        local about = tostring(refusal.status) .. " " .. tostring(refusal.code)
+        assert.equal(state, journal:get("order-1").state, about)
+      end
+    end)
+  end
 
   it("may post what was refused here, put right", function()
     local send, _, sender = with_journal(nil)
@@ -290,6 +311,7 @@ describe("the row of a send", function()
     local message, info = client:send(ONE, { key = "order-1" })
     assert.equal("m-1", message.id)
     assert.is_true(info.replayed)
+    assert.is_nil(info.journal_error)
     assert.equal(1, #info.attempts)
     assert.same({ 1, 1 }, { sender.posts, other.posts })
   end)
@@ -321,6 +343,81 @@ describe("the row of a send", function()
   end)
 end)
 
+-- A sender with a clock of its own, which stands still but in its pauses; `pause` is told of each.
+local function with_clock(sender, pause)
+  local seconds = 1000
+  function sender.monotonic() return seconds end
+  function sender.sleep(_, nap)
+    seconds = seconds + nap + (pause and pause() or 0)
+  end
+  return sender
+end
+
+describe("a wait", function()
+  local real = core.forks
+
+  -- As if this were the child from now on.
+  local function fork()
+    rawset(core, "forks", function() return real() + 1 end)
+  end
+
+  after_each(function() rawset(core, "forks", real) end)
+
+  for _, key in ipairs({ "order-1", false }) do
+    local about = key and "under a key" or "without one"
+
+    it("for a retry leaves it to the parent after a fork, " .. about, function()
+      local sender = with_clock(own_sender(function()
+        return err_of("rejected", { status = 429, retryable = true })
+      end), function()
+        fork()
+        return 0
+      end)
+      local client = telnyx.new({ sender = sender })
+      local _, err = client:send(ONE, { key = key or nil })
+      assert.equal("unknown", err.outcome)
+      assert.matches("parent", err.cause)
+      assert.equal(1, sender.posts)
+    end)
+
+    it("for a retry that took too long ends the send, " .. about, function()
+      local sender = with_clock(own_sender(function()
+        return err_of("rejected", { status = 429, retryable = true })
+      end), function() return 100 end)
+      local client = telnyx.new({ sender = sender })
+      local _, err = client:send(ONE, { key = key or nil, deadline = 50 })
+      assert.equal("rejected", err.outcome)
+      assert.equal(429, err.status)
+      assert.equal(1, sender.posts)
+    end)
+
+    it("for a turn leaves the message to the parent after a fork, " .. about, function()
+      local sender = with_clock(own_sender(), function()
+        fork()
+        return 0
+      end)
+      local client, outcomes = telnyx.new({ sender = sender }), {}
+      client:send_all({ ONE, ONE }, {
+        rate = 1,
+        key = function(i) return key and key .. i end,
+        on_result = function(i, _, info) outcomes[i] = info.outcome end,
+      })
+      assert.same({ "accepted", "unknown" }, outcomes)
+      assert.equal(1, sender.posts)
+    end)
+
+    it("for a turn takes nothing from the message's own time, " .. about, function()
+      local sender = with_clock(own_sender())
+      local client = telnyx.new({ sender = sender, deadline = 20 })
+      local counts = client:send_all({ ONE, ONE, ONE }, {
+        rate = 1 / 60,
+        key = function(i) return key and key .. i end,
+      })
+      assert.equal(3, counts.accepted)
+    end)
+  end
+end)
+
 describe("a key whose send is not settled", function()
   it("is told to be in flight while it is", function()
     local journal, inner = telnyx.journal.memory(), nil
@@ -339,13 +436,47 @@ describe("a key whose send is not settled", function()
     assert.equal(0, posts(other))
   end)
 
+  -- Of what `send` sends.
+  local function digest_in(journal)
+    local send = with_journal(journal, own_sender())
+    send("probe")
+    return journal:get("probe").digest
+  end
+
+  -- Another machine's clock is ahead by as much.
+  for _, row in ipairs({ { 0, "in flight" }, { 19, "in flight" }, { 45, "in flight" },
+    { 70, "broken off" } }) do
+    it(("is %s by a clock that is %d seconds ahead"):format(row[2], row[1]), function()
+      local journal, real, err = telnyx.journal.memory(), core.now, nil
+      local send_other = with_journal(journal)
+      local _, client = with_journal(journal, own_sender(function()
+        rawset(core, "now", function() return real() + row[1] end)
+        err = select(2, send_other("order-1"))
+        rawset(core, "now", real)
+      end))
+      assert(client:send(ONE, { key = "order-1", deadline = 20 }))
+      assert.equal(row[2] == "in flight", err.cause:find("under way", 1, true) ~= nil, err.cause)
+      assert.equal("accepted", journal:get("order-1").state)
+    end)
+  end
+
+  it("is open where it waits in an outbox, to the same message and no other", function()
+    local journal = telnyx.journal.memory()
+    local digest = digest_in(journal)
+    for key, its in pairs({ same = digest, other = ("d"):rep(64) }) do
+      journals.memory.queue(journal, { key = key, digest = its, due = 0, created_at = 0 })
+    end
+    local send, _, sender = with_journal(journal)
+    local _, err = send("other")
+    assert.matches("another message", err.detail)
+    assert.equal("queued", journal:get("other").state)
+    assert(send("same"))
+    assert.equal(1, posts(sender))
+  end)
+
   local function broken_off(seconds_ago)
     local journal = telnyx.journal.memory()
-    local digest
-    local probe = own_sender()
-    local send = with_journal(journal, probe)
-    send("probe")
-    digest = journal:get("probe").digest
+    local digest = digest_in(journal)
     local at = core.now() - seconds_ago
     assert(journal:claim({ key = "order-1", digest = digest, to = GOOD, claim = ("c"):rep(32),
       owner = "mill/7", now = at, expires = at + 60 }))
@@ -372,6 +503,39 @@ describe("a key whose send is not settled", function()
     local _, client = with_journal(journal)
     assert.is_true(client:resolve("order-1", { id = "m-9" }))
     assert.equal("m-9", journal:get("order-1").message_id)
+    journal = broken_off(100)
+    _, client = with_journal(journal)
+    assert.is_true(client:resolve("order-1", nil))
+    assert.equal("free", journal:get("order-1").state)
+  end)
+end)
+
+describe("a send that others have settled meanwhile", function()
+  local function settled(outcome, method, message_id)
+    local journal = telnyx.journal.memory()
+    local send = with_journal(journal, own_sender(function()
+      journal:reap({ now = core.now() + 1000 })
+      assert(journal[method](journal, { key = "order-1", by = "Ada", now = core.now(),
+        state = method == "settle" and "accepted" or nil, message_id = message_id,
+        claim = method == "resend" and journal:get("order-1").claim or nil }))
+      return outcome and err_of(outcome)
+    end))
+    local _, told = send("order-1")
+    return told, journal:get("order-1")
+  end
+
+  it("is told what came of it, and that this is not what stands there", function()
+    local told, row = settled(nil, "settle", "m-9")
+    assert.equal("accepted", told.outcome)
+    assert.matches("another has settled it", told.journal_error)
+    assert.equal("m-9", row.message_id)
+    told, row = settled(nil, "resend")
+    assert.equal("accepted", told.outcome)
+    assert.matches("another has settled it", told.journal_error)
+    assert.equal("free", row.state)
+    told, row = settled("unknown", "settle", "m-9")
+    assert.equal("unknown", told.outcome)
+    assert.equal("m-9", row.message_id)
   end)
 end)
 
@@ -397,6 +561,26 @@ describe("resolve", function()
     end
     assert.equal(message.id, send("order-1").id)
     assert.is_true(client:resolve("order-1", { id = message.id }))
+  end)
+
+  it("says that another was first, whoever looked first", function()
+    for _, message in ipairs({ { id = "m-1" }, false }) do
+      local journal = telnyx.journal.memory()
+      local send, client = with_journal(journal)
+      send("order-1", LOST)
+      local get = journal.get
+      function journal:get(key)
+        local row = get(self, key)
+        assert(self:settle({ key = key, state = "accepted", by = "webhook", now = core.now(),
+          message_id = "m-9" }))
+        self.get = get
+        return row
+      end
+      local ok, why = client:resolve("order-1", message or nil)
+      assert.is_nil(ok)
+      assert.matches("settled meanwhile", why)
+      assert.equal("m-9", journal:get("order-1").message_id)
+    end
   end)
 
   it("is told all or nothing", function()
@@ -561,5 +745,10 @@ describe("the option 'journal'", function()
     assert.has_error(function() telnyx.new({ api_key = "K", journal = {} }) end)
     assert.has_error(function() telnyx.new({ api_key = "K", journal = "sent.db" }) end)
     assert(telnyx.new({ api_key = "K", journal = but({}) }))
+    for _, method in ipairs({ "get", "claim", "finish", "release", "reap", "settle", "resend" }) do
+      assert.has_error(function()
+        telnyx.new({ api_key = "K", journal = but({ [method] = false }) })
+      end)
+    end
   end)
 end)

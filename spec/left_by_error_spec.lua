@@ -308,8 +308,22 @@ describe("a send that an error ends, over a sender of the user's own,", function
     assert.equal("accepted", outcome_of(client))
   end)
 
-  for _, row in ipairs({ { true, "unknown" }, { false, "free" } }) do
-    it(("is cancelled, and the key is %s after that"):format(row[2]), function()
+  it("is told to be not sent where it was started, and nothing of it was", function()
+    local sender, outcome = {}, nil
+    function sender.send()
+      return nil, { outcome = "not_sent", kind = "connection", retryable = true }
+    end
+    function sender.sleep() error(LIMIT, 0) end
+    local client = telnyx.new({ sender = sender })
+    pcall(client.start, client, message("again"), ONE, function(_, told) outcome = told.outcome end)
+    step_until_done(client)
+    assert.equal("not_sent", outcome)
+  end)
+
+  for _, row in ipairs({ { true, "unknown" }, { nil, "unknown" }, { false, "free" } }) do
+    local about = ("is cancelled, which says %s, and the key is %s after that"):format(
+      tostring(row[1]), row[2])
+    it(about, function()
       local n_cancelled = 0
       local sender = failing(function()
         n_cancelled = n_cancelled + 1
@@ -318,7 +332,7 @@ describe("a send that an error ends, over a sender of the user's own,", function
       local client = telnyx.new({ sender = sender })
       assert.is_false(pcall(client.send, client, message("again"), ONE))
       assert.equal(1, n_cancelled)
-      if row[1] then
+      if row[2] == "unknown" then
         assert.equal("unknown", outcome_of(client))
         assert.equal(1, n_cancelled)
       else

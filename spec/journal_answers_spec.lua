@@ -1,0 +1,134 @@
+-- A journal by a query of the user's own, whose answers get lost, and what others do meanwhile.
+
+local driver = require "dbd.sqlite3"
+local journal = require "telnyx.journal"
+local sandbox = require "spec.support.sandbox"
+
+local unpack = rawget(table, "unpack") or unpack -- luacheck: ignore 113
+
+local folder, connection, own, plan, n_asked
+
+local function run(text, params, n)
+  local statement = assert(connection:prepare(text))
+  assert(statement:execute(unpack(params or {}, 1, n or 0)))
+  local rows = {}
+  for row in statement:rows(true) do rows[#rows + 1] = row end
+  statement:close()
+  return rows
+end
+
+-- The plan may say otherwise of a question, once: what comes before or behind it, and its answer.
+local function query(text, params, n)
+  n_asked = n_asked + 1
+  local step = plan[1]
+  if not (step and text:find(step.at)) then return run(text, params, n) end
+  table.remove(plan, 1)
+  if step.before then run(step.before) end
+  if step.says then return nil, unpack(step.says) end
+  local rows = run(text, params, n)
+  if step.behind then run(step.behind) end
+  if step.is_lost then return nil, "the answer is lost" end
+  return rows
+end
+
+before_each(function()
+  folder = sandbox.temporary_folder()
+  connection = assert(driver.New(folder .. "/sent.db"))
+  connection:autocommit(true)
+  plan, n_asked = {}, 0
+  own = journal.sql { query = query, dialect = "sqlite" }
+  assert(own:counts())
+end)
+
+after_each(function()
+  own:close()
+  connection:close()
+  os.execute("rm -rf " .. folder)
+end)
+
+local function claim(name)
+  return own:claim { key = "k", digest = "d", claim = name or "c", now = 1000, expires = 1060 }
+end
+
+local function finish(state)
+  return own:finish { key = "k", claim = "c", state = state or "accepted", now = 1001,
+    message_id = "m1" }
+end
+
+local function release() return own:release { key = "k", claim = "c", now = 1001 } end
+
+local function settle()
+  return own:settle { key = "k", state = "accepted", by = "webhook", now = 1002,
+    message_id = "m2" }
+end
+
+local function resend() return own:resend { key = "k", claim = "c", by = "Ada", now = 1002 } end
+
+local function unknown()
+  assert(claim())
+  assert(finish("unknown"))
+end
+
+local SET = "UPDATE telnyx_send SET "
+local REAPED = SET .. "state = 'unknown', settled_at = 1, settled_by = 'reaper'"
+local SETTLED = SET .. "state = 'accepted', settled_at = 1, settled_by = 'somebody'"
+local FREED = SET .. "state = 'free', claim = NULL, claimed_at = NULL, expires = NULL,"
+  .. " settled_at = 1, settled_by = 'somebody'"
+local TAKEN = SET .. "state = 'sending', claim = 'other', claimed_at = 1, expires = 2"
+local DONE_BY_OTHER = SET .. "state = 'accepted', claim = 'other', settled_at = 1,"
+  .. " settled_by = 'worker', message_id = 'm1'"
+local GONE = "DELETE FROM telnyx_send"
+
+-- What is done, before it what has happened, and what others do once it is done and its answer is
+-- lost; and then what it is told, and the state of the row.
+local LOST = {
+  { "a claim", nil, claim, nil, true, "sending" },
+  { "a claim that was reaped", nil, claim, REAPED, false, "unknown" },
+  { "a claim that was settled", nil, claim, SETTLED, false, "accepted" },
+  { "a claim that was freed", nil, claim, FREED, true, "sending" },
+  { "a claim that another has after it", nil, claim, TAKEN, false, "sending" },
+  { "a finish", claim, finish, nil, true, "accepted" },
+  { "a finish, and another has done the same since", claim, finish, DONE_BY_OTHER, false,
+    "accepted" },
+  { "a finish that was forgotten", claim, finish, GONE, false },
+  { "a release", claim, release, nil, true, "free" },
+  { "a release, and another has claimed since", claim, release, TAKEN, false, "sending" },
+  { "a settling", unknown, settle, nil, true, "accepted" },
+  { "a settling that another has done", unknown, settle, SETTLED, false, "accepted" },
+  { "a freeing", unknown, resend, nil, true, "free" },
+  { "a freeing that another has done", unknown, resend, FREED, false, "free" },
+  { "a freeing, and another has claimed since", unknown, resend, TAKEN, false, "sending" },
+}
+
+for _, row in ipairs(LOST) do
+  local name, first, act, behind, is_done, state = unpack(row, 1, 6)
+  it("the lost answer of " .. name .. " is found out", function()
+    if first then first() end
+    plan = { { at = "^[IU]", is_lost = true, behind = behind } }
+    assert.equal(is_done, (act()))
+    assert.equal(0, #plan)
+    assert.equal(state, (own:get("k") or {}).state)
+  end)
+end
+
+it("a question is asked twice, and once when surely nothing was done", function()
+  for n, says in ipairs { { "busy", true }, { "lost" } } do
+    for _, act in ipairs { claim, finish, release, settle, resend } do
+      plan = { { at = "^[IU]", says = says }, { at = "^[IU]", says = says } }
+      n_asked = 0
+      local ok, why = act()
+      assert.is_nil(ok)
+      assert.equal(says[1], why)
+      assert.equal(n, n_asked)
+    end
+  end
+  plan = {}
+  assert.is_false(own:get("k"))
+end)
+
+it("a row that is purged while it is looked at leaves the key to who asked", function()
+  assert(claim("other"))
+  plan = { { at = "^SELECT", before = GONE } }
+  assert.is_true(claim())
+  assert.equal("c", own:get("k").claim)
+end)
