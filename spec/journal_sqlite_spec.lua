@@ -449,6 +449,21 @@ describe("a fork", function()
     ]]))
   end)
 
+  -- As a daemon begins.
+  for how, its_end in pairs({ ["at once"] = "ffi.C._exit(0)", ["and closes"] = "return own:close()" }) do
+    it("of an open journal whose parent ends " .. how .. ": the child goes on", function()
+      assert.equal("1 p\n2 c\nok\n", run_forking(([[
+        ffi.cdef "void _exit(int); int getpid(void); int getppid(void);"
+        open()
+        assert(claim("1", "p"))
+        local parent = ffi.C.getpid()
+        if ffi.C.fork() ~= 0 then %s end
+        while ffi.C.getppid() == parent do core.sleep(0.002) end
+        assert(claim("2", "c"))
+      ]]):format(its_end)))
+    end)
+  end
+
   it("ten times: every claim of every process is there", function()
     local found = run_forking([[
       open()
