@@ -303,3 +303,20 @@ describe("the walk finds", function()
       { k = new_row("free") }, { claim("c1"), claim("c2") }, 0, check_claims)
   end)
 end)
+
+it("what raises under a lock gives it back", function()
+  local lock, entries = require "telnyx.journal.lock", {}
+  local dict = { get = function(_, key) return entries[key] end }
+  function dict.safe_add(_, key, value)
+    if entries[key] then return false, "exists" end
+    entries[key] = value
+    return true
+  end
+  function dict.delete(_, key) entries[key] = nil end
+  local ok, why = lock.with(dict, "k", function()
+    assert.is_not_nil(next(entries))
+    error("on purpose", 0)
+  end)
+  assert.same({ nil, "on purpose" }, { ok, why })
+  assert.is_nil(next(entries))
+end)

@@ -292,6 +292,15 @@ describe("a server", function()
     server:ask("ALTER ROLE spec RESET synchronous_commit")
   end)
 
+  it("that isolates more than a claim can bear is told to isolate less", function()
+    server:ask("ALTER ROLE spec SET default_transaction_isolation = 'serializable'")
+    finally(function() server:ask("ALTER ROLE spec RESET default_transaction_isolation") end)
+    open()
+    claim("order-1")
+    assert.equal("read committed",
+      own.keeper.query("SHOW transaction_isolation", {}, 0)[1].transaction_isolation)
+  end)
+
   it("that has not fsync on, or is read-only, is refused", function()
     server:ask("ALTER SYSTEM SET fsync = off")
     server:ask("SELECT pg_reload_conf()")
