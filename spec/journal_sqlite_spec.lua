@@ -274,6 +274,25 @@ describe("a claim", function()
   end)
 end)
 
+it("a disk that was full for hundreds of claims can be used when there is room again", function()
+  local said = run_on_small_disk(([[
+    path = "%s/disk/sent.db"
+    open()
+    for i = 1, 20 do assert(claim("before" .. i)) end
+    own:close()
+    open()
+    assert(claim("before"))
+    local ballast = io.open(path .. ".ballast", "w")
+    ballast:setvbuf("no")
+    while ballast:write(("x"):rep(1000)) do end
+    ballast:close()
+    for i = 1, 250 do claim("during" .. i) end
+    os.remove(path .. ".ballast")
+    print(claim("after"))
+  ]]):format(folder))
+  assert.equal("true\n", said)
+end)
+
 -- A host's limit, or memory that ran out: what raises once, after `n` instructions.
 local function raised_after(n, work, ...)
   local was_raised, pcall, sethook, getinfo = false, pcall, debug.sethook, debug.getinfo
