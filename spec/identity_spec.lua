@@ -153,3 +153,23 @@ describe("core.process", function()
     end)
   end
 end)
+
+describe("core.is_running", function()
+  it("tells who has ended from who has not", function()
+    local ended, here = process.run("sh -c 'echo $$'"):match("%d+"), core.pid()
+    assert.same({ false, true }, { core.is_running(tonumber(ended)), core.is_running(here) })
+  end)
+
+  if type(ffi) == "table" then
+    it("says so of a process that is another user's", function()
+      local said = said_by_fork(function()
+        pcall(ffi.cdef, "int setresuid(unsigned, unsigned, unsigned);")
+        ffi.C.setresuid(65534, 65534, -1) -- the file is the old user's
+        local is_running = core.is_running(1)
+        ffi.C.setresuid(0, 0, 0)
+        return tostring(is_running)
+      end)
+      assert.equal("true", said)
+    end)
+  end
+end)

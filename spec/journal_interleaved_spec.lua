@@ -25,7 +25,17 @@ local function change(dict, key, value)
   return true
 end
 
+local ALL_NAMES = { __tostring = function(names) return table.concat(names, " ") end }
+
+local function names_of(dict)
+  local names = {}
+  for name in pairs(dict) do names[#names + 1] = name end
+  table.sort(names)
+  return setmetatable(names, ALL_NAMES)
+end
+
 local Dict = {
+  get_keys = step("names", names_of),
   get = step("get", function(dict, key) return dict[key] end),
   safe_add = step("add", function(dict, key, value)
     if dict[key] ~= nil then return false, "exists" end
@@ -181,6 +191,7 @@ local function check_claims()
     end
     assert.is_not_nil(world.has_died[actor.pid] or actor.result)
   end
+  assert.is_nil(tostring(names_of(world.dict)):find("t:", 1, true)) -- taken away: all of it
   local has_dead_one = world.has_died[101] and row.claim == "c1"
   assert.equal(1, n_won + (has_dead_one and n_won == 0 and 1 or 0))
   assert.equal("sending", row.state)
@@ -209,7 +220,7 @@ describe("two and three workers", function()
       local results = tostring(world.actors[1].result) .. " " .. tostring(world.actors[2].result)
       local expected = states[results]
       assert.is_not_nil(expected, results)
-      assert.equal(expected, row_now().state)
+      assert.equal(expected, row_now() and row_now().state or "none")
     end)
     assert.is_true(n_ends > 1)
   end
@@ -230,12 +241,27 @@ describe("two and three workers", function()
     end, { ["true false"] = "accepted", ["false true"] = "rejected" })
   end)
 
-  it("of which one gives back while the other purges what is free", function()
-    one_of_two("sending", function(keeper)
-      return keeper:release { key = "k", claim = "c1", now = 3 }
-    end, function(keeper)
+  local function release(keeper) return keeper:release { key = "k", claim = "c1", now = 3 } end
+
+  it("of which one gives back while the other settles", function()
+    one_of_two("sending", release, function(keeper)
       return keeper:settle { key = "k", state = "accepted", by = "webhook", now = 3 }
     end, { ["true false"] = "free", ["false true"] = "accepted" })
+  end)
+
+  local function purge(keeper) return keeper:purge(9, 10) end
+
+  it("of which one claims or gives back while the other purges what is free", function()
+    one_of_two("free", claim("c2"), purge, { ["true 0"] = "sending", ["true 1"] = "sending" })
+    one_of_two("sending", release, purge, { ["true 0"] = "free", ["true 1"] = "none" })
+  end)
+
+  local function reap(keeper) return #keeper:reap(9) end
+
+  it("of which one finishes or gives back while the other reaps", function()
+    one_of_two("sending", finish_accepted, reap, { ["true 0"] = "accepted",
+      ["true 1"] = "accepted" })
+    one_of_two("sending", release, reap, { ["true 0"] = "free", ["false 1"] = "unknown" })
   end)
 end)
 
@@ -276,4 +302,21 @@ describe("the walk finds", function()
     assert_found(function(text) return text:gsub("return pid == core.pid[^\n]*", "return true") end,
       { k = new_row("free") }, { claim("c1"), claim("c2") }, 0, check_claims)
   end)
+end)
+
+it("what raises under a lock gives it back", function()
+  local lock, entries = require "telnyx.journal.lock", {}
+  local dict = { get = function(_, key) return entries[key] end }
+  function dict.safe_add(_, key, value)
+    if entries[key] then return false, "exists" end
+    entries[key] = value
+    return true
+  end
+  function dict.delete(_, key) entries[key] = nil end
+  local ok, why = lock.with(dict, "k", function()
+    assert.is_not_nil(next(entries))
+    error("on purpose", 0)
+  end)
+  assert.same({ nil, "on purpose" }, { ok, why })
+  assert.is_nil(next(entries))
 end)

@@ -292,6 +292,15 @@ describe("a server", function()
     server:ask("ALTER ROLE spec RESET synchronous_commit")
   end)
 
+  it("that isolates more than a claim can bear is told to isolate less", function()
+    server:ask("ALTER ROLE spec SET default_transaction_isolation = 'serializable'")
+    finally(function() server:ask("ALTER ROLE spec RESET default_transaction_isolation") end)
+    open()
+    claim("order-1")
+    assert.equal("read committed",
+      own.keeper.query("SHOW transaction_isolation", {}, 0)[1].transaction_isolation)
+  end)
+
   it("that has not fsync on, or is read-only, is refused", function()
     server:ask("ALTER SYSTEM SET fsync = off")
     server:ask("SELECT pg_reload_conf()")
@@ -377,6 +386,25 @@ describe("a standby", function()
     server:ask("UPDATE telnyx_server SET system = '7'")
     open()
     assert.matches("system 7 ", select(2, claim("order-2")))
+  end)
+
+  -- As when an old primary comes back under the address, and knows itself.
+  it("that remembers itself is not taken for the one that was known", function()
+    local other, link = postgres.start(), host.folder() .. "/now"
+    finally(function() other:stop() end)
+    open(nil, other.folder)
+    assert.is_true(claim("another"))
+    own:close()
+
+    os.execute(("ln -s %s %s"):format(server.folder, link))
+    open(nil, link)
+    assert.is_true(claim("order-1"))
+    os.execute(("ln -sfn %s %s"):format(other.folder, link))
+    server:ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres'"
+      .. " AND pid <> pg_backend_pid()")
+    local ok, why = claim("order-1", "d")
+    assert.is_nil(ok)
+    assert.matches("history is another", why)
   end)
 end)
 

@@ -265,6 +265,18 @@ local function specs()
     end
   end)
 
+  it("keeps what tells rows and claims apart whole, or not at all", function()
+    for _, n in ipairs { 64, 65, 255 } do
+      for _, name in ipairs { "digest", "claim" } do
+        local key, text = name .. n, ("d"):rep(n)
+        local is_claimed, why = claim(key, { [name] = text })
+        local found = journal:get(key)
+        if is_claimed then assert.equal(text, found[name]) else assert.is_false(found) end
+        assert.is_true(is_claimed or (n > 64 and why:find("more than the 64 bytes", 1, true) ~= nil))
+      end
+    end
+  end)
+
   it("keeps a result of 1 MB", function()
     local result = ('{"a":"\\n?%s\195\164"}'):rep(75000)
     assert.is_true(#result > 1e6)

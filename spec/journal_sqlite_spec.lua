@@ -1,5 +1,6 @@
 -- A journal in a file of SQLite, and what befalls files and processes.
 
+local core = require "telnyx.core"
 local driver = require "dbd.sqlite3"
 local journal = require "telnyx.journal"
 local process = require "spec.support.process"
@@ -273,6 +274,63 @@ describe("a claim", function()
   end)
 end)
 
+it("a disk that was full for hundreds of claims can be used when there is room again", function()
+  local said = run_on_small_disk(([[
+    path = "%s/disk/sent.db"
+    open()
+    for i = 1, 20 do assert(claim("before" .. i)) end
+    own:close()
+    open()
+    assert(claim("before"))
+    local ballast = io.open(path .. ".ballast", "w")
+    ballast:setvbuf("no")
+    while ballast:write(("x"):rep(1000)) do end
+    ballast:close()
+    for i = 1, 250 do claim("during" .. i) end
+    os.remove(path .. ".ballast")
+    print(claim("after"))
+  ]]):format(folder))
+  assert.equal("true\n", said)
+end)
+
+-- A host's limit, or memory that ran out: what raises once, after `n` instructions.
+local function raised_after(n, work, ...)
+  local was_raised, pcall, sethook, getinfo = false, pcall, debug.sethook, debug.getinfo
+  sethook(function()
+    if getinfo(2, "S").source:find("journal_sqlite_spec", 1, true) then return end
+    sethook()
+    was_raised = true
+    error("the host's limit", 0)
+  end, "", n)
+  local ok, result = pcall(work, ...)
+  sethook()
+  return ok and result or nil, not was_raised
+end
+
+it("an error wherever a journal is opened leaves none that claims what is not on the disk", function()
+  local is_jit, jit = pcall(require, "jit")
+  if is_jit then jit.off() end
+  finally(function() if is_jit then jit.on() end end)
+  journal.sqlite(path):close()
+  local reader = assert(driver.New(path))
+  local statement = assert(reader:prepare("SELECT count(*) AS n FROM telnyx_send WHERE key = ?"))
+  local n, is_through = 0, false
+  while not is_through do
+    local own
+    n = n + 1
+    own, is_through = raised_after(n, journal.sqlite, path)
+    if own and claim(own, "order-" .. n) then
+      assert(statement:execute("order-" .. n))
+      for row in statement:rows(true) do
+        assert.equal("1", tostring(row.n):match("%d+"), n .. " instructions")
+      end
+    end
+    if own then own:close() end
+  end
+  statement:close()
+  reader:close()
+end)
+
 describe("a file under a journal", function()
   local own
   before_each(function()
@@ -303,6 +361,33 @@ describe("a file under a journal", function()
   it("whose log is deleted is missed", function()
     os.remove(path .. "-wal")
     assert_stopped()
+  end)
+
+  it("that is replaced while a child opens it anew is another", function()
+    local new, forks = driver.New, core.forks
+    process.run(("sqlite3 %s 'VACUUM INTO \"%s.copy\"'"):format(path, path))
+    local parents = journal.sqlite(path) -- without it, the log would go with the last connection
+    finally(function()
+      parents:close()
+      driver.New = new
+      rawset(core, "forks", forks)
+    end)
+    driver.New = function(...)
+      assert(os.rename(path .. ".copy", path))
+      return new(...)
+    end
+    rawset(core, "forks", function() return forks() + 1 end)
+    assert_stopped()
+  end)
+
+  it("that is opened once more in this process keeps its log when others close it", function()
+    local other = journal.sqlite(path)
+    assert.equal("1\n", ask_sqlite("SELECT count(*) FROM telnyx_send"))
+    assert.is_true(claim(own, "order-2"))
+    assert.is_true(claim(other, "order-3"))
+    other:close()
+    assert.equal("1\n", ask_sqlite("SELECT count(*) > 2 FROM telnyx_send"))
+    assert.is_true(claim(own, "order-4"))
   end)
 
   it("that comes back is taken on", function()
@@ -382,6 +467,21 @@ describe("a fork", function()
       assert(claim("3", "p"))
     ]]))
   end)
+
+  -- As a daemon begins.
+  for how, its_end in pairs({ ["at once"] = "ffi.C._exit(0)", ["and closes"] = "return own:close()" }) do
+    it("of an open journal whose parent ends " .. how .. ": the child goes on", function()
+      assert.equal("1 p\n2 c\nok\n", run_forking(([[
+        ffi.cdef "void _exit(int); int getpid(void); int getppid(void);"
+        open()
+        assert(claim("1", "p"))
+        local parent = ffi.C.getpid()
+        if ffi.C.fork() ~= 0 then %s end
+        while ffi.C.getppid() == parent do core.sleep(0.002) end
+        assert(claim("2", "c"))
+      ]]):format(its_end)))
+    end)
+  end
 
   it("ten times: every claim of every process is there", function()
     local found = run_forking([[

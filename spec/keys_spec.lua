@@ -706,6 +706,84 @@ describe_all("a journal that fails", function()
   end)
 end)
 
+-- What comes back under a key is what was told first, whatever the service or a sender has said.
+describe("an outcome that is known", function()
+  local function replies(name, message, info)
+    it("is recorded with " .. name, function()
+      local sender = own_sender()
+      function sender:send()
+        self.posts = self.posts + 1
+        return message, info
+      end
+      local journal = telnyx.journal.memory()
+      local send = with_journal(journal, sender)
+      local first, told = send("order-1")
+      assert.is_nil(told.journal_error)
+      assert.equal(told.outcome, journal:get("order-1").state)
+      local again, info_again = send("order-1")
+      assert.equal(told.outcome, info_again.outcome)
+      assert.equal(first and first.id, again and again.id)
+      assert.equal(1, sender.posts)
+    end)
+  end
+
+  replies("text that is no UTF-8", { id = "m-1", text = "caf\233" }, { status = 200 })
+  replies("an empty id", { id = "" }, { status = 200 })
+  replies("an id of 256 bytes", { id = ("m"):rep(256) }, { status = 200 })
+  replies("a status of text", { id = "m-1" }, { status = "200" })
+  replies("a refusal that is no UTF-8", nil, err_of("rejected", { status = 422, cause = "\233" }))
+  replies("a refusal with a status of text", nil, err_of("rejected", { status = "422" }))
+
+  it("by a webhook, to the journal, is told with its id", function()
+    local journal = telnyx.journal.memory()
+    local send = with_journal(journal, own_sender(function() return err_of("unknown") end))
+    send("order-1")
+    assert(journal:settle({ key = "order-1", state = "accepted", by = "webhook", now = core.now(),
+      message_id = "m-9" }))
+    local message, info = send("order-1")
+    assert.equal("accepted", info.outcome)
+    assert.equal("m-9", message and message.id)
+  end)
+
+  it("by a webhook, before the reply has come, is taken", function()
+    local journal, client = telnyx.journal.memory(), nil
+    local sender = own_sender(function()
+      assert.is_true(client:resolve("order-1", { id = "m-1" }))
+    end)
+    _, client = with_journal(journal, sender)
+    assert(client:send(ONE, { key = "order-1" }))
+    assert.equal("m-1", journal:get("order-1").message_id)
+  end)
+
+  it("as never sent is not lost where the claim had been given up", function()
+    local journal = telnyx.journal.memory()
+    local send = with_journal(journal, own_sender(function()
+      assert(journal:reap({ now = core.now() + 1000 }))
+      return err_of("not_sent")
+    end))
+    local _, err = send("order-1")
+    assert.equal("not_sent", err.outcome)
+    assert.is_true(journal:get("order-1").state == "free" or err.journal_error ~= nil)
+  end)
+
+  it("as refused stays so, where the key cannot be given back for the pause", function()
+    local journal = telnyx.journal.memory()
+    local n_releases, release = 0, journal.release
+    function journal:release(...)
+      n_releases = n_releases + 1
+      if n_releases <= 2 then return nil, "disk full" end
+      return release(self, ...)
+    end
+    local sender = own_sender(function(_, n)
+      return n == 1 and err_of("rejected", { status = 429, retryable = true }) or nil
+    end)
+    function sender.sleep() end
+    local client = telnyx.new({ sender = sender, journal = journal })
+    local _, info = client:send(ONE, { key = "order-1" })
+    assert.not_equal("unknown", info.outcome)
+  end)
+end)
+
 describe("the option 'journal'", function()
   it("takes an object with a journal's methods", function()
     assert.has_error(function() telnyx.new({ api_key = "K", journal = {} }) end)
