@@ -18,6 +18,7 @@ local MARGIN_S = 30
 ---@field to string|nil
 ---@field claim string|false ours, while the row may be
 ---@field forks integer|nil of the process that claimed it
+---@field unreleased string|nil a claim that may not have been given back
 
 ---What a job has been told instead of posting.
 ---@class telnyx.told
@@ -55,11 +56,11 @@ local function decode(text)
   return type(record) == "table" and record or {}
 end
 
--- A journal may keep no more than the id and the status, and of a reply that was cut there is
--- nothing but the error.
+-- A journal may keep no more than the id and the status; of a reply that was cut there is nothing
+-- but the error, until somebody has settled it with the id.
 local function accepted(row)
   local record = decode(row.result)
-  if record.err then
+  if record.err and not row.message_id then
     record.err.outcome, record.err.retryable = "accepted", false
     return { is_recorded = true, err = record.err }
   end
@@ -170,8 +171,10 @@ function once.give_back(journal, entry)
     done, why = ask_twice(journal, "release",
       { key = entry.key, claim = claim, now = core.now() })
   end
+  entry.unreleased = done == nil and claim or nil
   entry.claim = false -- not before: whatever ends this here, abandons the claim
-  return done == nil and tostring(why) or nil
+  if done == nil then return tostring(why) end
+  return not done and "its claim had been given up already" or nil
 end
 
 -- Before the wire ---------------------------------------------------------------------
@@ -202,6 +205,11 @@ function once.look(journal, entry)
   if row then return told_by(journal, row, entry, core.now()) end
 end
 
+-- Where it could not be given back for a pause, and nobody has taken it for lost.
+local function is_still_ours(row, entry)
+  return entry.unreleased ~= nil and row.state == "sending" and row.claim == entry.unreleased
+end
+
 ---Claims the key: when nothing is told, the caller may post, until `left_s` from now.
 ---@param journal telnyx.journal
 ---@param entry telnyx.entry
@@ -219,7 +227,8 @@ function once.claim(journal, entry, left_s)
     once.give_back(journal, entry)
     return failed(entry.key, row)
   end
-  entry.claim = false
+  entry.claim = is_still_ours(row, entry) and row.claim or false
+  if entry.claim then return nil end
   return told_by(journal, row, entry, now) or failed(entry.key, "its row changes all the time")
 end
 
@@ -283,7 +292,8 @@ local KNOWN = {
   rejected = "the service refused the message of this key: send under another",
 }
 
----Settles a key from outside, for example by what a webhook told. What is known stays.
+---Settles a key from outside, for example by what a webhook told, which may overtake the reply.
+---What is known stays.
 ---@param journal telnyx.journal
 ---@param key string
 ---@param message table|nil the message that was sent; nil: none was
@@ -301,7 +311,7 @@ function once.resolve(journal, key, message)
   end
   if is_broken_off(row, now) then
     ask(journal, "reap", { now = now })
-  elseif row.state ~= "unknown" then
+  elseif row.state ~= "unknown" and not (row.state == "sending" and message) then
     return nil, KNOWN[row.state]
   end
   return (message and settle_accepted or settle_unsent)(journal, row, message)
