@@ -79,14 +79,29 @@ end
 
 local RECORDED_OF_ERROR = { "kind", "errors", "status", "request_id", "cause" }
 
+-- A service may answer in bytes of any kind; what no journal takes must not cost the outcome.
+local function fit_text(text)
+  return text and not core.is_utf8(text) and text:gsub("[\128-\255]", "?") or text
+end
+
+local function fit_id(id)
+  local fits = type(id) == "string" and #id >= 1 and #id <= 255
+    and not id:find("\0", 1, true) and core.is_utf8(id)
+  return fits and id or nil
+end
+
+local function fit_status(status)
+  return type(status) == "number" and status % 1 == 0 and status or nil
+end
+
 local function record_of(message, result)
   if message then
-    return json.encode({ message = message, info = {
-      outcome = "accepted", status = result.status, request_id = result.request_id } })
+    return fit_text(json.encode({ message = message, info = {
+      outcome = "accepted", status = result.status, request_id = result.request_id } }))
   end
   local err = {}
   for _, name in ipairs(RECORDED_OF_ERROR) do err[name] = result[name] end
-  return json.encode({ err = err })
+  return fit_text(json.encode({ err = err }))
 end
 
 -- Words -------------------------------------------------------------------------------
@@ -259,8 +274,8 @@ function once.settle(journal, entry, message, result)
   if claim then
     done, why = ask_twice(journal, "finish", {
       key = entry.key, claim = claim, state = state, now = core.now(),
-      message_id = message and type(message.id) == "string" and message.id or nil,
-      status = result.status, result = record_of(message, result),
+      message_id = message and fit_id(message.id), status = fit_status(result.status),
+      result = record_of(message, result),
     })
   end
   entry.claim = false
