@@ -515,7 +515,8 @@ describe("a send over nginx's sockets", function()
 
     -- So that it reads no further, and what TLS has opened beyond stays unseen in its hands.
     for _, pause_s in ipairs { 0, 0.05 } do
-      it(("over %s: a reply that fills nginx's buffer, then more; %g s idle"):format(scheme, pause_s),
+      local idle = scheme .. ", %g s idle"
+      it(("over " .. idle .. ": more after a reply that fills nginx's buffer"):format(pause_s),
         function()
           local unasked = lengthy(#ENVELOPE) .. ENVELOPE
           local reply = with(lengthy(#DATA) .. DATA, "X-Fill: ")
