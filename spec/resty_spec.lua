@@ -361,6 +361,29 @@ describe("a send over nginx's sockets", function()
       assert.equal(1, seen.connections[4].whole)
     end)
 
+    for i = 1, 2 do
+      it(("over idle %s: a pool of two, number %d is spoiled"):format(scheme, i), function()
+        local first = { request, wire.gate "all", accept }
+        local scripts = { copy(first, wire.SERVICE), copy(first, wire.SERVICE), wire.SERVICE }
+        scripts[i] = copy(first, { wire.gate "idle", UNASKED[1][2] })
+        local listener = listen(scheme, scripts)
+        local one, answers = cjson.encode { attempt(listener.url) }, {}
+        for each = 1, 2 do answers[each] = server:begin("/send", one) end
+        listener:wait(function(seen) return seen.whole == 2 end, "two requests")
+        listener:open("all")
+        for each = 1, 2 do
+          verdict.assert_result(cjson.decode(answers[each]())[1], { outcome = "success" })
+        end
+        local results = peers:with_signal({ { op = "block" }, attempt(listener.url) }, function()
+          listener:open("idle")
+          listener:wait_done(UNASKED[1][2].op, i)
+        end)
+        local seen = judge(listener, { outcome = "success" }, results[2], 2)
+        assert.equal(2, #seen.connections)
+        assert.equal(seen.connections[3 - i].accepted[2], results[2].message.id)
+      end)
+    end
+
     -- Held up until the server has done it, the look cannot come too early.
     local function before_the_look(script)
       local listener = listen(scheme, { script, wire.SERVICE })
