@@ -25,7 +25,7 @@ local c = {
   {
     folder = "csrc/http",
     units = [[
-      tlx_sigpipe tlx_machine tlx_list tlx_deadlines tlx_watch tlx_connection tlx_cause tlx_pool
+      tlx_sigpipe tlx_machine tlx_list tlx_deadlines tlx_watch tlx_record tlx_connection tlx_cause tlx_pool
       tlx_http tlx_transfer tlx_engine
     ]],
     below = { ["csrc/core"] = true },

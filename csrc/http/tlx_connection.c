@@ -87,6 +87,7 @@ tlx_connection *tlx_connection_dial(tlx_dialler *dialler, long timeout_ms) {
   if (!c) return NULL;
   c->fd = -1;
   c->is_tls = dialler->is_tls;
+  c->has_pending = dialler->has_pending;
   c->easy = new_easy(dialler, c, timeout_ms);
   if (c->easy && curl_multi_add_handle(dialler->multi, c->easy) == CURLM_OK) {
     c->is_dialling = true;
@@ -133,10 +134,14 @@ tlx_io tlx_connection_receive(tlx_connection *c, char *bytes, size_t size, size_
   return code == CURLE_OK ? TLX_IO_CLOSED : TLX_IO_BROKEN;
 }
 
-bool tlx_connection_is_silent(tlx_connection *c) {
+bool tlx_connection_is_quiet(tlx_connection *c) {
   char byte;
   size_t n;
   return tlx_connection_receive(c, &byte, 1, &n) == TLX_IO_AGAIN;
+}
+
+bool tlx_connection_is_silent(tlx_connection *c) {
+  return tlx_connection_is_quiet(c) && !(c->is_tls && tlx_record_is_begun(c->easy, c->has_pending));
 }
 
 /* Before 7.85, libcurl only marks a connection that is let go of as one to be closed some time. */

@@ -10,6 +10,7 @@
 
 #include "tlx.h"
 #include "tlx_list.h"
+#include "tlx_record.h"
 
 /* What all connections of an engine have in common. */
 typedef struct tlx_dialler {
@@ -22,6 +23,7 @@ typedef struct tlx_dialler {
   CURLM *multi;   /* NULL until the first connection */
   CURLSH *share;  /* of TLS sessions, so that a second connection costs less */
   size_t n_dialling;
+  tlx_record_asked *has_pending; /* may be NULL */
 } tlx_dialler;
 
 typedef struct tlx_connection {
@@ -34,6 +36,7 @@ typedef struct tlx_connection {
   bool is_over;    /* its first end or error is final */
   bool is_mute;    /* it took no more of what was sent */
   bool had_no_descriptor;
+  tlx_record_asked *has_pending;
   void *transfer; /* whom it serves, or NULL */
   double silent_since_ms;
   char error[CURL_ERROR_SIZE]; /* libcurl's own words */
@@ -62,7 +65,10 @@ tlx_io tlx_connection_send(tlx_connection *connection, tlx_str bytes, size_t *n)
  * it says again. */
 tlx_io tlx_connection_receive(tlx_connection *connection, char *bytes, size_t size, size_t *n);
 
-/* Whether nothing has come: neither bytes nor an end. Takes in what TLS has for itself. */
+/* Whether nothing can be received: neither bytes nor an end. Takes in what TLS has for itself. */
+bool tlx_connection_is_quiet(tlx_connection *connection);
+
+/* Whether nothing at all has come, also no part of what TLS could not open yet. */
 bool tlx_connection_is_silent(tlx_connection *connection);
 
 /* Closes it, made or not, and frees it. It must not be watched any more. */

@@ -53,12 +53,12 @@ static void refuse(tlx_http *http, tlx_connection *c) {
 }
 
 static void listen_on(tlx_http *http, tlx_connection *c) {
-  if (!tlx_connection_is_silent(c)) refuse(http, c);
+  if (!tlx_connection_is_quiet(c)) refuse(http, c);
 }
 
 static void welcome(tlx_http *http, tlx_connection *c) {
   tlx_pool_regrow(&http->pool);
-  if (!tlx_connection_is_silent(c)) {
+  if (!tlx_connection_is_quiet(c)) {
     refuse(http, c);
   } else if (tlx_watch_set(&http->watch, c->fd, POLLIN, c)) {
     tlx_pool_listen(&http->pool, c, tlx_machine_now_ms());
