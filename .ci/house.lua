@@ -25,8 +25,8 @@ local c = {
   {
     folder = "csrc/http",
     units = [[
-      tlx_sigpipe tlx_machine tlx_list tlx_deadlines tlx_watch tlx_record tlx_connection tlx_cause tlx_pool
-      tlx_http tlx_transfer tlx_engine
+      tlx_sigpipe tlx_machine tlx_list tlx_deadlines tlx_watch tlx_record tlx_connection tlx_cause
+      tlx_pool tlx_http tlx_transfer tlx_engine
     ]],
     below = { ["csrc/core"] = true },
     unseen = "lua lauxlib",
@@ -51,9 +51,7 @@ local lua = {
   { "errors/init", "telnyx.errors.catalogue telnyx.errors.line telnyx.errors.secrets" },
 
   { "store", "telnyx.core" },
-  { "resty_descriptor", "telnyx.core" },
-  { "resty_connection", "telnyx.core telnyx.resty_descriptor" },
-  { "resty", "telnyx.core telnyx.resty_connection" },
+  { "resty", "ngx.semaphore telnyx.core" },
 
   { "send/random", "telnyx.core" },
   { "send/retry", "telnyx.core" },

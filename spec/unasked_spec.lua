@@ -92,6 +92,23 @@ describe("an idle connection that", function()
       end)
     end
 
+    if scheme == "https" then
+      for _, n_steps in ipairs { 0, 5 } do
+        it("holds a part of a record is not used again, stepped " .. n_steps .. " times", function()
+          local listener = listen(scheme, { { request, accept, wire.part, wire.stall },
+            wire.SERVICE })
+          client = core.client(options(listener))
+          assert(client:send(MESSAGE, LONG))
+          listener:wait_done("part")
+          for _ = 1, n_steps do client:step(0) end
+          assert(client:send(MESSAGE, LONG))
+          local seen = listener:seen()
+          assert.equal(1, seen.connections[1].whole)
+          assert.equal(2, #seen.connections)
+        end)
+      end
+    end
+
     for _, ending in ipairs { "fin", "rst", "close", "cut" } do
       it("ended by " .. ending .. " is not used again, " .. scheme, function()
         local listener = listen(scheme, { { request, accept, wire[ending] }, wire.SERVICE })

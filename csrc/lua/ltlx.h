@@ -162,12 +162,6 @@ int ltlx_clock_sleep(lua_State *L);
 int ltlx_clock_forks(lua_State *L);
 int ltlx_clock_seed(lua_State *L);
 
-/* ltlx_sockets.c: of sockets that others made and read, by their descriptors. */
-
-int ltlx_sockets_is_silent(lua_State *L);
-int ltlx_sockets_last_descriptor(lua_State *L);
-int ltlx_sockets_reusing(lua_State *L);
-
 /* The openers: each adds its functions to the table below the JSON instance on top. [-0, +0] */
 void ltlx_open_client(lua_State *L);
 void ltlx_open_exchange(lua_State *L);

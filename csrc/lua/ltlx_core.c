@@ -44,9 +44,6 @@ TLX_EXPORT int luaopen_telnyx_core(lua_State *L) {
     { "sleep", ltlx_clock_sleep },
     { "forks", ltlx_clock_forks },
     { "seed", ltlx_clock_seed },
-    { "is_silent", ltlx_sockets_is_silent },
-    { "last_descriptor", ltlx_sockets_last_descriptor },
-    { "reusing", ltlx_sockets_reusing },
     { NULL, NULL },
   };
   lua_newtable(L);

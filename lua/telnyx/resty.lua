@@ -1,241 +1,211 @@
---- Sends over nginx's own sockets, so that a worker goes on serving others
---- while a message is under way. Inside nginx `telnyx.new` takes this sender by
---- itself; make it explicitly to set the size of its pool:
+--- Sends without holding up nginx: a light thread waits, and the worker goes on
+--- serving others. Inside nginx `telnyx.new` takes this sender by itself.
 ---
----   telnyx.new { sender = resty.sender { api_key = key, pool_size = 100 } }
+--- The connections are libcurl's and the exchange is ours, as everywhere; nginx only
+--- waits. Its own sockets would not do: what came unasked lies unseen in the TLS
+--- buffers of theirs, and would pass for the reply to the next request.
 ---
---- What it needs of nginx.conf (examples/hosts/nginx):
+--- While something is under way, one of those who wait turns the wheel: it steps
+--- the client every millisecond, and wakes whoever is done. One whose thread is
+--- killed is soon missed by the others.
 ---
----   resolver                     finds the service, unless it is localhost;
----                                resolver_timeout bounds how long that takes,
----                                no limit of ours does
----   lua_ssl_trusted_certificate  whom to trust; without it no server is. There
----   lua_ssl_verify_depth         is no way to turn verification off
----   lua_ssl_protocols            nginx's own default ends with TLS 1.2
----   lua_socket_log_errors        off: what goes wrong is returned
+--- nginx lets Lua wait while it rewrites, checks access, makes content, and in
+--- timers. Anywhere else (init, init_worker, log, the filters) a send ends as
+--- not_sent and says so: send from ngx.timer.at(0, ...).
 ---
---- A certificate is matched by its DNS names, so an https base_url needs a name
---- and not an address.
----
---- nginx allows sockets while it rewrites, checks access, makes content, and in
---- timers. Anywhere else (init, init_worker, set, log, the filters) a send ends
---- as not_sent and says so: send from ngx.timer.at(0, ...).
----
---- Idle connections are kept by nginx, for each worker, under a name of their
---- own that tells host, port and the name that TLS has verified. nginx drops
---- those that it sees talk or end. Before each request the socket itself is
---- looked at once more; under TLS, and on a fresh connection, after listening for
---- a millisecond. What is still on its way then is beyond anybody's knowledge, so
---- the idle limit is short.
+--- Senders of one worker with the same settings share their connections.
 
 local core = require("telnyx.core")
-local Connection = require("telnyx.resty_connection")
 
 -- A host may forbid to read a global that is not there.
 local has_ngx, ngx = pcall(function()
   return ngx -- luacheck: ignore 113
 end)
 if not has_ngx then ngx = nil end
+local has_semaphores, semaphore = pcall(require, "ngx.semaphore")
 
 local resty = {}
 
--- For the User-Agent.
-resty.NAME = "ngx_lua/" .. (ngx and ngx.config and ngx.config.ngx_lua_version or "none")
+-- Between two turns of the wheel: nginx has no shorter time.
+local MOMENT_S = 0.001
+-- When nobody has turned it for this long, somebody else does.
+local STALL_S = 0.02
+-- Idle connections are dropped at this age, by a turn after it.
+local IDLE_S = 10
 
--- As in the limits of a call, seconds.
-local DEFAULT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT = 30, 10
--- The shortest pause without a complaint of nginx.
-local MOMENT = 0.001
-
----Whether this Lua runs inside nginx, with sockets in at least some phases.
+---Whether this Lua runs inside nginx, with light threads in at least some phases.
 ---@return boolean
 function resty.is_available()
-  return type(ngx) == "table" and type(ngx.socket) == "table"
-    and ngx.socket.tcp ~= nil
+  return type(ngx) == "table" and has_semaphores
 end
 
--- Options --------------------------------------------------------------------
-
----@class telnyx.resty.options
----@field api_key string
----@field base_url string|nil default "https://api.telnyx.com/v2"
----@field allow_http boolean|nil
----@field user_agent string|nil
----@field max_response_bytes integer|nil default 1 MiB
----@field pool_size integer|nil idle connections that a worker keeps; default 30
----@field idle_timeout number|nil seconds that an idle connection is kept; default 10
-
-local function type_rule(kind)
-  return function(value)
-    if type(value) ~= kind then return "must be a " .. kind .. ", got a " .. type(value) end
-  end
-end
-
-local function number_rule(low, high, is_whole)
-  local expected = ("must be a %s from %g to %g, got "):format(
-    is_whole and "whole number" or "number", low, high)
-  return function(value)
-    local ok = type(value) == "number" and value >= low and value <= high
-      and not (is_whole and value % 1 ~= 0)
-    if not ok then return expected .. tostring(value) end
-  end
-end
-
-local function not_here(instead)
-  return function() return "cannot be used inside nginx: " .. instead end
-end
-
-local text = type_rule("string")
-local RULES = {
-  api_key = text,
-  base_url = text,
-  user_agent = text,
-  allow_http = type_rule("boolean"),
-  max_response_bytes = number_rule(1, 2 ^ 30, true),
-  pool_size = number_rule(1, 1e6, true),
-  idle_timeout = number_rule(0.001, 1e6),
-  ca_file = not_here("set lua_ssl_trusted_certificate in nginx.conf"),
-  proxy = not_here("its sockets know no proxy"),
-  max_connections = not_here("pool_size of telnyx.resty says how many a worker keeps"),
+local WAITING_PHASES = {
+  server_rewrite = true, rewrite = true, access = true, content = true, timer = true,
+  preread = true, ssl_cert = true, ssl_client_hello = true, ssl_session_fetch = true,
 }
 
-local function known_names()
-  local names = {}
-  for name in pairs(RULES) do names[#names + 1] = name end
-  table.sort(names)
-  return names
+local function may_wait() return WAITING_PHASES[ngx.get_phase()] == true end
+
+-- The wheel ------------------------------------------------------------------------------------
+
+---@class telnyx.resty.wheel
+---@field client table of core.client
+---@field turner table|nil the waiter who turns it
+---@field turned_at number
+---@field waiting table<table, true>
+---@field n_waiting integer
+---@field will_tidy boolean
+local Wheel = {}
+Wheel.__index = Wheel
+
+local function new_wheel(client)
+  return setmetatable({
+    client = client, turner = nil, turned_at = 0, waiting = {}, will_tidy = false,
+  }, Wheel)
 end
 
-local function unknown_option(name)
-  local names = known_names()
-  local near = type(name) == "string" and core.nearest(name, names)
-  return ("unknown option '%s'; %s"):format(tostring(name),
-    near and "did you mean '" .. near .. "'?" or "known: " .. table.concat(names, ", "))
-end
-
-local function check_options(given, level)
-  if type(given) ~= "table" then
-    error("options must be a table, got a " .. type(given), level + 1)
+function Wheel:turn()
+  self.turned_at = core.monotonic()
+  self.client:step(0)
+  local waiter = self.client:finished()
+  while waiter do
+    waiter.semaphore:post(1)
+    waiter = self.client:finished()
   end
-  for name, value in pairs(given) do
-    local rule = RULES[name]
-    if not rule then error(unknown_option(name), level + 1) end
-    local fault = rule(value)
-    if fault then error("option '" .. name .. "' " .. fault, level + 1) end
+end
+
+-- Nobody else steps a client that nobody waits for, and its idle connections would stay for ever.
+function Wheel:tidy_later(seconds)
+  self.will_tidy = ngx.timer.at(seconds, function()
+    self.will_tidy = false
+    local left = self.turned_at + IDLE_S - core.monotonic()
+    if left <= 0 then return self:turn() end
+    self:tidy_later(left + MOMENT_S)
+  end) and true or false
+end
+
+function Wheel:hand_over()
+  self.turner = nil
+  local next_one = next(self.waiting)
+  if next_one then next_one.semaphore:post(1) end
+  if not self.will_tidy then self:tidy_later(IDLE_S + MOMENT_S) end
+end
+
+function Wheel:is_mine(waiter)
+  local is_missed = core.monotonic() - self.turned_at > STALL_S
+  if not self.turner or is_missed then self.turner = waiter end
+  return self.turner == waiter
+end
+
+---Waits until the message is done. Yields to nginx.
+function Wheel:wait(pending, waiter)
+  self.waiting[waiter] = true
+  while not pending:done() do
+    if not self:is_mine(waiter) then
+      waiter.semaphore:wait(STALL_S)
+    else
+      self.waiting[waiter] = nil
+      self:turn()
+      if not pending:done() then ngx.sleep(MOMENT_S) end
+    end
   end
+  self.waiting[waiter] = nil
+  if self.turner == waiter then self:hand_over() end
 end
 
--- Makes requests, and is the only place that holds the key.
-local function request_maker(given, level)
-  local settings = {
-    api_key = given.api_key,
-    base_url = given.base_url,
-    allow_http = given.allow_http,
-    user_agent = given.user_agent,
-  }
-  -- An empty message is refused, but not before bad settings are.
-  local ok, fault = pcall(core.request, {}, settings)
-  if not ok then error(fault, level + 1) end
-  return function(message) return core.request(message, settings) end
+-- Settings of old come first to be forgotten here; who uses them keeps them.
+local MOST_WHEELS = 32
+local wheels, names, oldest = {}, {}, 1
+
+local SETTINGS = { "api_key", "base_url", "allow_http", "user_agent", "ca_file", "proxy",
+  "max_response_bytes", "max_connections" }
+
+local function name_of(given)
+  local parts = {}
+  for i, name in ipairs(SETTINGS) do parts[i] = tostring(given[name]) end
+  return table.concat(parts, "\n")
 end
 
--- Sockets --------------------------------------------------------------------
+local function wheel_of(given)
+  local client = core.client(given)
+  local name = name_of(given)
+  if wheels[name] then return wheels[name] end
+  if names[oldest] then wheels[names[oldest]] = nil end
+  names[oldest], wheels[name] = name, new_wheel(client)
+  oldest = oldest % MOST_WHEELS + 1
+  return wheels[name]
+end
+
+-- Sender ---------------------------------------------------------------------------------------
 
 local function unavailable()
-  local cause = "nginx has no sockets in its %s phase: send from ngx.timer.at(0, ...)"
   return {
-    outcome = "not_sent",
-    kind = "connection",
-    retryable = false,
-    cause = cause:format(ngx and ngx.get_phase() or "present"),
+    outcome = "not_sent", kind = "connection", retryable = false,
+    cause = ("nginx cannot wait in its %s phase: send from ngx.timer.at(0, ...)"):format(
+      ngx.get_phase()),
   }
 end
 
--- nginx itself knows best where its sockets work: elsewhere this raises.
-local function new_socket()
-  local ok, socket = pcall(ngx.socket.tcp)
-  return ok and socket or nil
-end
-
--- Whoever asks for this name gets a connection to this very server, and with TLS
--- one that was verified for this very name. Nothing is ever kept as fresh.
-local function pool_name(request, is_fresh)
-  local verified = request.scheme == "https" and "verified as " .. request.host or "plain"
-  return ("telnyx %s:%d %s%s"):format(
-    request.host, request.port, verified, is_fresh and " fresh" or "")
-end
-
--- Sender ---------------------------------------------------------------------
-
 ---@class telnyx.resty.sender
----@field private new_request fun(message: table): table|nil, table
----@field max_response_bytes integer
----@field pool_size integer
----@field idle_timeout number
-local Sender = {}
+---@field private wheel telnyx.resty.wheel
+---@field takes_body true
+local Sender = { takes_body = true }
 Sender.__index = Sender
 Sender.__name = "telnyx.resty.sender"
 
 ---Makes one attempt. Yields to nginx; the outcome is in what it returns.
 ---@param message table
----@param limits { timeout: number|nil, connect_timeout: number|nil, fresh: boolean|nil }|nil
+---@param limits telnyx.limits|nil
 ---@return table|nil message
 ---@return table info_or_error
 function Sender:send(message, limits)
-  local request, invalid = self.new_request(message)
-  if not request then return nil, invalid end
-  local socket = new_socket()
-  if not socket then return nil, unavailable() end
-  limits = limits or {}
-  local connection = Connection.new(socket, request, pool_name(request, limits.fresh), {
-    timeout = limits.timeout or DEFAULT_TIMEOUT,
-    connect_timeout = limits.connect_timeout or DEFAULT_CONNECT_TIMEOUT,
-  })
-  local exchange = core.exchange(request, { max_response_bytes = self.max_response_bytes })
-  local is_stale = connection:carry(exchange)
-  if exchange:is_reusable() and not limits.fresh then
-    connection:keep(self.idle_timeout, self.pool_size)
-  else
-    connection:close()
-  end
-  return exchange:reply(nil, is_stale)
+  if not may_wait() then return nil, unavailable() end
+  local waiter = { semaphore = semaphore.new() }
+  local pending, invalid = self.wheel.client:start(message, limits, waiter)
+  if not pending then return nil, invalid end
+  self.wheel:wait(pending, waiter)
+  return pending:result()
 end
 
 ---Waits without holding up the worker.
 ---@param seconds number
 function Sender.sleep(_, seconds)
-  ngx.sleep(math.max(seconds, MOMENT))
+  ngx.sleep(math.max(seconds, MOMENT_S))
 end
 
 ---Runs a function beside the caller, where nginx can: so what `start` and
 ---`send_all` begin is under way at the same time.
 ---@param body fun()
 function Sender.spawn(_, body)
-  if not new_socket() then return body() end
+  if not may_wait() then return body() end
   ngx.thread.spawn(body)
 end
 
----Nothing to do: the connections are nginx's.
+---Nothing to do: the connections are the worker's.
 function Sender.close() end
 
 function Sender.__tostring()
   return Sender.__name
 end
 
----Makes a sender. It holds no connection, so one made while nginx starts serves
----every worker.
+---@class telnyx.resty.options those of telnyx.new that belong to connections
+---@field api_key string
+---@field base_url string|nil
+---@field allow_http boolean|nil
+---@field user_agent string|nil
+---@field ca_file string|nil
+---@field proxy string|nil
+---@field max_response_bytes integer|nil
+---@field max_connections integer|nil
+
+---Makes a sender. One made while nginx starts serves every worker.
 ---@param given telnyx.resty.options
 ---@param level integer|nil whose fault misuse is: 1 the caller's, 2 its caller's
 ---@return telnyx.resty.sender
 function resty.sender(given, level)
-  level = level or 1
-  check_options(given, level + 1)
-  return setmetatable({
-    new_request = request_maker(given, level + 1),
-    max_response_bytes = given.max_response_bytes or 1024 * 1024,
-    pool_size = given.pool_size or 30,
-    idle_timeout = given.idle_timeout or 10,
-  }, Sender)
+  local ok, wheel = pcall(wheel_of, given)
+  if not ok then error(wheel, (level or 1) + 1) end
+  return setmetatable({ wheel = wheel }, Sender)
 end
 
 return resty

@@ -51,7 +51,8 @@ end
 local function begin_sends(server, service, count)
   return server:begin("/send", cjson.encode({ {
     op = "send_all", count = count, concurrency = count,
-    options = { api_key = "KEY_TEST", base_url = service.url, retry = false },
+    options = { api_key = "KEY_TEST", base_url = service.url, retry = false,
+      max_connections = N_SENDS },
     message = { from = "+18445550001", to = SLOW, text = "slowly" },
   } }))
 end

@@ -1,4 +1,4 @@
--- The lane inside nginx, over its sockets: light threads that take one reference after the other.
+-- The lane inside nginx: light threads that take one reference after the other.
 -- Answers with a line for each: reference, id or -, outcome, outcomes of its attempts.
 
 local telnyx = require "telnyx"
@@ -25,13 +25,14 @@ local function send(client, reference, random)
     attempts_of(account))
 end
 
---- Handles a request whose arguments are url, first, last, seed, timeout and pause.
+--- Handles a request whose arguments are url, ca, first, last, seed, timeout and pause.
 function in_nginx.serve()
   local ngx = _G.ngx -- luacheck: ignore 143
   local args = ngx.req.get_uri_args()
   local timeout, seed, pause = tonumber(args.timeout), tonumber(args.seed), tonumber(args.pause)
   local client = telnyx.new {
-    api_key = "KEY0123456789ABCDEF_chaoschaos", base_url = args.url, timeout = timeout,
+    api_key = "KEY0123456789ABCDEF_chaoschaos", base_url = args.url, ca_file = args.ca,
+    timeout = timeout,
     deadline = 12 * timeout, retry = { base = 0.01, cap = 0.05, max_wait = 1, budget = false },
   }
   local next_reference, last, lines, threads = tonumber(args.first), tonumber(args.last), {}, {}

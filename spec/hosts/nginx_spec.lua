@@ -1,6 +1,5 @@
 -- The example for nginx, as it stands, but for its port and whom it asks and trusts.
 
-local dns = require "spec.support.dns"
 local host = require "spec.support.host"
 local nginx = require "spec.support.nginx"
 local sandbox = require "spec.support.sandbox"
@@ -14,22 +13,19 @@ local is_here = host.has("nginx")
 local about = host.can_run(is_here) and describe or pending
 
 about("nginx", function()
-  local service, names, server
+  local service, server
 
   setup(function()
     service = sandbox.start { tls = true }
-    names = dns.start()
     server = nginx.start_file(CONF, {
       { "listen 127.0.0.1:8080", "listen 127.0.0.1:$port" },
-      { "resolver 1.1.1.1", ("resolver 127.0.0.1:%d"):format(names.port) },
-      { "/etc/ssl/certs/ca-certificates.crt", service.ca_file },
+      { "defaults = ", ("ca_file = %q, defaults = "):format(service.ca_file) },
     }, ("TELNYX_API_KEY=KEY_SPEC FROM=+18445550001 TELNYX_BASE_URL=https://localhost:%d/v2")
       :format(service.port))
   end)
 
   teardown(function()
     if server then server:stop() end
-    if names then names:stop() end
     service:stop()
   end)
 

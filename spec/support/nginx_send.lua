@@ -3,7 +3,6 @@
 
 local cjson = require "cjson"
 local core = require "telnyx.core"
-local descriptor = require "telnyx.resty_descriptor"
 local resty = require "telnyx.resty"
 local telnyx = require "telnyx"
 local ngx = ngx -- luacheck: ignore 113
@@ -36,18 +35,6 @@ function steps.attempt(step)
     step.message.extra = { ballast = ("b"):rep(step.ballast_bytes) }
   end
   return pack(resty.sender(step.options):send(step.message, step.limits))
-end
-
--- The same beside another thread, which holds up the worker as soon as this one waits.
-function steps.attempt_beside(step)
-  local other = ngx.thread.spawn(function()
-    ngx.sleep(0.001) -- over in the same turn as the other's look
-    assert(io.open(step.path .. ".held", "w")):close()
-    block(step.path)
-  end)
-  local result = steps.attempt(step)
-  ngx.thread.wait(other)
-  return result
 end
 
 -- A whole send; nothing says which sender to use.
@@ -104,22 +91,18 @@ function steps.start(step)
   return { result = pack(pending:result()), heard = heard, was_done = was_done, steps = n_steps }
 end
 
--- The descriptors of so many connections, each asked for twice, and how many of them were not
--- silent then.
-function steps.descriptors(step)
-  local sockets, found = {}, { first = {}, again = {}, n_talking = 0 }
-  for i = 1, step.count do
-    sockets[i] = ngx.socket.tcp()
-    assert(sockets[i]:connect("127.0.0.1", step.port, { pool = "of the spec" }))
-    found.first[i] = descriptor.of(sockets[i])
-  end
-  block(step.path)
-  for i, socket in ipairs(sockets) do
-    found.again[i] = descriptor.of(socket)
-    if not core.is_silent(found.again[i]) then found.n_talking = found.n_talking + 1 end
-  end
-  for _, socket in ipairs(sockets) do socket:close() end
-  return found
+-- Two threads send; the first is killed when both are under way.
+function steps.survive(step)
+  local sender, other = resty.sender(step.options), nil
+  local first = ngx.thread.spawn(sender.send, sender, step.message, { timeout = 20 })
+  local second = ngx.thread.spawn(function()
+    other = pack(sender:send(step.message, { timeout = 20 }))
+  end)
+  ngx.sleep(0.05)
+  local was_killed, why = ngx.thread.kill(first)
+  ngx.thread.wait(second)
+  local later = pack(sender:send(step.message, { timeout = 20 }))
+  return { was_killed = was_killed, why = why, other = other, later = later }
 end
 
 function steps.block(step)
@@ -145,73 +128,17 @@ function steps.misuse(step)
   return { complaint = tostring(complaint) }
 end
 
--- Holds up the worker, and says so.
-local function hold_up(hold)
-  assert(io.open(hold.path .. ".held", "w")):close()
-  block(hold.path)
-end
-
--- The same, and no clock of ours tells: whatever comes meanwhile comes within one short turn.
-local function hold_up_unseen(hold)
-  local clock, began = core.monotonic, core.monotonic()
-  hold_up(hold)
-  local held_s = clock() - began
-  core.monotonic = function() return clock() - held_s end
-  return function() core.monotonic = clock end
-end
-
--- How a socket's method is held up, by the field of `hold` that names it.
-local ways = {}
-
-function ways.before(hold, act)
-  return function(...)
-    hold_up(hold)
-    return act(...)
-  end
-end
-
--- Once, when it has returned.
-function ways.after(hold, act)
-  return function(...)
-    local first, second, third = act(...)
-    if not hold.undo then hold.undo = hold_up_unseen(hold) end
-    return first, second, third
-  end
-end
-
--- As where nginx has no such method.
-function ways.without()
-  return false
-end
-
-local function with_held_sockets(hold, work)
-  local new = ngx.socket.tcp
-  ngx.socket.tcp = function()
-    local socket = new()
-    for name, way in pairs(ways) do
-      local method = hold[name]
-      if method then socket[method] = way(hold, socket[method]) end
-    end
-    return socket
-  end
-  local result = work()
-  ngx.socket.tcp = new
-  if hold.undo then hold.undo() end
-  return result
-end
-
 ---Answers the current request.
 function nginx_send.serve()
   ngx.req.read_body()
   local results = {}
   for i, step in ipairs(cjson.decode(ngx.req.get_body_data())) do
-    local function work() return steps[step.op](step) end
-    results[i] = step.hold and with_held_sockets(step.hold, work) or work()
+    results[i] = steps[step.op](step)
   end
   ngx.print(cjson.encode(results))
 end
 
----One send for the specs of phases: from where cosockets do not work, or do.
+---One send for the specs of phases: from where nginx cannot wait, or can.
 ---@param client table
 ---@param key string where in the shared dictionary the result goes
 function nginx_send.note(client, key)

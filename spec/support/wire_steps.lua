@@ -257,6 +257,13 @@ function steps.fin(connection)
   connection:shut()
 end
 
+--- The beginning of a record of TLS, which nobody can open yet.
+function steps.part(connection)
+  connection:beneath(function(tcp)
+    tcp:send("\23\3\3\0\152" .. ("x"):rep(20))
+  end)
+end
+
 --- A FIN without the goodbye of TLS; without TLS the same as `fin`.
 function steps.cut(connection)
   finish(connection, "cut")

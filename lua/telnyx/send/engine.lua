@@ -28,8 +28,8 @@ local Engine = {}
 Engine.__index = Engine
 Engine.__name = "telnyx.engine"
 
-local function user_agent(app, carrier)
-  local agent = "telnyx-lua/" .. core.version .. " " .. carrier
+local function user_agent(app)
+  local agent = "telnyx-lua/" .. core.version .. " libcurl/" .. core.libcurl
   return app and (agent .. " " .. app) or agent
 end
 
@@ -40,17 +40,15 @@ local function nginx_sender()
   return resty and resty.is_available() and resty or nil
 end
 
--- What carries the bytes unless a sender is given: nginx's own sockets inside nginx, where
--- anything else would hold up the worker, and otherwise libcurl.
+-- What carries the bytes unless a sender is given. Inside nginx it is nginx who waits: anything
+-- else would hold up the worker.
 local function default_sender(own, level)
-  local make, carrier = core.client, "libcurl/" .. core.libcurl
   local resty = nginx_sender()
-  if resty then make, carrier = resty.sender, resty.NAME end
-  local ok, made = pcall(make, {
+  local ok, made = pcall(resty and resty.sender or core.client, {
     api_key = own.api_key,
     base_url = own.base_url,
     allow_http = own.allow_http,
-    user_agent = user_agent(own.app, carrier),
+    user_agent = user_agent(own.app),
     ca_file = own.ca_file,
     proxy = own.proxy,
     max_response_bytes = own.max_response_bytes,
