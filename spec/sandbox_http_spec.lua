@@ -124,7 +124,7 @@ describe("the sandbox behind nginx", function()
   it("takes its time when the recipient says so", function()
     local started = socket.gettime()
     assert.are.equal(200, (server:post(sms { to = "+15550070001" })))
-    assert.is_true(socket.gettime() - started >= 1)
+    assert.is_true(socket.gettime() - started >= 0.95) -- nginx reckons in its own milliseconds
   end)
 
   it("serves others while it is slow to some", function()
