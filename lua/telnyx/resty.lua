@@ -28,6 +28,8 @@ local resty = {}
 
 -- Between two turns of the wheel: nginx has no shorter time.
 local MOMENT_S = 0.001
+-- What a turn may take of the worker's time, when much is ready at once.
+local TURN_S = 0.002
 -- When nobody has turned it for this long, somebody else does.
 local STALL_S = 0.02
 -- Idle connections are dropped at this age, by a turn after it.
@@ -64,14 +66,21 @@ local function new_wheel(client)
   }, Wheel)
 end
 
-function Wheel:turn()
-  self.turned_at = core.monotonic()
-  self.client:step(0)
+function Wheel:wake_finished()
   local waiter = self.client:finished()
   while waiter do
     waiter.semaphore:post(1)
     waiter = self.client:finished()
   end
+end
+
+function Wheel:turn()
+  local spent_at = core.monotonic() + TURN_S
+  repeat
+    self.client:step(0)
+    self:wake_finished()
+    self.turned_at = core.monotonic()
+  until self.client:timeout() ~= 0 or self.turned_at > spent_at
 end
 
 -- Nobody else steps a client that nobody waits for, and its idle connections would stay for ever.
