@@ -307,7 +307,7 @@ describe("a send inside nginx", function()
 
     if scheme == "https" then
       it("over idle https: a part of a record", function()
-        local script = { request, accept, wire.gate "idle", wire.part, wire.stall }
+        local script = { request, accept, wire.gate "idle", wire.part(25), wire.stall }
         local listener = listen(scheme, { script, wire.SERVICE })
         local results = peers:with_signal({
           attempt(listener.url), { op = "block" }, attempt(listener.url),

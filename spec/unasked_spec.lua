@@ -93,19 +93,36 @@ describe("an idle connection that", function()
     end
 
     if scheme == "https" then
-      for _, n_steps in ipairs { 0, 5 } do
-        it("holds a part of a record is not used again, stepped " .. n_steps .. " times", function()
-          local listener = listen(scheme, { { request, accept, wire.part, wire.stall },
-            wire.SERVICE })
-          client = core.client(options(listener))
-          assert(client:send(MESSAGE, LONG))
-          listener:wait_done("part")
-          for _ = 1, n_steps do client:step(0) end
-          assert(client:send(MESSAGE, LONG))
-          local seen = listener:seen()
-          assert.equal(1, seen.connections[1].whole)
-          assert.equal(2, #seen.connections)
-        end)
+      -- Of five bytes, a record's head, OpenSSL says that nothing is pending.
+      for _, n_bytes in ipairs { 1, 4, 5, 6, 25 } do
+        for _, n_steps in ipairs { 0, 5 } do
+          local part = ("holds %d bytes of a record"):format(n_bytes)
+          it(part .. (" is not used again, stepped %d times"):format(n_steps), function()
+            local talking = { request, accept, wire.part(n_bytes), wire.stall }
+            local listener = listen(scheme, { talking, wire.SERVICE })
+            client = core.client(options(listener))
+            assert(client:send(MESSAGE, LONG))
+            listener:wait_done("part")
+            for _ = 1, n_steps do client:step(0) end
+            assert(client:send(MESSAGE, LONG))
+            local seen = listener:seen()
+            assert.equal(1, seen.connections[1].whole)
+            assert.equal(2, #seen.connections)
+          end)
+        end
+
+        -- What is said too late for those two milliseconds crosses the request.
+        it(("holds %d bytes of a record before the first request gets none"):format(n_bytes),
+          function()
+            local listener = listen(scheme, { { wire.part(n_bytes), wire.stall } })
+            client = core.client(options(listener))
+            local n_refused = 0
+            for _ = 1, 10 do
+              local _, err = client:send(MESSAGE, { timeout = 0.2, fresh = true })
+              if err.outcome == "not_sent" then n_refused = n_refused + 1 end
+            end
+            assert.is_true(n_refused > 0)
+          end)
       end
     end
 

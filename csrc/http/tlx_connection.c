@@ -87,7 +87,7 @@ tlx_connection *tlx_connection_dial(tlx_dialler *dialler, long timeout_ms) {
   if (!c) return NULL;
   c->fd = -1;
   c->is_tls = dialler->is_tls;
-  c->has_pending = dialler->has_pending;
+  c->openssl = &dialler->openssl;
   c->easy = new_easy(dialler, c, timeout_ms);
   if (c->easy && curl_multi_add_handle(dialler->multi, c->easy) == CURLM_OK) {
     c->is_dialling = true;
@@ -140,8 +140,23 @@ bool tlx_connection_is_quiet(tlx_connection *c) {
   return tlx_connection_receive(c, &byte, 1, &n) == TLX_IO_AGAIN;
 }
 
+/* Of TLS with a proxy too, under whatever else. */
+static bool has_arrived(const tlx_connection *c) {
+  char byte;
+  ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
+/* On most connections one look at the socket is all that it takes. */
 bool tlx_connection_is_silent(tlx_connection *c) {
-  return tlx_connection_is_quiet(c) && !(c->is_tls && tlx_record_is_begun(c->easy, c->has_pending));
+  if (has_arrived(c)) {
+    tlx_connection_is_quiet(c); /* may be an end */
+    return false;
+  }
+  if (!c->is_tls || tlx_record_is_known(c->easy, c->openssl)) {
+    return !(c->is_tls && tlx_record_is_held(c->easy, c->openssl));
+  }
+  return tlx_connection_is_quiet(c);
 }
 
 /* Before 7.85, libcurl only marks a connection that is let go of as one to be closed some time. */
@@ -154,6 +169,7 @@ void tlx_connection_close(tlx_dialler *dialler, tlx_connection *c) {
   if (c->fd >= 0 && closes_late()) shutdown(c->fd, SHUT_RDWR);
   curl_multi_remove_handle(dialler->multi, c->easy);
   curl_easy_cleanup(c->easy);
+  tlx_record_forget_errors(c->openssl);
   tlx_list_leave(&c->link);
   free(c);
 }

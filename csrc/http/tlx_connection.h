@@ -23,7 +23,7 @@ typedef struct tlx_dialler {
   CURLM *multi;   /* NULL until the first connection */
   CURLSH *share;  /* of TLS sessions, so that a second connection costs less */
   size_t n_dialling;
-  tlx_record_asked *has_pending; /* may be NULL */
+  tlx_openssl openssl;
 } tlx_dialler;
 
 typedef struct tlx_connection {
@@ -36,7 +36,7 @@ typedef struct tlx_connection {
   bool is_over;    /* its first end or error is final */
   bool is_mute;    /* it took no more of what was sent */
   bool had_no_descriptor;
-  tlx_record_asked *has_pending;
+  const tlx_openssl *openssl;
   void *transfer; /* whom it serves, or NULL */
   double silent_since_ms;
   char error[CURL_ERROR_SIZE]; /* libcurl's own words */
@@ -68,7 +68,8 @@ tlx_io tlx_connection_receive(tlx_connection *connection, char *bytes, size_t si
 /* Whether nothing can be received: neither bytes nor an end. Takes in what TLS has for itself. */
 bool tlx_connection_is_quiet(tlx_connection *connection);
 
-/* Whether nothing at all has come, also no part of what TLS could not open yet. */
+/* Whether nothing at all has come, also no part of what TLS could not open yet. What TLS sends for
+ * itself counts too. */
 bool tlx_connection_is_silent(tlx_connection *connection);
 
 /* Closes it, made or not, and frees it. It must not be watched any more. */

@@ -74,7 +74,8 @@ static void begin_fresh(tlx_http *http, double now_ms) {
   tlx_connection *c;
   double until_ms;
   while ((c = tlx_pool_first_fresh(&http->pool, &until_ms)) != NULL && until_ms <= now_ms) {
-    if (tlx_connection_is_silent(c)) {
+    /* What TLS sends for itself is taken in first. */
+    if (tlx_connection_is_quiet(c) && tlx_connection_is_silent(c)) {
       tlx_list_append(&http->pool.busy, &c->link);
       tlx_carry_begin(http, c->transfer, c);
     } else {

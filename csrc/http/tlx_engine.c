@@ -90,7 +90,7 @@ tlx_http *tlx_http_new(const tlx_http_settings *settings) {
       copy_string(&dialler->ca_file, settings->ca_file) &&
       copy_string(&dialler->proxy, settings->proxy)) {
     dialler->is_sealed = is_sealed(dialler);
-    dialler->has_pending = tlx_record_find();
+    dialler->openssl = tlx_record_library();
     return http;
   }
   tlx_http_free(http);

@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef unsigned long version_of_openssl(void);
 
@@ -23,17 +24,35 @@ static bool is_version(const char *words, unsigned long number) {
          patch == (number >> shift & 0xff);
 }
 
-tlx_record_asked *tlx_record_find(void) {
+tlx_openssl tlx_record_library(void) {
+  static const tlx_openssl none = { NULL, NULL, NULL };
+  tlx_openssl all;
   version_of_openssl *version;
-  tlx_record_asked *has_pending;
-  if (!find("OpenSSL_version_num", &version) || !find("SSL_has_pending", &has_pending)) return NULL;
-  const char *libcurl_has = curl_version_info(CURLVERSION_NOW)->ssl_version;
-  return is_version(libcurl_has, version()) ? has_pending : NULL;
+  if (!find("OpenSSL_version_num", &version) || !find("SSL_has_pending", &all.has_pending) ||
+      !find("SSL_rstate_string", &all.read_state) || !find("ERR_clear_error", &all.clear_errors)) {
+    return none;
+  }
+  return is_version(curl_version_info(CURLVERSION_NOW)->ssl_version, version()) ? all : none;
 }
 
-bool tlx_record_is_begun(CURL *easy, tlx_record_asked *has_pending) {
+static const void *ssl_of(CURL *easy, const tlx_openssl *openssl) {
   struct curl_tlssessioninfo *tls = NULL;
-  if (!has_pending || curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK) return false;
-  if (!tls || tls->backend != CURLSSLBACKEND_OPENSSL || !tls->internals) return false;
-  return has_pending(tls->internals) != 0;
+  if (!openssl->has_pending) return NULL;
+  if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || !tls) return NULL;
+  return tls->backend == CURLSSLBACKEND_OPENSSL ? tls->internals : NULL;
+}
+
+bool tlx_record_is_known(CURL *easy, const tlx_openssl *openssl) {
+  return ssl_of(easy, openssl) != NULL;
+}
+
+bool tlx_record_is_held(CURL *easy, const tlx_openssl *openssl) {
+  const void *ssl = ssl_of(easy, openssl);
+  if (!ssl) return false;
+  /* Of a record whose head alone was read nothing is pending, but its body is waited for. */
+  return openssl->has_pending(ssl) != 0 || strcmp(openssl->read_state(ssl), "RB") == 0;
+}
+
+void tlx_record_forget_errors(const tlx_openssl *openssl) {
+  if (openssl->clear_errors) openssl->clear_errors();
 }

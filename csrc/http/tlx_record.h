@@ -1,7 +1,8 @@
 /*
  * What TLS holds of a record that is not whole yet: bytes have come, and no receive shows them. Only
- * the TLS library knows. Asked is OpenSSL (SSL_has_pending, since 1.1.0), through libcurl's
- * CURLINFO_TLS_SSL_PTR; of another library nothing is known.
+ * the TLS library knows. Asked is OpenSSL, through libcurl's CURLINFO_TLS_SSL_PTR, by functions that
+ * are looked up, since there may be several OpenSSLs in a process; of another library nothing is
+ * known. Of TLS with a proxy neither.
  */
 #ifndef TLX_RECORD_H
 #define TLX_RECORD_H
@@ -9,14 +10,22 @@
 #include <curl/curl.h>
 #include <stdbool.h>
 
-/* OpenSSL's own, which takes an SSL. */
-typedef int tlx_record_asked(const void *ssl);
+/* The functions of that OpenSSL which libcurl uses, or NULLs. Two take an SSL. */
+typedef struct tlx_openssl {
+  int (*has_pending)(const void *ssl);        /* SSL_has_pending, since 1.1.0 */
+  const char *(*read_state)(const void *ssl); /* SSL_rstate_string */
+  void (*clear_errors)(void);                 /* ERR_clear_error */
+} tlx_openssl;
 
-/* The function of that OpenSSL which libcurl uses, or NULL: there may be several in a process.
- * Looks it up anew each time. */
-tlx_record_asked *tlx_record_find(void);
+tlx_openssl tlx_record_library(void);
 
-/* Whether a part of a record has come on a connection on which a receive has just found nothing. */
-bool tlx_record_is_begun(CURL *easy, tlx_record_asked *has_pending);
+/* Whether it can be told at all what TLS holds on a connection that was made. */
+bool tlx_record_is_known(CURL *easy, const tlx_openssl *openssl);
+
+/* Whether TLS holds anything that was not received, a whole record or part of one. */
+bool tlx_record_is_held(CURL *easy, const tlx_openssl *openssl);
+
+/* What closing a connection leaves in OpenSSL's list of errors would be taken for another's. */
+void tlx_record_forget_errors(const tlx_openssl *openssl);
 
 #endif

@@ -27,7 +27,6 @@ wire.accept = { op = "accept", status = 200 } -- answer as the service does, wit
 wire.fin = { op = "fin" } -- end the stream politely, then read on
 wire.cut = { op = "cut" } -- end the TCP stream with no goodbye of TLS, then read on
 wire.close = { op = "close" } -- close at once, whatever is unread
-wire.part = { op = "part" } -- the beginning of a record of TLS, and no more
 wire.rst = { op = "rst" } -- reset the TCP connection, under TLS too
 wire.stall = { op = "stall" } -- read, and say nothing more
 wire.deaf = { op = "deaf" } -- neither read nor write any more
@@ -60,6 +59,11 @@ end
 --- Answers as the service does, with another 2xx status.
 function wire.accept_with(status)
   return { op = "accept", status = status }
+end
+
+--- The first `n` bytes of a record of TLS, at most 25, and no more.
+function wire.part(n)
+  return { op = "part", n = n }
 end
 
 function wire.pause(seconds)

@@ -257,10 +257,10 @@ function steps.fin(connection)
   connection:shut()
 end
 
---- The beginning of a record of TLS, which nobody can open yet.
-function steps.part(connection)
+--- The first bytes of a record of TLS, which nobody can open yet.
+function steps.part(connection, step)
   connection:beneath(function(tcp)
-    tcp:send("\23\3\3\0\152" .. ("x"):rep(20))
+    tcp:send(("\23\3\3\0\152" .. ("x"):rep(20)):sub(1, step.n))
   end)
 end
 
