@@ -481,6 +481,34 @@ describe("a send inside nginx", function()
     assert.are_not.equal("script", listener:seen().connections[1].ended_by)
   end)
 
+  it("takes its request with it when it is killed and nobody else waits", function()
+    local listener = listen("http", { { request, stall } })
+    local step = attempt(listener.url)
+    step.op = "kill_alone"
+    local result = inside(step)[1]
+    assert.truthy(result.was_killed, result.why)
+    listener:wait(function(seen) return seen.connections[1].ended end, "the end of its connection")
+  end)
+
+  it("keeps the connections of the thirty-two settings that were used last", function()
+    local listener = listen("http", { wire.SERVICE })
+    local each = {}
+    for i = 1, 40 do each[i] = attempt(listener.url, nil, { user_agent = "app/" .. i }) end
+    for _, result in ipairs(cjson.decode(server:ask("/send", cjson.encode(each)))) do
+      verdict.assert_result(result, { outcome = "success" })
+    end
+    local function n_open(seen)
+      local n = 0
+      for _, connection in ipairs(seen.connections) do n = n + (connection.ended and 0 or 1) end
+      return n
+    end
+    listener:wait(function(seen) return n_open(seen) == 32 end, "thirty-two connections")
+    inside(each[9], each[10], each[40])
+    assert.equal(40, #listener:seen().connections)
+    inside(each[8])
+    assert.equal(41, #listener:seen().connections)
+  end)
+
   describe("that never begins", function()
     local function as_https(...)
       local script = { ... }
@@ -767,6 +795,21 @@ describe("a send inside nginx", function()
       verdict.assert_result(results.other, { outcome = "success" })
       verdict.assert_result(results.later, { outcome = "success" })
       assert.is_true(socket.gettime() - started < BOUND)
+    end)
+
+    it("takes its request with it when its thread is killed", function()
+      service:reset_ledger()
+      local killed = "+18665550009"
+      local results = inside({
+        op = "kill_waiting", message = { from = MESSAGE.from, to = SLOW, text = "stays" },
+        options = { api_key = KEY, base_url = service.url, max_connections = 1 },
+        killed = { from = MESSAGE.from, to = killed, text = "is killed" },
+      })[1]
+      assert.truthy(results.was_killed, results.why)
+      verdict.assert_result(results.other, { outcome = "success" })
+      verdict.assert_result(results.later, { outcome = "success" })
+      assert.is_nil(service:ledger().messages[killed])
+      assert.equal(2, service:ledger().posts)
     end)
 
     it("starts one and goes on", function()

@@ -1,8 +1,8 @@
 /*
- * What TLS holds of a record that is not whole yet: bytes have come, and no receive shows them. Only
- * the TLS library knows. Asked is OpenSSL, through libcurl's CURLINFO_TLS_SSL_PTR, by functions that
- * are looked up, since there may be several OpenSSLs in a process; of another library nothing is
- * known. Of TLS with a proxy neither.
+ * What TLS holds of a record that is not whole yet: bytes have come, and no receive shows them.
+ * Only the TLS library knows. Asked is OpenSSL, through libcurl's CURLINFO_TLS_SSL_PTR, by
+ * functions that are looked up, since there may be several OpenSSLs in a process; of another
+ * library nothing is known. Of TLS with a proxy neither.
  */
 #ifndef TLX_RECORD_H
 #define TLX_RECORD_H

@@ -7,7 +7,8 @@
 ---
 --- While something is under way, one of those who wait turns the wheel: it steps
 --- the client every millisecond, and wakes whoever is done. One whose thread is
---- killed is soon missed by the others.
+--- killed is soon missed by the others, and its request taken back: within some
+--- tenths of a second, or two seconds where nobody else waits.
 ---
 --- nginx lets Lua wait while it rewrites, checks access, makes content, and in
 --- timers. Anywhere else (init, init_worker, log, the filters) a send ends as
@@ -30,10 +31,14 @@ local resty = {}
 local MOMENT_S = 0.001
 -- What a turn may take of the worker's time, when much is ready at once.
 local TURN_S = 0.002
--- When nobody has turned it for this long, somebody else does.
+-- When nobody has turned it for this long, somebody else does; each who waits looks up as often.
 local STALL_S = 0.02
--- Idle connections are dropped at this age, by a turn after it.
-local IDLE_S = 10
+-- Who was not heard of for so many turns is lost.
+local LOST_TURNS = 100
+-- How often somebody looks whether anybody turns.
+local WATCH_S = 1
+-- Idle connections are dropped at this age, by a step after it.
+local IDLE_S = 11
 
 ---Whether this Lua runs inside nginx, with light threads in at least some phases.
 ---@return boolean
@@ -51,18 +56,21 @@ local function may_wait() return WAITING_PHASES[ngx.get_phase()] == true end
 -- The wheel ------------------------------------------------------------------------------------
 
 ---@class telnyx.resty.wheel
----@field client table of core.client
+---@field given telnyx.resty.options
+---@field client table|nil of core.client; nil while nobody needs it
 ---@field turner table|nil the waiter who turns it
 ---@field turned_at number
----@field waiting table<table, true>
----@field n_waiting integer
----@field will_tidy boolean
+---@field n_turns integer
+---@field waiting table<table, true> with `seen`, the turn in which each was last heard of
+---@field is_watched boolean
+---@field is_kept boolean whether it may keep connections when nobody waits
 local Wheel = {}
 Wheel.__index = Wheel
 
-local function new_wheel(client)
+local function new_wheel(given, client)
   return setmetatable({
-    client = client, turner = nil, turned_at = 0, waiting = {}, will_tidy = false,
+    given = given, client = client, turner = nil, turned_at = 0, n_turns = 0, waiting = {},
+    is_watched = false, is_kept = true,
   }, Wheel)
 end
 
@@ -74,6 +82,18 @@ function Wheel:wake_finished()
   end
 end
 
+-- A thread that was killed cannot take its request back, so whoever is not heard of is given up.
+function Wheel:give_up(waiter)
+  self.waiting[waiter] = nil
+  waiter.pending:cancel()
+end
+
+function Wheel:give_up_lost()
+  for waiter in pairs(self.waiting) do
+    if self.n_turns - waiter.seen > LOST_TURNS then self:give_up(waiter) end
+  end
+end
+
 function Wheel:turn()
   local spent_at = core.monotonic() + TURN_S
   repeat
@@ -81,23 +101,23 @@ function Wheel:turn()
     self:wake_finished()
     self.turned_at = core.monotonic()
   until self.client:timeout() ~= 0 or self.turned_at > spent_at
+  self.n_turns = self.n_turns + 1
+  if self.n_turns % LOST_TURNS == 0 then self:give_up_lost() end
 end
 
--- Nobody else steps a client that nobody waits for, and its idle connections would stay for ever.
-function Wheel:tidy_later(seconds)
-  self.will_tidy = ngx.timer.at(seconds, function()
-    self.will_tidy = false
-    local left = self.turned_at + IDLE_S - core.monotonic()
-    if left <= 0 then return self:turn() end
-    self:tidy_later(left + MOMENT_S)
-  end) and true or false
+function Wheel:close()
+  self.client:close()
+  self.client = nil
 end
 
+-- The one who was heard of last: it is hardly dead.
 function Wheel:hand_over()
+  local last
+  for waiter in pairs(self.waiting) do
+    if not last or waiter.seen > last.seen then last = waiter end
+  end
   self.turner = nil
-  local next_one = next(self.waiting)
-  if next_one then next_one.semaphore:post(1) end
-  if not self.will_tidy then self:tidy_later(IDLE_S + MOMENT_S) end
+  if last then last.semaphore:post(1) end
 end
 
 function Wheel:is_mine(waiter)
@@ -106,25 +126,56 @@ function Wheel:is_mine(waiter)
   return self.turner == waiter
 end
 
----Waits until the message is done. Yields to nginx.
-function Wheel:wait(pending, waiter)
+-- Looks after what nobody turns any more: the requests of threads that were all killed, and idle
+-- connections. Who waits and lives turns at least once from one look to the next.
+function Wheel:watch(n_turns)
+  self.is_watched = ngx.timer.at(WATCH_S, function()
+    self.is_watched = false
+    if not self.client then return end
+    if self.n_turns == n_turns then
+      for waiter in pairs(self.waiting) do self:give_up(waiter) end
+      self.client:step(0)
+      if core.monotonic() - self.turned_at > IDLE_S then return end
+    end
+    self:watch(self.n_turns)
+  end) and true or false
+end
+
+function Wheel:start(message, limits)
+  self.client = self.client or core.client(self.given)
+  local waiter = { semaphore = semaphore.new(), seen = self.n_turns }
+  local pending, invalid = self.client:start(message, limits, waiter)
+  if not pending then return nil, invalid end
+  waiter.pending = pending
   self.waiting[waiter] = true
+  if not self.is_watched then self:watch(self.n_turns) end
+  return waiter
+end
+
+function Wheel:leave(waiter)
+  self.waiting[waiter] = nil
+  if self.turner == waiter then self:hand_over() end
+  if not self.is_kept and next(self.waiting) == nil then self:close() end
+end
+
+---Waits until the message is done. Yields to nginx.
+function Wheel:wait(waiter)
+  local pending = waiter.pending
   while not pending:done() do
+    waiter.seen = self.n_turns
     if not self:is_mine(waiter) then
       waiter.semaphore:wait(STALL_S)
     else
-      self.waiting[waiter] = nil
       self:turn()
       if not pending:done() then ngx.sleep(MOMENT_S) end
     end
   end
-  self.waiting[waiter] = nil
-  if self.turner == waiter then self:hand_over() end
 end
 
--- Settings of old come first to be forgotten here; who uses them keeps them.
+-- The settings that were used last keep their connections; who uses others has his own while he
+-- waits.
 local MOST_WHEELS = 32
-local wheels, names, oldest = {}, {}, 1
+local wheels, names = {}, {}
 
 local SETTINGS = { "api_key", "base_url", "allow_http", "user_agent", "ca_file", "proxy",
   "max_response_bytes", "max_connections" }
@@ -135,13 +186,28 @@ local function name_of(given)
   return table.concat(parts, "\n")
 end
 
+local function forget_oldest()
+  local wheel = wheels[names[1]]
+  wheels[table.remove(names, 1)] = nil
+  wheel.is_kept = false
+  if wheel.client and next(wheel.waiting) == nil then wheel:close() end
+end
+
+local function use_again(name)
+  for i = #names, 1, -1 do
+    if names[i] == name then table.insert(names, table.remove(names, i)) end
+  end
+  return wheels[name]
+end
+
 local function wheel_of(given)
   local client = core.client(given)
   local name = name_of(given)
-  if wheels[name] then return wheels[name] end
-  if names[oldest] then wheels[names[oldest]] = nil end
-  names[oldest], wheels[name] = name, new_wheel(client)
-  oldest = oldest % MOST_WHEELS + 1
+  if wheels[name] then return use_again(name) end
+  if #names == MOST_WHEELS then forget_oldest() end
+  local copy = {}
+  for setting, value in pairs(given) do copy[setting] = value end
+  names[#names + 1], wheels[name] = name, new_wheel(copy, client)
   return wheels[name]
 end
 
@@ -169,11 +235,13 @@ Sender.__name = "telnyx.resty.sender"
 ---@return table info_or_error
 function Sender:send(message, limits)
   if not may_wait() then return nil, unavailable() end
-  local waiter = { semaphore = semaphore.new() }
-  local pending, invalid = self.wheel.client:start(message, limits, waiter)
-  if not pending then return nil, invalid end
-  self.wheel:wait(pending, waiter)
-  return pending:result()
+  local wheel = self.wheel
+  local waiter, invalid = wheel:start(message, limits)
+  if not waiter then return nil, invalid end
+  wheel:wait(waiter)
+  local sent, result = waiter.pending:result()
+  wheel:leave(waiter)
+  return sent, result
 end
 
 ---Waits without holding up the worker.

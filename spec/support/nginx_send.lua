@@ -105,6 +105,28 @@ function steps.survive(step)
   return { was_killed = was_killed, why = why, other = other, later = later }
 end
 
+-- One sends, another waits for its connection, and is killed.
+function steps.kill_waiting(step)
+  local sender, outcome = resty.sender(step.options), nil
+  local first = ngx.thread.spawn(function() outcome = pack(sender:send(step.message)) end)
+  local second = ngx.thread.spawn(sender.send, sender, step.killed)
+  ngx.sleep(0.05)
+  local was_killed, why = ngx.thread.kill(second)
+  ngx.thread.wait(first)
+  ngx.sleep(0.3)
+  return { was_killed = was_killed, why = why, other = outcome,
+    later = pack(sender:send(step.message)) }
+end
+
+-- Nobody else is there when it is killed.
+function steps.kill_alone(step)
+  local sender = resty.sender(step.options)
+  local thread = ngx.thread.spawn(sender.send, sender, step.message, { timeout = 60 })
+  ngx.sleep(0.1)
+  local was_killed, why = ngx.thread.kill(thread)
+  return { was_killed = was_killed, why = why }
+end
+
 function steps.block(step)
   block(step.path)
   return {}
