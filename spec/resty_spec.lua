@@ -797,6 +797,17 @@ describe("a send inside nginx", function()
       assert.is_true(socket.gettime() - started < BOUND)
     end)
 
+    it("is told truly in a worker that was held up and then told to end", function()
+      service:reset_ledger()
+      local results = inside({
+        op = "reload_held_up", count = 10,
+        options = { api_key = KEY, base_url = service.url },
+        message = { from = MESSAGE.from, to = MESSAGE.to, text = "reloaded" },
+      })[1]
+      for i = 1, 10 do verdict.assert_result(results[i], { outcome = "success" }) end
+      assert.equal(10, service:ledger().accepted)
+    end)
+
     it("takes its request with it when its thread is killed", function()
       service:reset_ledger()
       local killed = "+18665550009"

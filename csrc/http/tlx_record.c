@@ -3,7 +3,7 @@
 #include "tlx_record.h"
 
 #include <dlfcn.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef unsigned long version_of_openssl(void);
@@ -17,11 +17,19 @@ static bool find(const char *name, void *function) {
 
 /* "OpenSSL/3.0.19" and 0x30000130, "OpenSSL/1.1.1w" and 0x1010117f. */
 static bool is_version(const char *words, unsigned long number) {
-  unsigned major, minor, patch;
-  if (!words || sscanf(words, "OpenSSL/%u.%u.%u", &major, &minor, &patch) != 3) return false;
-  unsigned shift = major >= 3 ? 4 : 12;
-  return major == (number >> 28 & 0xf) && minor == (number >> 20 & 0xff) &&
-         patch == (number >> shift & 0xff);
+  static const char NAME[] = "OpenSSL/";
+  unsigned long part[3];
+  if (!words || strncmp(words, NAME, sizeof NAME - 1) != 0) return false;
+  const char *rest = words + sizeof NAME - 1;
+  for (int i = 0; i < 3; i++) {
+    char *end;
+    part[i] = strtoul(rest, &end, 10);
+    if (end == rest || (i < 2 && *end != '.')) return false;
+    rest = end + 1;
+  }
+  int shift = part[0] >= 3 ? 4 : 12;
+  return part[0] == (number >> 28 & 0xf) && part[1] == (number >> 20 & 0xff) &&
+         part[2] == (number >> shift & 0xff);
 }
 
 tlx_openssl tlx_record_library(void) {

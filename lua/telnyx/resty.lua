@@ -85,7 +85,7 @@ end
 -- A thread that was killed cannot take its request back, so whoever is not heard of is given up.
 function Wheel:give_up(waiter)
   self.waiting[waiter] = nil
-  waiter.pending:cancel()
+  waiter.is_given_up, waiter.has_begun = true, waiter.pending:cancel()
 end
 
 function Wheel:give_up_lost()
@@ -129,9 +129,9 @@ end
 -- Looks after what nobody turns any more: the requests of threads that were all killed, and idle
 -- connections. Who waits and lives turns at least once from one look to the next.
 function Wheel:watch(n_turns)
-  self.is_watched = ngx.timer.at(WATCH_S, function()
+  self.is_watched = ngx.timer.at(WATCH_S, function(is_premature)
     self.is_watched = false
-    if not self.client then return end
+    if is_premature or not self.client then return end -- a worker that ends takes all with it
     if self.n_turns == n_turns then
       for waiter in pairs(self.waiting) do self:give_up(waiter) end
       self.client:step(0)
@@ -161,7 +161,7 @@ end
 ---Waits until the message is done. Yields to nginx.
 function Wheel:wait(waiter)
   local pending = waiter.pending
-  while not pending:done() do
+  while not waiter.is_given_up and not pending:done() do
     waiter.seen = self.n_turns
     if not self:is_mine(waiter) then
       waiter.semaphore:wait(STALL_S)
@@ -221,6 +221,14 @@ local function unavailable()
   }
 end
 
+-- One that lives after all, though nothing was heard of it for very long.
+local function given_up(waiter)
+  return {
+    outcome = waiter.has_begun and "unknown" or "not_sent", kind = "timeout", retryable = false,
+    cause = "its light thread was not run for so long that it was taken for dead",
+  }
+end
+
 ---@class telnyx.resty.sender
 ---@field private wheel telnyx.resty.wheel
 ---@field takes_body true
@@ -239,6 +247,7 @@ function Sender:send(message, limits)
   local waiter, invalid = wheel:start(message, limits)
   if not waiter then return nil, invalid end
   wheel:wait(waiter)
+  if waiter.is_given_up then return nil, given_up(waiter) end
   local sent, result = waiter.pending:result()
   wheel:leave(waiter)
   return sent, result

@@ -118,6 +118,21 @@ function steps.kill_waiting(step)
     later = pack(sender:send(step.message)) }
 end
 
+-- The worker is held up as soon as the sends have begun, and told meanwhile to give way to another.
+function steps.reload_held_up(step)
+  local sender, threads, results = resty.sender(step.options), {}, {}
+  for i = 1, step.count do
+    threads[i] = ngx.thread.spawn(function() results[i] = pack(sender:send(step.message)) end)
+  end
+  local file = assert(io.open("/proc/self/stat"))
+  local parent = file:read("*a"):match("%) %a (%d+)")
+  file:close()
+  assert(os.execute("kill -HUP " .. parent))
+  core.sleep(1.5)
+  for i = 1, step.count do ngx.thread.wait(threads[i]) end
+  return results
+end
+
 -- Nobody else is there when it is killed.
 function steps.kill_alone(step)
   local sender = resty.sender(step.options)
