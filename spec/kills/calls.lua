@@ -10,10 +10,11 @@ local CALLS = "pwrite64,write,writev,sendto,sendmsg,recvfrom,fdatasync,fsync,ftr
 local MOST = 1000
 
 local function die_at(n, run, lua, i)
-  local ending = herd.wait(herd.start { "strace", "-qqq", "-o", "/dev/null",
-    "-e", "trace=" .. CALLS,
-    "-e", ("inject=%s:signal=KILL:when=%d"):format(CALLS, n), lua, "spec/kills/victim.lua",
-    run.service.url, run.kind, run.place, "hasty", list.key(i), list.message(i).to })
+  local ending = herd.wait(herd.start {
+    "strace", "-qqq", "-o", "/dev/null", "-e", "trace=" .. CALLS, "-e",
+    ("inject=%s:signal=KILL:when=%d"):format(CALLS, n), lua, "spec/kills/victim.lua",
+    run.service.url, run.kind, run.place, "hasty", list.key(i), list.message(i).to,
+  })
   assert(ending == 0 or ending == herd.KILLED, "a process has failed")
   return ending == herd.KILLED
 end
