@@ -234,6 +234,29 @@ describe("the connections of a client", function()
   end)
 end)
 
+-- A host with TLS of its own would take them for those of its connections. Only LuaJIT can look.
+local has_ffi, ffi = pcall(require, "ffi")
+if has_ffi then
+  describe("OpenSSL's list of errors", function()
+    local station
+    setup(function() station = wire.start() end)
+    teardown(function() station:stop() end)
+
+    it("is empty when a connection that was not trusted is closed", function()
+      ffi.cdef("unsigned long ERR_peek_error(void);")
+      local crypto = ffi.load("libcrypto.so.3")
+      local listener = station:listen { tls = "untrusted", wire.SERVICE }
+      local client = core.client {
+        api_key = KEY, base_url = listener.url, ca_file = station:certificates().ca_file,
+      }
+      local _, err = client:send(message(1), LONG)
+      client:close()
+      assert.matches("certificate", err.cause)
+      assert.equal(0, tonumber(crypto.ERR_peek_error()))
+    end)
+  end)
+end
+
 -- What TLS of a proxy has taken of a request in the clear, it may hand on record by record although
 -- the whole was not taken.
 describe("a large request in the clear through a proxy with TLS", function()

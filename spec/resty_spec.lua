@@ -227,6 +227,12 @@ for _, row in ipairs(UNASKED) do
   WHILE_IDLE[#WHILE_IDLE + 1] = { row[1] .. ", closed", { row[2], fin } }
 end
 
+-- Of TLS alone.
+local PARTS = {}
+for _, n in ipairs { 1, 5, 25 } do
+  PARTS[#PARTS + 1] = { ("%d bytes of a record"):format(n), { wire.part(n) } }
+end
+
 describe("a send inside nginx", function()
   local peers, station, server
   local address, attempt = Peers.address, Peers.attempt
@@ -285,7 +291,7 @@ describe("a send inside nginx", function()
 
     -- The worker sees what happens while it waits, and nothing of it while it is blocked.
     for _, op in ipairs { "wait", "block" } do
-      for _, row in ipairs(WHILE_IDLE) do
+      for _, row in ipairs(copy(WHILE_IDLE, scheme == "https" and PARTS or {})) do
         it(("over idle %s, the worker %ss: %s"):format(scheme, op, row[1]), function()
           local script = copy({ request, accept, wire.gate "idle" }, row[2])
           local listener = listen(scheme, { script, wire.SERVICE })
@@ -305,52 +311,22 @@ describe("a send inside nginx", function()
       end
     end
 
-    if scheme == "https" then
-      it("over idle https: a part of a record", function()
-        local script = { request, accept, wire.gate "idle", wire.part(25), wire.stall }
-        local listener = listen(scheme, { script, wire.SERVICE })
-        local results = peers:with_signal({
-          attempt(listener.url), { op = "block" }, attempt(listener.url),
-        }, function()
-          listener:wait_done("accept")
-          listener:open("idle")
-          listener:wait_done("part")
-        end)
-        verdict.assert_result(results[1], { outcome = "success" })
-        local seen = judge(listener, { outcome = "success" }, results[3], 1)
-        assert.equal(2, #seen.connections)
-      end)
-    end
-
-    for _, row in ipairs(UNASKED) do
-      it(("over idle %s, the worker busy with others: %s"):format(scheme, row[1]), function()
-        local script = { request, accept, wire.gate "idle", row[2], wire.stall }
-        local listener = listen(scheme, { script, wire.SERVICE })
-        local step = attempt(listener.url)
-        local results = peers:with_signal({ step, { op = "block" }, step }, function()
-          listener:wait_done("accept")
-          listener:open("idle")
-          listener:wait_done(row[2].op)
-        end)
-        verdict.assert_result(results[1], { outcome = "success" })
-        local seen = judge(listener, { outcome = "success" }, results[3], 1)
-        assert.equal(2, #seen.connections)
-        assert.equal(seen.connections[2].accepted[1], results[3].message.id)
-      end)
+    -- Sends so many at once, so that as many connections are idle then; their scripts begin so.
+    local POOLED = { request, wire.gate "all", accept }
+    local function fill_pool(listener, n)
+      local one, answers = cjson.encode { attempt(listener.url) }, {}
+      for i = 1, n do answers[i] = server:begin("/send", one) end
+      listener:wait(function(seen) return seen.whole == n end, "as many requests")
+      listener:open("all")
+      for i = 1, n do
+        verdict.assert_result(cjson.decode(answers[i]())[1], { outcome = "success" })
+      end
     end
 
     it(("over idle %s: a pool of nothing but spoiled connections"):format(scheme), function()
-      local spoiled = { request, wire.gate "all", accept, wire.gate "idle", UNASKED[1][2] }
+      local spoiled = copy(POOLED, { wire.gate "idle", UNASKED[1][2] })
       local listener = listen(scheme, { spoiled, spoiled, spoiled, wire.SERVICE })
-      local one, answers = cjson.encode { attempt(listener.url) }, {}
-      for i = 1, 3 do
-        answers[i] = server:begin("/send", one)
-      end
-      listener:wait(function(seen) return seen.whole == 3 end, "three requests")
-      listener:open("all")
-      for i = 1, 3 do
-        verdict.assert_result(cjson.decode(answers[i]())[1], { outcome = "success" })
-      end
+      fill_pool(listener, 3)
       local results = peers:with_signal({ { op = "block" }, attempt(listener.url) }, function()
         listener:open("idle")
         for i = 1, 3 do
@@ -364,17 +340,11 @@ describe("a send inside nginx", function()
 
     for i = 1, 2 do
       it(("over idle %s: a pool of two, number %d is spoiled"):format(scheme, i), function()
-        local first = { request, wire.gate "all", accept }
-        local scripts = { copy(first, wire.SERVICE), copy(first, wire.SERVICE), wire.SERVICE }
-        scripts[i] = copy(first, { wire.gate "idle", UNASKED[1][2] })
+        local good = copy(POOLED, wire.SERVICE)
+        local scripts = { good, good, wire.SERVICE }
+        scripts[i] = copy(POOLED, { wire.gate "idle", UNASKED[1][2] })
         local listener = listen(scheme, scripts)
-        local one, answers = cjson.encode { attempt(listener.url) }, {}
-        for each = 1, 2 do answers[each] = server:begin("/send", one) end
-        listener:wait(function(seen) return seen.whole == 2 end, "two requests")
-        listener:open("all")
-        for each = 1, 2 do
-          verdict.assert_result(cjson.decode(answers[each]())[1], { outcome = "success" })
-        end
+        fill_pool(listener, 2)
         local results = peers:with_signal({ { op = "block" }, attempt(listener.url) }, function()
           listener:open("idle")
           listener:wait_done(UNASKED[1][2].op, i)

@@ -170,6 +170,41 @@ describe("an idle connection that", function()
   end
 end)
 
+-- libcurl shows nothing of the TLS with a proxy, whatever lies in it.
+describe("an idle connection through a proxy with TLS that", function()
+  local station, certificates
+  setup(function()
+    station = wire.start()
+    certificates = station:certificates()
+  end)
+  teardown(function() station:stop() end)
+
+  local made = wire.send("HTTP/1.1 200 Connection established\r\n\r\n")
+
+  for _, n_bytes in ipairs { 1, 5, 25 } do
+    for _, n_steps in ipairs { 0, 5 } do
+      local title = ("holds %d bytes of a record is not used again, stepped %d times")
+      it(title:format(n_bytes, n_steps), function()
+        local listener = station:listen {
+          tls = "good",
+          { request, made, request, accept, wire.part(n_bytes), wire.stall },
+          { request, made, request, accept },
+        }
+        local client = core.client {
+          api_key = KEY, base_url = "http://127.0.0.1:9/v2", ca_file = certificates.ca_file,
+          proxy = "https://127.0.0.1:" .. listener.port,
+        }
+        assert(client:send(MESSAGE, LONG))
+        listener:wait_done("part")
+        for _ = 1, n_steps do client:step(0) end
+        assert(client:send(MESSAGE, LONG))
+        client:close()
+        assert.equal(2, #listener:seen().connections)
+      end)
+    end
+  end
+end)
+
 describe("a fresh connection that", function()
   local station, client
   setup(function() station = wire.start() end)

@@ -33,8 +33,8 @@ local MOMENT_S = 0.001
 local TURN_S = 0.002
 -- When nobody has turned it for this long, somebody else does; each who waits looks up as often.
 local STALL_S = 0.02
--- Who was not heard of for so many turns is lost.
-local LOST_TURNS = 100
+-- Who was not heard of for so many rounds is lost: each who lives is heard of every few rounds.
+local LOST_ROUNDS = 100
 -- How often somebody looks whether anybody turns.
 local WATCH_S = 1
 -- Idle connections are dropped at this age, by a step after it.
@@ -60,8 +60,8 @@ local function may_wait() return WAITING_PHASES[ngx.get_phase()] == true end
 ---@field client table|nil of core.client; nil while nobody needs it
 ---@field turner table|nil the waiter who turns it
 ---@field turned_at number
----@field n_turns integer
----@field waiting table<table, true> with `seen`, the turn in which each was last heard of
+---@field n_rounds integer turns after which nginx has gone round: all who live could run
+---@field waiting table<table, true> with `seen`, the round in which each was last heard of
 ---@field is_watched boolean
 ---@field is_kept boolean whether it may keep connections when nobody waits
 local Wheel = {}
@@ -69,7 +69,7 @@ Wheel.__index = Wheel
 
 local function new_wheel(given, client)
   return setmetatable({
-    given = given, client = client, turner = nil, turned_at = 0, n_turns = 0, waiting = {},
+    given = given, client = client, turner = nil, turned_at = 0, n_rounds = 0, waiting = {},
     is_watched = false, is_kept = true,
   }, Wheel)
 end
@@ -90,7 +90,7 @@ end
 
 function Wheel:give_up_lost()
   for waiter in pairs(self.waiting) do
-    if self.n_turns - waiter.seen > LOST_TURNS then self:give_up(waiter) end
+    if self.n_rounds - waiter.seen > LOST_ROUNDS then self:give_up(waiter) end
   end
 end
 
@@ -101,8 +101,12 @@ function Wheel:turn()
     self:wake_finished()
     self.turned_at = core.monotonic()
   until self.client:timeout() ~= 0 or self.turned_at > spent_at
-  self.n_turns = self.n_turns + 1
-  if self.n_turns % LOST_TURNS == 0 then self:give_up_lost() end
+end
+
+function Wheel:go_round()
+  ngx.sleep(MOMENT_S)
+  self.n_rounds = self.n_rounds + 1
+  if self.n_rounds % LOST_ROUNDS == 0 then self:give_up_lost() end
 end
 
 function Wheel:close()
@@ -127,28 +131,28 @@ function Wheel:is_mine(waiter)
 end
 
 -- Looks after what nobody turns any more: the requests of threads that were all killed, and idle
--- connections. Who waits and lives turns at least once from one look to the next.
-function Wheel:watch(n_turns)
+-- connections. From one look to the next, who waits and lives goes at least one round.
+function Wheel:watch(n_rounds)
   self.is_watched = ngx.timer.at(WATCH_S, function(is_premature)
     self.is_watched = false
     if is_premature or not self.client then return end -- a worker that ends takes all with it
-    if self.n_turns == n_turns then
+    if self.n_rounds == n_rounds then
       for waiter in pairs(self.waiting) do self:give_up(waiter) end
       self.client:step(0)
       if core.monotonic() - self.turned_at > IDLE_S then return end
     end
-    self:watch(self.n_turns)
+    self:watch(self.n_rounds)
   end) and true or false
 end
 
 function Wheel:start(message, limits)
   self.client = self.client or core.client(self.given)
-  local waiter = { semaphore = semaphore.new(), seen = self.n_turns }
+  local waiter = { semaphore = semaphore.new(), seen = self.n_rounds }
   local pending, invalid = self.client:start(message, limits, waiter)
   if not pending then return nil, invalid end
   waiter.pending = pending
   self.waiting[waiter] = true
-  if not self.is_watched then self:watch(self.n_turns) end
+  if not self.is_watched then self:watch(self.n_rounds) end
   return waiter
 end
 
@@ -162,12 +166,12 @@ end
 function Wheel:wait(waiter)
   local pending = waiter.pending
   while not waiter.is_given_up and not pending:done() do
-    waiter.seen = self.n_turns
+    waiter.seen = self.n_rounds
     if not self:is_mine(waiter) then
       waiter.semaphore:wait(STALL_S)
     else
       self:turn()
-      if not pending:done() then ngx.sleep(MOMENT_S) end
+      if not pending:done() then self:go_round() end
     end
   end
 end
@@ -221,9 +225,10 @@ local function unavailable()
   }
 end
 
--- One that lives after all, though nothing was heard of it for very long.
-local function given_up(waiter)
-  return {
+-- One may live after all, though nothing was heard of it for very long.
+local function result_of(waiter)
+  if not waiter.is_given_up then return waiter.pending:result() end
+  return nil, {
     outcome = waiter.has_begun and "unknown" or "not_sent", kind = "timeout", retryable = false,
     cause = "its light thread was not run for so long that it was taken for dead",
   }
@@ -247,8 +252,7 @@ function Sender:send(message, limits)
   local waiter, invalid = wheel:start(message, limits)
   if not waiter then return nil, invalid end
   wheel:wait(waiter)
-  if waiter.is_given_up then return nil, given_up(waiter) end
-  local sent, result = waiter.pending:result()
+  local sent, result = result_of(waiter)
   wheel:leave(waiter)
   return sent, result
 end

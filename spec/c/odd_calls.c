@@ -1,15 +1,13 @@
 /*
  * Stands before the C library, for faults that no peer can time: what is written to a connection is
  * refused (ODD_SEND=broken: once; =full: for ever), what is read never ends once a reply has begun
- * (ODD_RECEIVE=flood), no folder can be read (ODD_FOLDER=none), how many files may be open
- * (ODD_LIMIT), and a clock that jumps ahead by as many seconds as stand in the file that ODD_CLOCK
- * names.
+ * (ODD_RECEIVE=flood), and a clock that jumps ahead by as many seconds
+ * as stand in the file that ODD_CLOCK names.
  *
  *   cc -shared -fPIC -o odd_calls.so odd_calls.c -ldl; ODD_SEND=broken LD_PRELOAD=… lua5.4 …
  */
 #define _GNU_SOURCE
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
@@ -17,12 +15,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 typedef ssize_t send_bytes(int fd, const void *bytes, size_t n, int flags);
 typedef ssize_t receive_bytes(int fd, void *bytes, size_t n, int flags);
-typedef DIR *open_folder(const char *path);
-typedef long read_setting(int name);
 typedef int read_clock(clockid_t clock, struct timespec *now);
 
 /* A request in the clear, or a record of TLS that carries one. */
@@ -60,21 +55,6 @@ ssize_t recv(int fd, void *bytes, size_t n, int flags) {
   const char *wanted = getenv("ODD_RECEIVE");
   is_flooding = wanted && n_read > 5 && memcmp(bytes, "HTTP/", 5) == 0;
   return n_read;
-}
-
-DIR *opendir(const char *path) {
-  open_folder *real;
-  *(void **)&real = dlsym(RTLD_NEXT, "opendir");
-  if (!getenv("ODD_FOLDER")) return real(path);
-  errno = ENOENT;
-  return NULL;
-}
-
-long sysconf(int name) {
-  read_setting *real;
-  *(void **)&real = dlsym(RTLD_NEXT, "sysconf");
-  const char *wanted = getenv("ODD_LIMIT");
-  return wanted && name == _SC_OPEN_MAX ? atol(wanted) : real(name);
 }
 
 static long seconds_ahead(void) {
