@@ -313,6 +313,7 @@ it("an error wherever a journal is opened leaves none that claims what is not on
   finally(function() if is_jit then jit.on() end end)
   journal.sqlite(path):close()
   local reader = assert(driver.New(path))
+  reader:autocommit(true)
   local statement = assert(reader:prepare("SELECT count(*) AS n FROM telnyx_send WHERE key = ?"))
   local n, is_through = 0, false
   while not is_through do
