@@ -307,7 +307,7 @@ local function raised_after(n, work, ...)
   return ok and result or nil, not was_raised
 end
 
-it("an error wherever a journal is opened leaves none that claims what is not on the disk", function()
+it("an error while a journal is opened leaves none that claims what is not on disk", function()
   local is_jit, jit = pcall(require, "jit")
   if is_jit then jit.off() end
   finally(function() if is_jit then jit.on() end end)
@@ -470,7 +470,8 @@ describe("a fork", function()
   end)
 
   -- As a daemon begins.
-  for how, its_end in pairs({ ["at once"] = "ffi.C._exit(0)", ["and closes"] = "return own:close()" }) do
+  local ENDS = { ["at once"] = "ffi.C._exit(0)", ["and closes"] = "return own:close()" }
+  for how, its_end in pairs(ENDS) do
     it("of an open journal whose parent ends " .. how .. ": the child goes on", function()
       assert.equal("1 p\n2 c\nok\n", run_forking(([[
         ffi.cdef "void _exit(int); int getpid(void); int getppid(void);"
