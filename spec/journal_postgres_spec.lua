@@ -346,18 +346,22 @@ describe("a standby", function()
       "the promotion")
     ok, why = claim("order-2")
     assert.is_nil(ok)
-    assert.matches("timeline 1 [^\n]* timeline 2 [^\n]*accept_timeline = 2", why)
+    local system, accepted = why:match(
+      "timeline 1 of system (%d+) [^\n]* timeline 2 [^\n]*accept_server = \"([^\"]+)\"")
+    assert.equal(system .. "/2", accepted)
     own:close()
 
     open()
     assert.is_nil((claim("order-2")))
     own:close()
-    open { accept_timeline = 3 }
-    assert.is_nil((claim("order-2")))
-    own:close()
+    for _, another in ipairs { system .. "/3", "7/2", "2", "" } do
+      open { accept_server = another }
+      assert.is_nil((claim("order-2")))
+      own:close()
+    end
     assert.equal("order-1|sending|c|1\n", rows())
 
-    open { accept_timeline = 2 }
+    open { accept_server = accepted }
     assert.is_true(claim("order-2"))
     own:close()
     open()
@@ -376,7 +380,7 @@ describe("a standby", function()
       "the promotion")
     local ok, why = claim("order-2")
     assert.is_nil(ok)
-    assert.matches("accept_timeline = 3", why)
+    assert.matches("accept_server = \"%d+/3\"", why)
   end)
 
   it("of another cluster, or a copy of the rows, is refused as well", function()
@@ -473,7 +477,7 @@ it("misuse is raised", function()
     function() journal.postgres() end,
     function() journal.postgres(7) end,
     function() journal.postgres("somewhere") end,
-    function() journal.postgres({}, { accept_timeline = "2" }) end,
+    function() journal.postgres({}, { accept_server = 2 }) end,
     function() journal.postgres({}, { timeout = 2 }) end,
     function() journal.sql {} end,
     function() journal.sql { query = print, dialect = "mysql" } end,

@@ -13,7 +13,7 @@ local LONGEST_NAP_S = 0.005
 ---@class telnyx.dbi
 ---@field open fun(): table|nil, string|nil a connection
 ---@field set_up fun(ask: function): true|nil, string|nil of one that is new; `ask(sql, params, n)`
----@field check (fun(): true|nil, string|nil)|nil before anything is asked
+---@field check (fun(is_connected: boolean): true|nil, string|nil)|nil before anything is asked
 ---@field leave (fun(connection: table, statements: table))|nil what a child does with its parent's
 ---connection; without it, closes it
 ---@field watch fun()|nil when there is a connection or a statement more
@@ -29,21 +29,29 @@ end
 
 local function is_busy(why) return why:find("database is locked", 1, true) ~= nil end
 
+local function forget(self)
+  self.is_set_up = false
+  self.connection, self.statements, self.n_failures = nil, {}, 0
+end
+
 -- Statements first: a connection whose statements are open stays open in SQLite.
 local function drop(self)
+  self.is_set_up = false
   for _, statement in pairs(self.statements) do pcall(statement.close, statement) end
   if self.connection then pcall(self.connection.close, self.connection) end
-  self.connection, self.statements, self.n_failures = nil, {}, 0
+  forget(self)
 end
 
 ---In a child: leaves to its parent what is the parent's.
 function Dbi:leave_parents()
   if self.n_forks == core.forks() then return end
-  self.n_forks = core.forks()
-  if not self.connection then return end
-  if not self.leave then return drop(self) end
-  self.leave(self.connection, self.statements)
-  self.connection, self.statements, self.n_failures = nil, {}, 0
+  if self.connection and self.leave then
+    self.leave(self.connection, self.statements)
+    forget(self)
+  else
+    drop(self)
+  end
+  self.n_forks = core.forks() -- last: an error on the way leaves the rest to the next call
 end
 
 -- A change is made, and a full disk told of, when the last row was fetched.
@@ -96,7 +104,8 @@ local function connect(self)
   ok, is_set_up, why = pcall(self.set_up, function(sql, params, n)
     return ask(self, sql, params or {}, n or 0)
   end)
-  if ok and is_set_up then return true end
+  self.is_set_up = ok and is_set_up
+  if self.is_set_up then return true end
   drop(self)
   return nil, first_line(ok and why or is_set_up)
 end
@@ -114,9 +123,10 @@ end
 ---@return boolean|nil is_sure that nothing was done
 function Dbi:query(sql, params, n)
   self:leave_parents()
+  if not self.is_set_up then drop(self) end -- an error came while it was being made
   local ok, why = true, nil
-  if self.check then ok, why = self.check() end
-  if ok and not self.connection then ok, why = connect(self) end
+  if self.check then ok, why = self.check(self.is_set_up) end
+  if ok and not self.is_set_up then ok, why = connect(self) end
   if not ok then return nil, self.name .. ": " .. why, true end
   local rows, ask_why, is_sure = ask(self, sql, params, n)
   if rows then return rows end
@@ -137,6 +147,7 @@ local dbi = {}
 ---@return telnyx.dbi
 function dbi.new(own)
   own.statements, own.n_failures, own.n_forks = {}, 0, core.forks()
+  own.is_set_up = false
   own.random = random.new()
   return setmetatable(own, Dbi)
 end

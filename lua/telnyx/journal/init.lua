@@ -60,7 +60,7 @@ end
 
 ---A journal in PostgreSQL, for many machines; by libpq's string or URI, or a table of its names.
 ---Connects when it is first asked. It does not go on with a server that is not the one it knew,
----until `accept_timeline` says so: a promoted standby may have lost what was claimed last.
+---until `accept_server` says so: a promoted standby may have lost what was claimed last.
 ---@param connection string|table
 ---@param options telnyx.postgres_options|nil
 ---@return telnyx.journal
@@ -69,10 +69,10 @@ function journal.postgres(connection, options)
   check(kind == "table" or (kind == "string" and connection:find("[=/]")), "postgres",
     "names and values, an URI, or a table")
   options = options or {}
-  check_names("postgres", options, "statement_timeout accept_timeline")
+  check_names("postgres", options, "statement_timeout accept_server")
   check(is_seconds(options.statement_timeout), "postgres", "seconds for 'statement_timeout'")
-  check(options.accept_timeline == nil or type(options.accept_timeline) == "number", "postgres",
-    "a number for 'accept_timeline'")
+  check(options.accept_server == nil or type(options.accept_server) == "string", "postgres",
+    "a string for 'accept_server'")
   local keeper, why = require("telnyx.journal.postgres").new(connection, options)
   if not keeper then error("journal.postgres: " .. why, 2) end
   return object.new(keeper)

@@ -89,11 +89,13 @@ local ACCEPT = "UPDATE telnyx_server SET system = ?, timeline = ? WHERE id = 1"
 
 local CHANGED = "its history is another: it was timeline %d of system %s and is timeline %d of"
   .. " system %s. What was claimed last may be missing there, and be sent again. When somebody has"
-  .. " looked: { accept_timeline = %d }"
+  .. " looked: { accept_server = %q }"
 
 local function number_of(place) return tonumber(place.timeline, 16) or 0 end
 
 local function is_same(a, b) return a.system == b.system and a.timeline == b.timeline end
+
+local function name_of(place) return place.system .. "/" .. number_of(place) end
 
 local function remembered(ask)
   local rows = ask(REMEMBERED)
@@ -104,18 +106,18 @@ local function remembered(ask)
   return rows[1]
 end
 
--- `known` is what this journal saw before: the table itself may be what is missing.
+-- `known` is what this journal saw before: the table may be missing, or be another server's own.
 local function check_history(ask, known, accepted)
   local rows, why = ask(HERE)
   if not rows then return nil, why end
   local here = rows[1]
   local was, was_why = remembered(ask)
   if was_why then return nil, was_why end
-  local first = was or known or here
-  local is_accepted = number_of(here) == accepted
-  if not is_same(first, here) and not is_accepted then
+  local first = was or here
+  if known and not is_same(known, here) then first = known end
+  if not is_same(first, here) and name_of(here) ~= accepted then
     return nil, CHANGED:format(number_of(first), first.system, number_of(here), here.system,
-      number_of(here))
+      name_of(here))
   end
   if not was then rows, why = ask(REMEMBER, { here.system, here.timeline }, 2) end
   if was and not is_same(was, here) then
@@ -131,7 +133,7 @@ local function set_up(ask, known, options)
   local ok, why = set(ask, options.statement_timeout or DEFAULT_STATEMENT_TIMEOUT_S)
   if ok then ok, why = check_all(ask) end
   if not ok then return nil, why end
-  return check_history(ask, known, options.accept_timeline)
+  return check_history(ask, known, options.accept_server)
 end
 
 local function keep_whole(connection, statements)
@@ -164,7 +166,7 @@ local postgres = {}
 
 ---@class telnyx.postgres_options
 ---@field statement_timeout number|nil seconds, unless the server has a limit; default 10
----@field accept_timeline integer|nil a timeline that a person has looked at
+---@field accept_server string|nil "system/timeline" of one that a person has looked at
 
 ---@param connection string|table
 ---@param options telnyx.postgres_options

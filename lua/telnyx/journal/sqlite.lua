@@ -67,9 +67,10 @@ local REPLACED = "was deleted or replaced while it was in use; nothing is claime
 -- The file, and its log, that this journal has begun with, and no other.
 local function new_file(path, id)
   local file = { path = path, log = path .. "-wal", id = id, log_id = nil }
-  function file.is_there()
+  -- The log goes with the last connection, and comes with the first.
+  function file.is_there(is_connected)
     if core.file_id(file.path) ~= file.id then return nil, "it " .. REPLACED end
-    if file.log_id and core.file_id(file.log) ~= file.log_id then
+    if is_connected and core.file_id(file.log) ~= file.log_id then
       return nil, "its log, " .. file.log .. ", " .. REPLACED
     end
     return true
@@ -81,7 +82,7 @@ local function set_up(file, options, is_first, ask)
   local ok, why = is_ours(ask, options.beside)
   if ok then ok, why = set(ask) end
   if ok and is_first then ok, why = is_sound(ask) end
-  if ok then ok, why = file.is_there() end
+  if ok then ok, why = file.is_there(false) end
   if not ok then return nil, why end
   file.log_id = core.file_id(file.log)
   return true
@@ -96,10 +97,7 @@ local function open(own_driver, path, options)
     name = absolute,
     patience_s = options.busy_timeout or DEFAULT_PATIENCE_S,
     check = file.is_there,
-    open = function()
-      file.log_id = nil
-      return own_driver.New(absolute)
-    end,
+    open = function() return own_driver.New(absolute) end,
     set_up = function(ask)
       local ok, why = set_up(file, options, is_first, ask)
       is_first = is_first and not ok
