@@ -70,7 +70,8 @@ local lua = {
   { "journal/lock", "telnyx.core" },
   { "journal/shared", "telnyx.journal.lock telnyx.journal.record telnyx.journal.rows" },
   { "journal/statements" },
-  { "journal/sql", "telnyx.journal.machine telnyx.journal.statements" },
+  { "journal/queue", "telnyx.journal.arguments" },
+  { "journal/sql", "telnyx.journal.machine telnyx.journal.queue telnyx.journal.statements" },
   { "journal/dbi", "telnyx.core telnyx.send.random" },
   { "journal/sqlite", "dbd.sqlite3 telnyx.core telnyx.journal.dbi telnyx.journal.sql" },
   { "journal/inherited" },
@@ -86,7 +87,7 @@ local lua = {
 
   { "send/retry", "telnyx.core" },
   { "send/cost", "telnyx.core telnyx.errors telnyx.tables" },
-  { "send/once", "cjson.safe telnyx.core telnyx.errors" },
+  { "send/once", "cjson.safe telnyx.core telnyx.errors telnyx.tables" },
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
   { "send/news" },
@@ -99,7 +100,14 @@ local lua = {
   ]] },
 
   { "run/pace" },
-  { "run/send_all", "telnyx.run.pace" },
+  { "run/fatal" },
+  { "run/send_all", "telnyx.run.fatal telnyx.run.pace" },
+  { "run/stored", "cjson.safe telnyx.core telnyx.tables" },
+  { "run/lanes", "telnyx.run.pace" },
+  { "run/worker", [[
+    telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.send.once telnyx.send.retry
+  ]] },
+  { "run/outbox", "telnyx.core telnyx.errors telnyx.run.worker telnyx.send.once" },
   { "run/csv", "telnyx.core" },
   { "run/twice", "telnyx.core" },
   { "run/recipients", [[
@@ -109,8 +117,8 @@ local lua = {
   { "run/campaign" },
 
   { "client", [[
-    telnyx.core telnyx.options telnyx.profiles telnyx.run.send_all telnyx.send.engine
-    telnyx.send.retry telnyx.tables
+    telnyx.core telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.send_all
+    telnyx.run.stored telnyx.send.cost telnyx.send.engine telnyx.send.retry telnyx.tables
   ]] },
   { "init", "telnyx.client telnyx.core telnyx.errors telnyx.journal" },
 

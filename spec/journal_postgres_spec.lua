@@ -61,7 +61,7 @@ describe("the table", function()
     open()
     assert.is_true(claim("order-1"))
     own:close()
-    assert.equal("6\n", server:ask("SELECT count(*) FROM pg_indexes WHERE tablename ="
+    assert.equal("7\n", server:ask("SELECT count(*) FROM pg_indexes WHERE tablename ="
       .. " 'telnyx_send' AND indexname LIKE 'telnyx\\_send\\_%' AND indexname NOT LIKE '%pkey'"))
     server:ask("DROP INDEX telnyx_send_due")
     open()

@@ -2,11 +2,14 @@
 --- `telnyx.send`.
 
 local core = require("telnyx.core")
+local cost = require("telnyx.send.cost")
 local engine = require("telnyx.send.engine")
 local options = require("telnyx.options")
+local outbox = require("telnyx.run.outbox")
 local profiles = require("telnyx.profiles")
 local retry = require("telnyx.send.retry")
 local send_all = require("telnyx.run.send_all")
+local stored = require("telnyx.run.stored")
 local tables = require("telnyx.tables")
 
 local DEFAULT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT, DEFAULT_DEADLINE = 30, 10, 60
@@ -210,6 +213,68 @@ function Client:send_all(source, given)
       loop:tell()
     end,
   })
+end
+
+-- What a worker takes from an outbox was made ready when it was added.
+local function claimed_job(self, taken, call)
+  local job = new_job(self, {}, call, false, taken.is_over)
+  job.message = stored.message(taken.body)
+  if self.engine_.takes_body then job.limits.body = taken.body end
+  job.segments = cost.segments(job.message) or false
+  job.entry, job.is_claimed = taken.entry, true
+  job.now = taken.started_at
+  job.deadline = taken.started_at + call.deadline
+  return job
+end
+
+-- One attempt a claim: the outbox knows when there is to be another.
+local function work_call(self, run_options)
+  return tables.merge(merged_call(self.call_, run_options.call, 3), { policy = retry.none })
+end
+
+---@return table
+local function outbox_host(self, queue)
+  local own = self.engine_
+  local host = {
+    loop = own.loop, journal = own.journal, queue = queue, random = own.random,
+    is_closed = function() return own.is_closed end,
+    new_error = function(fields) return own:new_error(fields) end,
+    run = function(body, run) return own:run(body, run) end,
+    check_add = options.add,
+  }
+  function host.prepare(message, given)
+    local call = tables.merge(self.call_, { key = given.key, max_parts = given.max_parts,
+      on_ucs2 = given.on_ucs2 })
+    local job = new_job(self, message, call)
+    local body, err = own:make_ready(job)
+    if not body then return nil, err end
+    local entry, from = job.entry, job.message.from
+    entry.body, entry.sender = body, type(from) == "string" and from or ""
+    return entry
+  end
+  function host.check_run(given, level)
+    local run_options = options.work(given, level + 1)
+    run_options.send_call = work_call(self, run_options)
+    return run_options
+  end
+  function host.begin(taken, callback)
+    own.loop:begin(claimed_job(self, taken, taken.call), callback)
+    own.loop:tell()
+  end
+  return host
+end
+
+---The outbox in the client's journal, which must be in a database. What is added goes by this
+---client's defaults, or its profile's.
+---@return telnyx.outbox
+function Client:outbox()
+  check_open(self, "outbox", 2)
+  local journal = self.engine_.journal
+  local queue = journal.queue and journal:queue()
+  if not queue then
+    error("an outbox needs a journal in a database: telnyx.journal.sqlite, postgres or sql", 2)
+  end
+  return outbox.new(outbox_host(self, queue))
 end
 
 ---The same client with a profile's fields and options applied.

@@ -24,4 +24,14 @@ function telnyx.validate(message)
   return nil, errors.new(err)
 end
 
+---The outbox in a client's journal: messages wait there until a worker sends them.
+---@param own telnyx.client
+---@return telnyx.outbox
+function telnyx.outbox(own)
+  if type(own) ~= "table" or type(own.outbox) ~= "function" then
+    error("outbox expects a client of telnyx.new, got a " .. type(own), 2)
+  end
+  return own:outbox()
+end
+
 return telnyx

@@ -143,6 +143,44 @@ local RUN = {
   lets_finish = callable,
 }
 
+-- Of a message that is added to an outbox. It is sent by the rules of who sends it.
+local ADD = {
+  key = key_string,
+  max_parts = count,
+  on_ucs2 = on_ucs2,
+  at = function(value)
+    return type(value) == "number" and value >= 0 and value < 2 ^ 42, "seconds since 1970"
+  end,
+  campaign = key_string,
+  placeholders = function(value) return value == "?" or value == "$", "\"?\" or \"$\"" end,
+}
+
+local function sender_rates(value)
+  local expected = "a table of numbers above 0 by sender, or by kind of sender for each of it"
+  if type(value) ~= "table" then return false, expected end
+  for name, rate in pairs(value) do
+    if type(name) ~= "string" or not positive(rate) then return false, expected end
+  end
+  return true
+end
+
+-- Of a worker of an outbox.
+local WORK = {
+  concurrency = count,
+  rate = positive,
+  burst = positive,
+  rates = rates,
+  sender_rates = sender_rates,
+  poll = seconds,
+  until_empty = flag,
+  on_result = callable,
+  on_trouble = callable,
+  lets_finish = callable,
+  timeout = seconds,
+  connect_timeout = seconds,
+  deadline = seconds,
+}
+
 local RUN_OR_CALL = {}
 for name, rule in pairs(CALL) do RUN_OR_CALL[name] = rule end
 for name, rule in pairs(RUN) do RUN_OR_CALL[name] = rule end
@@ -251,6 +289,34 @@ function options.run(given, level)
   local own = { call = {}, concurrency = all.concurrency or 16 }
   for name, value in pairs(all) do
     local target = RUN[name] and own or own.call
+    target[name] = value
+  end
+  return own
+end
+
+---The options of a message that is added to an outbox.
+---@param given table
+---@param level integer
+---@return table
+function options.add(given, level)
+  check_table(given, "options", level + 1)
+  local own = read(given, ADD, "option", level + 1)
+  if not own.key then
+    error("option 'key' is missing: an outbox knows its messages by it", level + 1)
+  end
+  return own
+end
+
+---The options of an outbox's worker: its own, and under `call` those of each send.
+---@param given table|nil
+---@param level integer
+---@return table
+function options.work(given, level)
+  check_table(given or {}, "options", level + 1)
+  local all = read(given or {}, WORK, "option", level + 1)
+  local own = { call = {}, concurrency = 16, poll = 0.5 }
+  for name, value in pairs(all) do
+    local target = CALL[name] and own.call or own
     target[name] = value
   end
   return own

@@ -22,4 +22,19 @@ function tables.copy(original)
   return copy
 end
 
+-- Lua 5.3 and later.
+local to_integer = rawget(math, "tointeger") or function(value) return value end
+
+---Whole numbers as integers, where the language has them: lua-cjson makes a float of every number.
+---@param value any changed in place, at any depth
+---@return any
+function tables.whole_numbers(value)
+  if type(value) == "number" and value % 1 == 0 and math.abs(value) < 2 ^ 53 then
+    return to_integer(value)
+  end
+  if type(value) ~= "table" then return value end
+  for key, item in pairs(value) do value[key] = tables.whole_numbers(item) end
+  return value
+end
+
 return tables

@@ -33,8 +33,9 @@ journals.memory = {
 
 -- What an outbox's row is in a database.
 local QUEUED = [[
-INSERT INTO telnyx_send (key, state, digest, recipient, body, campaign, due, ord, tries, created_at)
-VALUES ('%s', 'queued', '%s', '%s', '{}', 'autumn', %.0f, 1, 0, %.0f)]]
+INSERT INTO telnyx_send (key, state, digest, recipient, sender, body, campaign, due, ord, tries,
+  created_at)
+VALUES ('%s', 'queued', '%s', '%s', '', '{}', 'autumn', %.0f, 1, 0, %.0f)]]
 
 ---The statement that puts such a row there.
 function journals.insert(row)
@@ -126,7 +127,8 @@ journals.postgres = {
   open = function()
     local own = journal.postgres { host = server.folder, user = "spec", dbname = "postgres" }
     assert(own:counts()) -- so the table is there
-    assert(server:ask("TRUNCATE telnyx_send") == "")
+    assert(server:ask("SET client_min_messages = warning; TRUNCATE telnyx_send;"
+      .. " DROP TABLE IF EXISTS telnyx_pace") == "")
     return own
   end,
   queue = function(_, row) assert(server:ask(journals.insert(row)) == "") end,

@@ -53,6 +53,11 @@ local function seconds(expected)
   end
 end
 
+function kinds.body(value)
+  if type(value) ~= "string" or value == "" then return nil, "a string that is not empty" end
+  return kinds.text(value)
+end
+
 kinds.time = seconds("seconds since 1970")
 kinds.seconds = seconds("seconds")
 
@@ -77,6 +82,13 @@ kinds.outcome = one_of("accepted rejected unknown")
 kinds.truth = one_of("accepted rejected")
 kinds.state = one_of("queued free sending accepted rejected unknown")
 
+-- Of microseconds there are so many.
+function kinds.order(value)
+  local is_order = type(value) == "number" and value % 1 == 0 and value >= 0 and value < 2 ^ 53
+  if not is_order then return nil, "a whole number" end
+  return value
+end
+
 -- What each method takes: a kind, and a mark behind what may be left out.
 local SHAPES = {
   claim = { key = "key", digest = "name", to = "name?", claim = "name", owner = "name?",
@@ -93,6 +105,10 @@ local SHAPES = {
   find = { state = "state?", to = "name?", message_id = "name?", older_than = "seconds?",
     now = "time?", limit = "count?" },
   purge = { before = "time", limit = "count?" },
+  add = { key = "key", digest = "name", to = "name?", sender = "text", body = "body",
+    campaign = "name?", due = "time", ord = "order", now = "time" },
+  take = { sender = "text?", limit = "count", claim = "name", owner = "name?", now = "time",
+    expires = "time" },
 }
 
 -- One argument; or nil, what is wrong with it, and whether the world may have made it so.

@@ -248,6 +248,13 @@ function Journal:purge(options)
   return n
 end
 
+---What an outbox asks of it.
+---@return telnyx.queue|nil nil: it is not in a database
+function Journal:queue()
+  if self.is_closed then return nil end
+  return self.keeper.queue and self.keeper:queue() or nil
+end
+
 ---May be called twice. Every other method then returns nil, "the journal is closed".
 function Journal:close()
   if self.is_closed then return end

@@ -5,6 +5,7 @@
 --- and the statement is repeated once: each of them changes a row once only, by its claim's name.
 
 local machine = require("telnyx.journal.machine")
+local queue = require("telnyx.journal.queue")
 local statements = require("telnyx.journal.statements")
 
 local Sql = {}
@@ -91,7 +92,7 @@ end
 
 local TEXTS = { key = "key", state = "state", digest = "digest", recipient = "to", claim = "claim",
   owner = "owner", message_id = "message_id", result = "result", settled_by = "settled_by",
-  campaign = "campaign" }
+  campaign = "campaign", sender = "sender", body = "body" }
 local NUMBERS = { "claimed_at", "expires", "tries", "status", "settled_at", "created_at", "due" }
 
 -- Drivers have values of their own for NULL.
@@ -212,6 +213,47 @@ function Sql:purge(before, limit)
   free, why = change(self, "purge_free", { before, limit - #settled, before }, 3)
   if not free then return nil, why end
   return #settled + #free
+end
+
+-- What an outbox's queue asks of it -----------------------------------------------------------
+
+---@return telnyx.queue
+function Sql:queue() return queue.new(self) end
+
+---The table of paces: made, or found.
+---@return true|nil
+---@return string|nil why
+function Sql:make_paces()
+  if run(self, self.sql.paused, {}, 0) then return true end
+  local made, make_why = run(self, self.sql.paces, {}, 0)
+  local rows, why = run(self, self.sql.paused, {}, 0)
+  if rows then return true end
+  return nil, made and why or make_why
+end
+
+---Parameters as a statement of somebody else's takes them.
+function Sql.written(_, params, n)
+  for i = 1, n do params[i] = text_of(params[i]) end
+  return params
+end
+
+---@return table[]|nil rows as they come
+---@return boolean|string|nil was_repeated or why
+function Sql:change(name, params, n) return change(self, name, params, n) end
+
+---What must not be repeated when the answer is lost.
+---@return table[]|nil rows
+---@return string|nil why
+function Sql:once(name, params, n)
+  local rows, why = run(self, self.sql[name], params, n)
+  return rows and read_all(rows), why
+end
+
+---@return table[]|nil rows
+---@return string|nil why
+function Sql:look(name, params, n)
+  local rows, why = look(self, self.sql[name], params, n)
+  return rows and read_all(rows), why
 end
 
 ---Makes the table, or finds that it cannot be used, now and not at the first claim.

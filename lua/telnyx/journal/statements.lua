@@ -2,7 +2,8 @@
 --- for which rows it holds, so that of two who try at once one gets the row and the other none.
 ---
 --- One text for SQLite and PostgreSQL. Numbers travel as text, since drivers read integers with 32
---- bits, and both engines take BIGINT for a type. The body and what is behind it are an outbox's.
+--- bits, and both engines take BIGINT for a type. The body and what is behind it are an outbox's;
+--- so is the table of paces: when the next turn of each is, in microseconds.
 
 local statements = {}
 
@@ -25,19 +26,25 @@ CREATE TABLE IF NOT EXISTS telnyx_send (
   settled_by TEXT,
   created_at BIGINT NOT NULL,
   body TEXT,
+  sender TEXT,
   campaign TEXT,
   due BIGINT,
   ord BIGINT,
   CHECK (state NOT IN ('sending', 'unknown')
     OR (claim IS NOT NULL AND claimed_at IS NOT NULL AND expires IS NOT NULL)),
   CHECK (state NOT IN ('queued', 'free') OR claim IS NULL),
-  CHECK (state <> 'queued' OR (body IS NOT NULL AND due IS NOT NULL AND ord IS NOT NULL)),
+  CHECK (state <> 'queued' OR
+    (body IS NOT NULL AND sender IS NOT NULL AND due IS NOT NULL AND ord IS NOT NULL)),
   CHECK (state NOT IN ('accepted', 'rejected') OR settled_at IS NOT NULL))]]
+
+local PACES = [[
+CREATE TABLE IF NOT EXISTS telnyx_pace (name TEXT NOT NULL PRIMARY KEY, next_at BIGINT NOT NULL)]]
 
 -- The last serve who looks for what is due, has expired, is not settled, may be purged.
 local INDEXES = {
   message = "(message_id) WHERE message_id IS NOT NULL",
   due = "(due, ord) WHERE state = 'queued'",
+  sender = "(sender, due, ord) WHERE state = 'queued'",
   expires = "(expires) WHERE state = 'sending'",
   open = "(claimed_at, key) WHERE state IN ('sending', 'unknown')",
   settled = "(settled_at) WHERE state IN ('accepted', 'rejected')",
@@ -50,8 +57,9 @@ key, state, digest, recipient, claim, owner, CAST(claimed_at AS TEXT) AS claimed
   CAST(status AS TEXT) AS status, result, CAST(settled_at AS TEXT) AS settled_at, settled_by,
   CAST(created_at AS TEXT) AS created_at, campaign, CAST(due AS TEXT) AS due]]
 
--- {B}: a parameter that is a whole number. {SKIP}: what others hold is left to them. {COLUMNS}: of
--- a row. Rows are ordered by columns with the table's name, since the text has theirs.
+-- {B}: a parameter that is a whole number. {SKIP}: what others hold is left to them. {NOW}: by the
+-- database's clock, in microseconds. {COLUMNS}: of a row. {UNPAUSED}, {TAKE}: as below. Rows are
+-- ordered by columns with the table's name, since the text has theirs.
 local TEXTS = {
   claim = [[
 INSERT INTO telnyx_send (key, state, digest, recipient, claim, owner, claimed_at, expires, tries,
@@ -124,9 +132,76 @@ DELETE FROM telnyx_send
 WHERE key IN (SELECT key FROM c) AND state = 'free' AND created_at < {B}
 RETURNING key]],
 
+  -- A key that was given back may be queued.
+  add = [[
+INSERT INTO telnyx_send (key, state, digest, recipient, sender, body, campaign, due, ord, tries,
+  created_at)
+VALUES (?, 'queued', ?, ?, ?, ?, ?, {B}, {B}, 0, {B})
+ON CONFLICT (key) DO UPDATE SET state = 'queued', digest = excluded.digest,
+  recipient = excluded.recipient, sender = excluded.sender, body = excluded.body,
+  campaign = excluded.campaign, due = excluded.due, ord = excluded.ord,
+  message_id = NULL, status = NULL, result = NULL, settled_at = NULL, settled_by = NULL
+WHERE telnyx_send.state = 'free'
+RETURNING key]],
+
+  take = [[
+WITH c AS MATERIALIZED (
+  SELECT key FROM telnyx_send WHERE state = 'queued' AND due <= {B}{UNPAUSED}
+  ORDER BY telnyx_send.due, telnyx_send.ord LIMIT CAST(? AS INTEGER){SKIP})
+{TAKE}]],
+
+  take_of = [[
+WITH c AS MATERIALIZED (
+  SELECT key FROM telnyx_send WHERE state = 'queued' AND sender = ? AND due <= {B}{UNPAUSED}
+  ORDER BY telnyx_send.due, telnyx_send.ord LIMIT CAST(? AS INTEGER){SKIP})
+{TAKE}]],
+
+  -- Of a claim whose answer was lost.
+  adopt = "SELECT {COLUMNS}, body FROM telnyx_send WHERE claim = ? AND state = 'sending'",
+
+  -- Each sender that has something, and when its first is due: from one to the next by the index.
+  senders = [[
+WITH RECURSIVE s (sender, n) AS (
+  SELECT (SELECT MIN(sender) FROM telnyx_send WHERE state = 'queued'), 1
+  UNION ALL
+  SELECT (SELECT MIN(t.sender) FROM telnyx_send AS t
+    WHERE t.state = 'queued' AND t.sender > s.sender), s.n + 1
+  FROM s WHERE s.sender IS NOT NULL AND s.n < CAST(? AS INTEGER))
+SELECT sender, CAST((SELECT MIN(t.due) FROM telnyx_send AS t
+    WHERE t.state = 'queued' AND t.sender = s.sender) AS TEXT) AS due
+FROM s WHERE sender IS NOT NULL]],
+
+  next_due = [[
+SELECT CAST(MIN(due) AS TEXT) AS due FROM telnyx_send WHERE state = 'queued']],
+
+  -- The turns that a pace gives out are those before its time. Who has rested has a right to none
+  -- of the past. The clock is the database's, the same for all.
+  reserve = [[
+INSERT INTO telnyx_pace (name, next_at) VALUES (?, {NOW} + {B})
+ON CONFLICT (name) DO UPDATE SET next_at = {B} + CASE
+  WHEN telnyx_pace.next_at > {NOW} - {B} THEN telnyx_pace.next_at ELSE {NOW} END
+RETURNING CAST(next_at - {NOW} AS TEXT) AS ends]],
+
+  pause = [[
+INSERT INTO telnyx_pace (name, next_at) VALUES ('pause', {B})
+ON CONFLICT (name) DO UPDATE SET next_at = excluded.next_at
+RETURNING name]],
+
+  paused = "SELECT CAST(next_at AS TEXT) AS ends FROM telnyx_pace WHERE name = 'pause'",
+
   -- Fails where a column is missing.
-  check = "SELECT {COLUMNS}, body, ord FROM telnyx_send WHERE key = ''",
+  check = "SELECT {COLUMNS}, body, sender, ord FROM telnyx_send WHERE key = ''",
 }
+
+-- What a take does with the rows that were chosen: they are on the way to the wire.
+local TAKE = [[
+UPDATE telnyx_send SET state = 'sending', claim = ?, owner = ?, claimed_at = {B}, expires = {B},
+  tries = tries + 1
+WHERE key IN (SELECT key FROM c) AND state = 'queued'
+RETURNING {COLUMNS}, sender, body]]
+
+local UNPAUSED =
+  " AND NOT EXISTS (SELECT 1 FROM telnyx_pace WHERE name = 'pause' AND next_at > {NOW})"
 
 -- What `find` may ask for, by name.
 local CONDITIONS = {
@@ -138,10 +213,12 @@ local CONDITIONS = {
 local DIALECTS = {
   sqlite = {
     skip = "",
+    now = "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)",
     indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'telnyx_send'",
   },
   postgres = {
     skip = " FOR UPDATE SKIP LOCKED",
+    now = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
     indexes = "SELECT CAST(c.relname AS TEXT) AS name FROM pg_index AS i"
       .. " JOIN pg_class AS c ON c.oid = i.indexrelid"
       .. " WHERE i.indrelid = to_regclass('telnyx_send')",
@@ -149,14 +226,16 @@ local DIALECTS = {
 }
 
 local function written(text, dialect)
-  local words = { B = "CAST(? AS BIGINT)", SKIP = dialect.skip, COLUMNS = COLUMNS }
-  return (text:gsub("{(%u+)}", words))
+  local words = { B = "CAST(? AS BIGINT)", SKIP = dialect.skip, COLUMNS = COLUMNS,
+    NOW = dialect.now, TAKE = TAKE, UNPAUSED = UNPAUSED }
+  text = text:gsub("{(%u+)}", words)
+  return (text:gsub("{(%u+)}", words)) -- words have some in them
 end
 
 ---@param name "sqlite"|"postgres"
 ---@return table<string, string> texts by name, and what makes the table
 function statements.of(name)
-  local dialect, own = DIALECTS[name], { table = TABLE, make_index = {} }
+  local dialect, own = DIALECTS[name], { table = TABLE, paces = PACES, make_index = {} }
   for statement, text in pairs(TEXTS) do own[statement] = written(text, dialect) end
   own.indexes = dialect.indexes
   for index, rest in pairs(INDEXES) do

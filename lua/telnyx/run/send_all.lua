@@ -1,14 +1,7 @@
 --- Many messages through one client: some at a time, at a pace, in constant memory.
 
+local is_fatal = require("telnyx.run.fatal")
 local pace = require("telnyx.run.pace")
-
--- Trouble that every further message would meet as well.
-local FATAL = {}
-for _, code in ipairs({ "10009", "20001", "20002", "20003", "20004", "20005", "20006", "20007",
-  "20008", "20012", "20013", "20014", "20100", "40314" }) do
-  FATAL[code] = true
-end
-local FATAL_STATUS = { [401] = true, [402] = true }
 
 ---@class telnyx.run
 ---@field host table what carries messages: run, begin, loop, default_from
@@ -54,11 +47,6 @@ local function paces_of(options)
   if options.rate then paces.all = new_pace(options, "all", options.rate) end
   for kind, rate in pairs(options.rates or {}) do paces[kind] = new_pace(options, kind, rate) end
   return paces
-end
-
-local function is_fatal(err)
-  if err.outcome ~= "rejected" or err.replayed then return false end
-  return FATAL[err.code] or FATAL_STATUS[err.status] or false
 end
 
 -- An error of the caller's own ends the run, but not before what is in flight is done.

@@ -92,7 +92,7 @@ local function new(own, policy, level)
   return engine
 end
 
-Engine.drive = life.drive
+Engine.drive, Engine.make_ready = life.drive, life.make_ready
 
 local function leave_send(self, job)
   self.loop.news.is_telling = job.was_telling
@@ -160,13 +160,15 @@ function Engine:start(job, callback)
   return pending
 end
 
----Runs `body(run)`. When an error ends it, nothing more is sent of what it has begun.
----@param body fun(run: telnyx.run): any
----@param run telnyx.run
+---Runs `body(run)`. When an error ends it, nothing more is sent of what it has begun, and `leave`
+---gives back what it holds besides.
+---@param body fun(run: table): any
+---@param run { is_left: boolean|nil, is_over: function, leave: function|nil }
 function Engine:run(body, run)
   return guard(self.yields, body, function()
     run.is_left = true
     self.loop:abandon_run(run.is_over)
+    if run.leave then pcall(run.leave, run) end
   end, run)
 end
 

@@ -21,6 +21,7 @@ local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = 
 ---@field segments telnyx.segments|nil|false
 ---@field entry telnyx.entry|false of its key
 ---@field turn (fun(now: number): number)|false reserves a turn: seconds until it
+---@field is_claimed boolean|nil its row was taken from an outbox: it is ready, and as it was added
 ---@field is_over (fun(): boolean)|false whether a turn that has come should not be taken
 ---@field may_be_sent boolean an attempt ended as neither not_sent nor rejected
 
@@ -180,7 +181,7 @@ local function carry_out(engine, job, task)
     if message then return succeed(engine, job, message, result) end
     if not row.wait or engine.is_closed then return fail(engine, job, result) end
     job.limits.fresh = reason == "stale"
-    let_go(engine, job)
+    if row.wait > 0 then let_go(engine, job) end
     interruption = engine.loop:sleep(task, row.wait)
     if interruption == "forked" then result = engine.loop.forked() end
     job.now = engine.loop:now()
@@ -207,15 +208,28 @@ local function carry_in_turn(engine, job, task)
   return carry_out(engine, job, task)
 end
 
+local function settle(engine, job, message, result)
+  result.journal_error = engine.secrets.mask(
+    once.settle(engine.journal, job.entry, message, result))
+  return message, result
+end
+
+-- What was taken from an outbox has its turn and its claim.
+local function carry_claimed(engine, job, task)
+  job.entry.is_begun = true
+  if job.deadline - engine.loop:now() < LEAST_ATTEMPT then
+    local late = not_begun("the outbox took all the time that there was")
+    return settle(engine, job, fail(engine, job, late))
+  end
+  return settle(engine, job, carry_out(engine, job, task))
+end
+
 -- A turn is only for what will be posted.
 local function carry_under_key(engine, job, task)
   local told = job.turn and once.look(engine.journal, job.entry)
   if told then return tell(engine, job, told) end
   job.now = engine.loop:now()
-  local message, result = carry_in_turn(engine, job, task)
-  result.journal_error = engine.secrets.mask(
-    once.settle(engine.journal, job.entry, message, result))
-  return message, result
+  return settle(engine, job, carry_in_turn(engine, job, task))
 end
 
 -- Once a send, and before a key or a turn is used up: both stay free for the message put right.
@@ -232,6 +246,20 @@ end
 
 local life = {}
 
+---What comes before anything is claimed or sent. A job with a key has an entry then.
+---@param engine telnyx.engine
+---@param job telnyx.job
+---@return string|true|nil body as it is posted, if it is known
+---@return table|nil err
+function life.make_ready(engine, job)
+  local priced, segments = cost.apply(job.message, job.call)
+  if not priced then return fail(engine, job, segments) end
+  job.message, job.segments = priced, segments
+  local body, err = check(engine, job)
+  if not body then return fail(engine, job, err) end
+  return body
+end
+
 ---The whole life of a send, written once for `send` and `start`.
 ---@param engine telnyx.engine
 ---@param job telnyx.job
@@ -239,11 +267,9 @@ local life = {}
 ---@return table|nil message
 ---@return table result info or err
 function life.drive(engine, job, task)
-  local priced, segments = cost.apply(job.message, job.call)
-  if not priced then return fail(engine, job, segments) end
-  job.message, job.segments = priced, segments
-  local valid, err = check(engine, job)
-  if not valid then return fail(engine, job, err) end
+  if job.is_claimed then return carry_claimed(engine, job, task) end
+  local body, err = life.make_ready(engine, job)
+  if not body then return nil, err end
   if job.entry then return carry_under_key(engine, job, task) end
   if job.turn then return carry_in_turn(engine, job, task) end
   return carry_out(engine, job, task)

@@ -5,6 +5,7 @@
 local core = require("telnyx.core")
 local errors = require("telnyx.errors")
 local json = require("cjson.safe").new()
+local tables = require("telnyx.tables")
 
 local once = {}
 
@@ -18,7 +19,15 @@ local MARGIN_S = 30
 ---@field to string|nil
 ---@field claim string|false ours, while the row may be
 ---@field forks integer|nil of the process that claimed it
+---@field is_begun boolean|nil what was taken from an outbox is a send by now, which gives it back
 ---@field unreleased string|nil a claim that may not have been given back
+---@field unwritten telnyx.unwritten|nil what the journal could not be told
+---@field due_after (fun(entry: telnyx.entry, result: table): number|nil)|nil an outbox's: seconds
+---until a row that is given back is due again; nil: as it was
+
+---@class telnyx.unwritten
+---@field method "release"|"finish"
+---@field change table
 
 ---What a job has been told instead of posting.
 ---@class telnyx.told
@@ -38,21 +47,8 @@ end
 
 -- Records ----------------------------------------------------------------------------
 
--- Lua 5.3 and later.
-local to_integer = rawget(math, "tointeger") or function(value) return value end
-
--- lua-cjson makes a float of every number.
-local function whole_numbers(value)
-  if type(value) == "number" and value % 1 == 0 and math.abs(value) < 2 ^ 53 then
-    return to_integer(value)
-  end
-  if type(value) ~= "table" then return value end
-  for key, item in pairs(value) do value[key] = whole_numbers(item) end
-  return value
-end
-
 local function decode(text)
-  local record = text and whole_numbers(json.decode(text))
+  local record = text and tables.whole_numbers(json.decode(text))
   return type(record) == "table" and record or {}
 end
 
@@ -148,7 +144,10 @@ local function failed(key, why)
     advice = "Mend the journal; nothing was sent." })
 end
 
-local function other_message(key)
+---The error for another message than the one that the key has been used for.
+---@param key string
+---@return telnyx.told
+function once.other_message(key)
   local err = errors.invalid({ code = "10015",
     detail = ("the key %q was used for another message"):format(key) })
   err.key = key
@@ -171,6 +170,15 @@ local function ask_twice(journal, method, change)
   return done, why
 end
 
+---Tells a journal once more what it could not be told.
+---@param journal telnyx.journal
+---@param unwritten telnyx.unwritten
+---@return boolean is_told or there is nothing more to tell
+function once.write_again(journal, unwritten)
+  unwritten.change.now = core.now()
+  return (ask(journal, unwritten.method, unwritten.change)) ~= nil
+end
+
 -- A child inherits what its parent has under way, but it is the parent who sends and records it.
 local function own_claim(entry)
   return entry.forks == core.forks() and entry.claim or nil
@@ -179,12 +187,16 @@ end
 ---Gives the key back, under which nothing was posted that may have become a message.
 ---@param journal telnyx.journal
 ---@param entry telnyx.entry
+---@param due_after_s number|nil when an outbox's row is due again; nil: as before
 ---@return string|nil why it could not be: then it will be taken for unknown
-function once.give_back(journal, entry)
+function once.give_back(journal, entry, due_after_s)
   local claim, done, why = own_claim(entry), true, nil
   if claim then
-    done, why = ask_twice(journal, "release",
-      { key = entry.key, claim = claim, now = core.now() })
+    local now = core.now()
+    local change = { key = entry.key, claim = claim, now = now,
+      due = due_after_s and now + due_after_s or nil }
+    done, why = ask_twice(journal, "release", change)
+    entry.unwritten = done == nil and { method = "release", change = change } or nil
   end
   entry.unreleased = done == nil and claim or nil
   entry.claim = false -- not before: whatever ends this here, abandons the claim
@@ -202,7 +214,7 @@ end
 local function told_by(journal, row, entry, now)
   local is_open = row.state == "free" or row.state == "queued" and row.digest == entry.digest
   if is_open then return nil end
-  if row.digest ~= entry.digest then return other_message(entry.key) end
+  if row.digest ~= entry.digest then return once.other_message(entry.key) end
   if row.state == "accepted" then return accepted(row) end
   if row.state == "rejected" then return rejected(row) end
   if row.state == "sending" and not is_broken_off(row, now) then return in_flight(row, now) end
@@ -252,7 +264,11 @@ end
 -- Refusals that are about the moment, not the message: its key stays free.
 local PASSING_CLASS = { credentials = true, account = true, rate = true }
 
-local function state_of(message, result)
+---What a journal will say of it.
+---@param message table|nil
+---@param result table
+---@return "accepted"|"rejected"|"unknown"|nil state nil: the key is free, or its row waits again
+function once.state_of(message, result)
   if message or result.outcome == "accepted" then return "accepted" end
   if result.outcome == "not_sent" then return nil end
   if result.outcome ~= "rejected" then return "unknown" end
@@ -268,15 +284,19 @@ end
 ---@param result table info or err
 ---@return string|nil why it could not be recorded: then it will be taken for unknown
 function once.settle(journal, entry, message, result)
-  local state = state_of(message, result)
-  if not state then return once.give_back(journal, entry) end
+  local state = once.state_of(message, result)
+  if not state then
+    return once.give_back(journal, entry, entry.due_after and entry.due_after(entry, result))
+  end
   local claim, done, why = own_claim(entry), true, nil
   if claim then
-    done, why = ask_twice(journal, "finish", {
+    local change = {
       key = entry.key, claim = claim, state = state, now = core.now(),
       message_id = message and fit_id(message.id), status = fit_status(result.status),
       result = record_of(message, result),
-    })
+    }
+    done, why = ask_twice(journal, "finish", change)
+    entry.unwritten = done == nil and { method = "finish", change = change } or nil
   end
   entry.claim = false
   if done == nil then return tostring(why) end

@@ -222,7 +222,10 @@ end
 
 -- Wait -----------------------------------------------------------------------
 
-local function asked_wait(err)
+---The wait that the service asks for.
+---@param err table
+---@return number|nil seconds
+function retry.asked_wait(err)
   if positive(err.retry_after) then return err.retry_after end
   local limit = err.status == 429 and err.ratelimit
   local reset = type(limit) == "table" and limit.reset
@@ -240,7 +243,7 @@ end
 -- Full jitter on our own waits. On the service's wait, at least what it asked,
 -- and up to `base` more, so that clients told the same do not return as one.
 local function wait_for(policy, err, made, random)
-  local asked = asked_wait(err)
+  local asked = retry.asked_wait(err)
   if not asked then return random() * backoff(policy, made), "backoff" end
   if asked > policy.max_wait then return nil, "max_wait" end
   return asked + random() * math.min(policy.base, policy.cap), "service"

@@ -1,0 +1,182 @@
+--- What an outbox asks of a journal in a database: rows that wait for their turn, and the paces
+--- that all its workers keep together. What becomes of a row that was taken is the journal's own
+--- matter: `finish`, `release`, `reap`.
+
+local arguments = require("telnyx.journal.arguments")
+
+---@class telnyx.queue
+---@field private keeper table telnyx.journal.sql
+---@field private has_paces boolean the table is there
+local Queue = {}
+Queue.__index = Queue
+
+---@class telnyx.queue_add
+---@field key string
+---@field digest string of the body
+---@field to string|nil
+---@field sender string whose pace it goes by
+---@field body string what will be posted
+---@field campaign string|nil
+---@field due number seconds since 1970; not before
+---@field ord integer of two that are due at once, the lesser goes first
+---@field now number
+
+---The statement that adds a row, and its parameters, for a transaction of somebody's own.
+---@param a telnyx.queue_add
+---@return string|nil sql
+---@return table|string params strings and nils, or why
+---@return integer|nil n of them
+function Queue:statement(a)
+  local own, why = arguments.checked("add", a)
+  if own and not self.keeper.is_ready then
+    local ok
+    ok, why = self.keeper:prepare()
+    own = ok and own
+  end
+  if not own then return nil, why end
+  local params = { own.key, own.digest, own.to, own.sender, own.body, own.campaign, own.due,
+    own.ord, own.now }
+  return self.keeper.sql.add, self.keeper:written(params, 9), 9
+end
+
+---Queues a row. True: it waits. False: there is one under the key, and that one.
+---@param a telnyx.queue_add
+---@return boolean|nil
+---@return table|string|nil row_or_why
+function Queue:add(a)
+  local sql, params = self:statement(a)
+  if not sql then return nil, params end
+  local rows, was_repeated = self.keeper:change("add", params, 9)
+  if not rows then return nil, was_repeated end
+  if rows[1] then return true end
+  local row, why = self.keeper:get(a.key)
+  if not row then return nil, why or "the row came and went" end
+  if was_repeated and row.state == "queued" and row.created_at == tonumber(params[9]) then
+    return true
+  end
+  return false, row
+end
+
+---@class telnyx.queue_take
+---@field sender string|nil whose rows; nil: anybody's
+---@field limit integer
+---@field claim string new for every take: the rows' claim
+---@field owner string|nil
+---@field now number
+---@field expires number
+
+---Takes rows that are due: they are `sending` under this claim, durably.
+---@param t telnyx.queue_take
+---@return table[]|nil rows with their body, the first due first
+---@return string|nil why; then `adopt` may find some all the same
+function Queue:take(t)
+  local own, why = arguments.checked("take", t)
+  if not own then return nil, why end
+  if not self:make_paces() then return nil, self.why end
+  local params, n = { own.now, own.limit, own.claim, own.owner, own.now, own.expires }, 6
+  if own.sender then
+    table.insert(params, 1, own.sender)
+    n = 7
+  end
+  local rows, take_why = self.keeper:once(own.sender and "take_of" or "take", params, n)
+  if not rows then return nil, take_why end
+  table.sort(rows, function(a, b) return a.due < b.due end)
+  return rows
+end
+
+---The rows of a take whose answer was lost.
+---@param claim string
+---@return table[]|nil rows
+---@return string|nil why
+function Queue:adopt(claim) return self.keeper:look("adopt", { claim }, 1) end
+
+local MOST_SENDERS = 10000
+
+---Each sender that has rows waiting, and when the first of them is due, in seconds since 1970.
+---@return { sender: string, due: number }[]|nil
+---@return string|nil why
+function Queue:senders()
+  local rows, why = self.keeper:look("senders", { MOST_SENDERS }, 1)
+  if not rows then return nil, why end
+  for _, row in ipairs(rows) do row.due = row.due / 1000 end
+  return rows
+end
+
+---When the first row is due; false: none waits.
+---@return number|false|nil
+---@return string|nil why
+function Queue:next_due()
+  local rows, why = self.keeper:look("next_due", {}, 0)
+  if not rows then return nil, why end
+  return rows[1] and rows[1].due and rows[1].due / 1000 or false
+end
+
+-- Paces -----------------------------------------------------------------------------------------
+
+---@return boolean|nil
+function Queue:make_paces()
+  if self.has_paces then return true end
+  self.has_paces, self.why = self.keeper:make_paces()
+  return self.has_paces
+end
+
+local US = 1000000
+
+local function us(seconds) return math.floor(seconds * US + 0.5) end
+
+-- A turn that comes late by this much does not cost the ones after it.
+local SLACK_S = 0.02
+
+---Reserves turns of a pace, which all who know its name keep together.
+---@param name string
+---@param step_s number from one turn to the next
+---@param n integer
+---@return number|nil ends_s from now to the end of the last of them
+---@return string|nil why
+function Queue:reserve(name, step_s, n)
+  if not self:make_paces() then return nil, self.why end
+  local length = us(step_s * n)
+  local rows, why = self.keeper:change("reserve", { name, length, length, us(SLACK_S) }, 4)
+  if not rows then return nil, why end
+  return tonumber(rows[1].ends) / US
+end
+
+local FOR_EVER = 2 ^ 53
+
+---Lets no worker take anything, until `resume`.
+---@return true|nil
+---@return string|nil why
+function Queue:pause()
+  if not self:make_paces() then return nil, self.why end
+  local rows, why = self.keeper:change("pause", { FOR_EVER }, 1)
+  if not rows then return nil, why end
+  return true
+end
+
+---@return true|nil
+---@return string|nil why
+function Queue:resume()
+  if not self:make_paces() then return nil, self.why end
+  local rows, why = self.keeper:change("pause", { 0 }, 1)
+  if not rows then return nil, why end
+  return true
+end
+
+---@return boolean|nil
+---@return string|nil why
+function Queue:is_paused()
+  if not self:make_paces() then return nil, self.why end
+  local rows, why = self.keeper:change("paused", {}, 0)
+  if not rows then return nil, why end
+  return rows[1] ~= nil and tonumber(rows[1].ends) > 0
+end
+
+local queue = {}
+
+---@param keeper table telnyx.journal.sql
+---@return telnyx.queue
+function queue.new(keeper)
+  return setmetatable({ keeper = keeper, has_paces = false }, Queue)
+end
+
+return queue

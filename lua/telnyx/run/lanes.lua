@@ -1,0 +1,128 @@
+--- The paces of an outbox: of all messages, of each kind of sender, and of each sender. All workers
+--- keep them together, since turns are reserved in the database; each has some in hand.
+
+local pace = require("telnyx.run.pace")
+
+-- So much of its rate does a worker reserve at once: less asking, for turns that are lost when it
+-- ends or finds no message.
+local BLOCK_S = 0.1
+-- What was not used so long after its time is given up, so that messages do not come in a bunch.
+local STALE_S = 1
+
+---@class telnyx.lane
+---@field name string
+---@field rate number
+---@field turns number[] on the worker's clock, the next first
+---@field held_until number by the service's wish
+
+---@class telnyx.lanes
+---@field private queue telnyx.queue
+---@field private options { rate: number|nil, rates: table|nil, sender_rates: table|nil,
+---burst: number|nil }
+---@field private by_name table<string, telnyx.lane>
+---@field is_by_sender boolean whether the sender matters
+local Lanes = {}
+Lanes.__index = Lanes
+
+local function lane(self, name, rate)
+  local own = self.by_name[name]
+  if not own then
+    own = { name = name, rate = rate, turns = {}, held_until = -math.huge }
+    self.by_name[name] = own
+  end
+  return own
+end
+
+-- The widest first: a turn of it serves any sender, so it is not lost by waiting for another's.
+local function lanes_of(self, sender)
+  local options, list = self.options, {}
+  if options.rate then list[1] = lane(self, "all", options.rate) end
+  if not self.is_by_sender then return list end
+  local kind = pace.kind_of(sender ~= "" and sender or nil)
+  local of_kind = options.rates and options.rates[kind]
+  if of_kind then list[#list + 1] = lane(self, "kind " .. kind, of_kind) end
+  local own = options.sender_rates
+  own = own and (own[sender] or own[kind])
+  if own then list[#list + 1] = lane(self, "sender " .. sender, own) end
+  return list
+end
+
+local function drop_stale(turns, now)
+  local n = 0
+  while turns[n + 1] and turns[n + 1] < now - STALE_S do n = n + 1 end
+  if n == 0 then return end
+  for i = 1, #turns do turns[i] = turns[i + n] end
+end
+
+local function reserve(self, own, n, clock)
+  local step = 1 / own.rate
+  n = math.max(1, math.min(n, math.floor(own.rate * BLOCK_S)))
+  local ends, why = self.queue:reserve(own.name, step, n)
+  if not ends then return nil, why end
+  local now = clock()
+  local first = now + ends - (n + math.max(self.options.burst or 1, 1) - 1) * step
+  for i = 1, n do own.turns[i] = math.max(now, first + (i - 1) * step) end
+  return true
+end
+
+local function n_ripe_of(turns, now)
+  local n = 0
+  while turns[n + 1] and turns[n + 1] <= now do n = n + 1 end
+  return n
+end
+
+---How many messages of a sender may leave now, up to so many; and when the next may, if none.
+---@param sender string
+---@param most integer
+---@param clock fun(): number
+---@return integer|nil n
+---@return number|string|nil next_at or why
+function Lanes:ripe(sender, most, clock)
+  local n = most
+  for _, own in ipairs(lanes_of(self, sender)) do
+    local now = clock()
+    if own.held_until > now then return 0, own.held_until end
+    drop_stale(own.turns, now)
+    if not own.turns[1] then
+      local ok, why = reserve(self, own, most, clock)
+      if not ok then return nil, why end
+      now = clock()
+    end
+    n = math.min(n, n_ripe_of(own.turns, now))
+    if n == 0 then return 0, own.turns[1] end
+  end
+  return n
+end
+
+---Uses up turns.
+---@param sender string
+---@param n integer
+function Lanes:spend(sender, n)
+  for _, own in ipairs(lanes_of(self, sender)) do
+    for _ = 1, n do table.remove(own.turns, 1) end
+  end
+end
+
+---Lets nothing of a sender leave for a while, or of anybody where senders do not matter.
+---@param sender string
+---@param until_ number
+---@return boolean is_held false: there is no pace of that sender's
+function Lanes:hold(sender, until_)
+  local list = lanes_of(self, sender)
+  local own = list[#list]
+  if not own or own.name == "all" then return false end
+  own.held_until = math.max(own.held_until, until_)
+  return true
+end
+
+local lanes = {}
+
+---@param queue telnyx.queue
+---@param options table
+---@return telnyx.lanes
+function lanes.new(queue, options)
+  return setmetatable({ queue = queue, options = options, by_name = {},
+    is_by_sender = options.rates ~= nil or options.sender_rates ~= nil }, Lanes)
+end
+
+return lanes

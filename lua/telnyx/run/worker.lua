@@ -1,0 +1,368 @@
+--- A worker of an outbox: takes rows whose turn has come, sends them, and says what became of them.
+--- Any number of workers may serve one outbox, in any number of processes and on any machines.
+
+local core = require("telnyx.core")
+local is_fatal = require("telnyx.run.fatal")
+local lanes = require("telnyx.run.lanes")
+local once = require("telnyx.send.once")
+local retry = require("telnyx.send.retry")
+
+-- A claim is good for so much more than the time that a send may take: clocks of two machines
+-- differ, and who was held up may still be about to record what became of it.
+local MARGIN_S = 30
+-- How often the claims of workers that died are looked for.
+local REAP_S = 5
+-- How often the journal is told again what it could not be told.
+local MEND_S = 1
+-- Waits of ours, after failures in a row.
+local BASE_S, CAP_S, ROW_CAP_S = 0.5, 30, 300
+-- A worker that waits looks up so often.
+local SLICE_S = 0.1
+
+---@class telnyx.worker_counts
+---@field total integer with an end
+---@field accepted integer
+---@field rejected integer
+---@field unknown integer
+---@field requeued integer times that a message was given back: not sent, or refused for the moment
+---@field reaped integer claims left behind by workers that died: unknown now
+---@field stopped telnyx.error|nil the error that no further message could get past
+
+---@class telnyx.outbox_result a message with an end, or a row that is unknown
+---@field key string
+---@field to string|nil
+---@field campaign string|nil
+---@field tries integer
+
+---@class telnyx.worker
+---@field counts telnyx.worker_counts
+---@field trouble string|nil why the journal cannot be asked, while it cannot
+---@field is_left boolean|nil an error has ended it
+---@field private host table
+---@field private options table
+---@field private lanes telnyx.lanes
+---@field private targets { sender: string|false }[] whose rows may be due
+---@field private taken table<telnyx.entry, true> claimed, and perhaps not begun
+---@field private taking string|nil the claim of a take that has not returned
+---@field private lost_takes string[] claims of takes whose answer was lost
+---@field private unwritten telnyx.unwritten[]
+local Worker = {}
+Worker.__index = Worker
+Worker.__name = "telnyx.worker"
+
+local function is_over(self)
+  return self.counts.stopped ~= nil or self.fault ~= nil or self.is_left == true
+    or self.host.is_closed()
+end
+
+local function now(self) return self.host.loop:now() end
+
+-- Seconds since 1970, by the loop's clock where that is not the machine's.
+local function wall(self)
+  if not self.has_own_clock then return core.now() end
+  return self.wall_at_start + (now(self) - self.started_at)
+end
+
+local function guarded(self, what, ...)
+  if not what then return end
+  local ok, err = pcall(what, ...)
+  if not ok then self.fault = self.fault or { value = err } end
+end
+
+-- Trouble ---------------------------------------------------------------------------------------
+
+local function backoff(self, n, cap)
+  return (0.5 + self.host.random() / 2) * math.min(cap, BASE_S * 2 ^ math.min(n, 30))
+end
+
+-- The journal cannot be asked: nothing is taken for a while.
+local function fail(self, why)
+  self.n_troubles = self.n_troubles + 1
+  self.held_until = math.max(self.held_until, now(self) + backoff(self, self.n_troubles, CAP_S))
+  local is_new = self.trouble == nil
+  self.trouble = tostring(why)
+  if is_new then guarded(self, self.options.on_trouble, self.trouble) end
+end
+
+local function recover(self)
+  self.n_troubles, self.trouble = 0, nil
+end
+
+-- After what went wrong for the moment: nobody else fares better while there is no connection;
+-- a refusal of too many is the sender's, where senders have paces.
+local function hold(self, sender, result, wait)
+  local until_ = now(self) + wait
+  if result.outcome == "rejected" and self.lanes:hold(sender, until_) then return end
+  self.held_until = math.max(self.held_until, until_)
+end
+
+local function due_after(self, entry, result)
+  if is_over(self) or is_fatal(result) then return nil end
+  local asked = retry.asked_wait(result)
+  if result.outcome == "not_sent" then self.n_unsent = self.n_unsent + 1 end
+  hold(self, entry.sender, result, asked or backoff(self, self.n_unsent, CAP_S))
+  return asked or backoff(self, entry.tries, ROW_CAP_S)
+end
+
+-- Ends --------------------------------------------------------------------------------------------
+
+local function on_end(self, row, entry, message, result)
+  self.n_in_flight = self.n_in_flight - 1
+  if entry.unwritten then self.unwritten[#self.unwritten + 1] = entry.unwritten end
+  local counts, state = self.counts, once.state_of(message, result)
+  if not message and is_fatal(result) then counts.stopped = counts.stopped or result end
+  if not state then
+    counts.requeued = counts.requeued + 1
+    return
+  end
+  self.n_unsent = 0
+  counts.total = counts.total + 1
+  counts[state] = counts[state] + 1
+  guarded(self, self.options.on_result,
+    { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }, message, result)
+end
+
+local function entry_of(self, row)
+  return {
+    key = row.key, digest = row.digest, to = row.to, claim = row.claim, forks = core.forks(),
+    tries = row.tries, sender = row.sender or "", due_after = self.due_after,
+  }
+end
+
+local function begin(self, row, entry, started_at)
+  self.n_in_flight = self.n_in_flight + 1
+  self.host.begin({ body = row.body, entry = entry, started_at = started_at,
+    is_over = self.is_over, call = self.options.send_call }, function(message, result)
+    on_end(self, row, entry, message, result)
+  end)
+  self.taken[entry] = nil
+end
+
+-- Taking ------------------------------------------------------------------------------------------
+
+local function give_back(self, row)
+  local change = { key = row.key, claim = row.claim, now = core.now() }
+  local ok, done = pcall(self.host.journal.release, self.host.journal, change)
+  if not ok or done == nil then
+    self.unwritten[#self.unwritten + 1] = { method = "release", change = change }
+  end
+end
+
+-- Rows of a take whose answer was lost wait again: nothing was posted under them.
+local function mend_take(self, claim)
+  local rows = self.host.queue:adopt(claim)
+  if not rows then return false end
+  for _, row in ipairs(rows) do give_back(self, row) end
+  return true
+end
+
+-- Rows and their entries, or nil: then the journal cannot be asked.
+local function take(self, sender, n)
+  local claim, at = core.new_claim(), wall(self)
+  self.taking = claim
+  local rows, why = self.host.queue:take({ sender = sender or nil, limit = n, claim = claim,
+    owner = core.process(), now = at, expires = at + self.options.send_call.deadline + MARGIN_S })
+  local entries = {}
+  for i, row in ipairs(rows or {}) do
+    entries[i] = entry_of(self, row)
+    self.taken[entries[i]] = true
+  end
+  self.taking = nil
+  if not rows then
+    self.lost_takes[#self.lost_takes + 1] = claim
+    fail(self, why)
+  end
+  return rows, entries
+end
+
+-- Begins what a target has and may; nil when the journal cannot be asked. Returns when it may more,
+-- or false when it has no more that is due.
+local function serve(self, target, room)
+  local n, next_at = self.lanes:ripe(target.sender or "", room, self.clock)
+  if not n then
+    fail(self, next_at)
+    return nil
+  end
+  if n == 0 then return next_at end
+  local started_at = now(self)
+  local rows, entries = take(self, target.sender, n)
+  if not rows then return nil end
+  self.lanes:spend(target.sender or "", #rows)
+  for i, row in ipairs(rows) do begin(self, row, entries[i], started_at) end
+  return #rows == n and now(self) or false
+end
+
+-- Whose rows may be due: where senders do not matter, anybody's.
+local function find_targets(self)
+  if not self.lanes.is_by_sender then return { { sender = false } } end
+  local senders, why = self.host.queue:senders()
+  if not senders then return nil, why end
+  local at, list = wall(self), {}
+  for _, one in ipairs(senders) do
+    if one.due <= at then list[#list + 1] = { sender = one.sender } end
+  end
+  return list
+end
+
+local function look(self)
+  local list, why = find_targets(self)
+  if not list then return fail(self, why) end
+  self.targets, self.look_at = list, now(self) + self.options.poll
+end
+
+local function find_out_whether_empty(self)
+  if not self.options.until_empty or self.targets[1] or self.n_in_flight > 0 then return end
+  local due, why = self.host.queue:next_due()
+  if due == nil then return fail(self, why) end
+  self.is_empty = due == false and not self.unwritten[1] and not self.lost_takes[1]
+  if due then self.look_at = math.min(self.look_at, now(self) + math.max(0, due - wall(self))) end
+end
+
+local function may_take(self)
+  return not is_over(self) and not self.is_draining and self.held_until <= now(self)
+end
+
+local function room_of(self) return self.options.concurrency - self.n_in_flight end
+
+-- Begins what may be begun; one after the other, so that each target has its turn.
+local function fill(self)
+  if not may_take(self) then return end
+  if not self.targets[1] and now(self) >= self.look_at then look(self) end
+  local i, next_at = 1, math.huge
+  while self.targets[i] and room_of(self) > 0 and may_take(self) do
+    local more_at = serve(self, self.targets[i], room_of(self))
+    if more_at == nil then return end
+    recover(self)
+    if more_at then
+      next_at, i = math.min(next_at, more_at), i + 1
+    else
+      table.remove(self.targets, i)
+    end
+  end
+  self.next_at = self.targets[1] and next_at or self.look_at
+  find_out_whether_empty(self)
+end
+
+-- What is left to do besides -------------------------------------------------------------------
+
+local function reap(self)
+  if now(self) < self.reap_at then return end
+  self.reap_at = now(self) + REAP_S
+  local keys, why = self.host.journal:reap({ now = wall(self) })
+  if not keys then return fail(self, why) end
+  self.counts.reaped = self.counts.reaped + #keys
+end
+
+local function mend(self)
+  if now(self) < self.mend_at or not (self.unwritten[1] or self.lost_takes[1]) then return end
+  self.mend_at = now(self) + MEND_S
+  local unwritten, lost = self.unwritten, self.lost_takes
+  self.unwritten, self.lost_takes = {}, {}
+  for _, claim in ipairs(lost) do
+    if not mend_take(self, claim) then self.lost_takes[#self.lost_takes + 1] = claim end
+  end
+  for _, one in ipairs(unwritten) do
+    if not once.write_again(self.host.journal, one) then
+      self.unwritten[#self.unwritten + 1] = one
+    end
+  end
+end
+
+-- Waits for a message's end, or its turn.
+local function wait(self, seconds)
+  local loop, until_ = self.host.loop, self.next_at
+  if self.held_until > until_ then until_ = self.held_until end
+  if room_of(self) == 0 or not may_take(self) and self.n_in_flight > 0 then
+    until_ = math.max(until_, now(self) + SLICE_S)
+  end
+  seconds = math.max(0, math.min(seconds, until_ - now(self), SLICE_S))
+  if self.n_in_flight > 0 then
+    loop:step(seconds)
+  elseif seconds > 0 then
+    loop:sleep(nil, seconds)
+  end
+end
+
+local function go_on(self, seconds)
+  mend(self)
+  reap(self)
+  fill(self)
+  wait(self, self:is_done() and 0 or seconds)
+end
+
+-- An error that comes here is of nobody's here: Ctrl-C, a host's limit. Where the caller lets what
+-- is under way finish, it ends the run as an error of his own does.
+local function go_on_all_the_same(self, seconds)
+  local ok, err = pcall(go_on, self, seconds)
+  if ok then return end
+  if not self.options.lets_finish or not self.options.lets_finish(err) then error(err, 0) end
+  self.fault = self.fault or { value = err }
+  self:leave()
+end
+
+---Gives back what is claimed and not begun.
+function Worker:leave()
+  if self.taking then self.lost_takes[#self.lost_takes + 1], self.taking = self.taking, nil end
+  for entry in pairs(self.taken) do
+    if entry.claim and not entry.is_begun then give_back(self, entry) end
+  end
+  self.taken = {}
+  self.mend_at = -math.huge
+  mend(self)
+end
+
+---Takes what is due and may leave, and drives what is under way, until something has ended or the
+---time is up. Raises what a callback raised, when all that is under way has ended.
+---@param seconds number|nil default 0, which never waits
+---@return integer n_in_flight
+function Worker:step(seconds)
+  self.host.run(function(own) go_on_all_the_same(own, seconds or 0) end, self)
+  if self.fault and self.n_in_flight == 0 then
+    local fault = self.fault
+    self.fault, self.is_left = nil, true
+    error(fault.value, 0)
+  end
+  return self.n_in_flight
+end
+
+---Seconds after which a step is due at the latest; the client's `fd` may call for one before.
+---@return number
+function Worker:timeout()
+  local due = math.max(self.next_at, self.held_until) - now(self)
+  return math.max(0, math.min(due, self.host.loop:timeout() or math.huge, REAP_S))
+end
+
+---Takes nothing more; what is under way goes on.
+function Worker:drain() self.is_draining = true end
+
+---Whether there is nothing left to do for it: drained, ended early, or empty where it was to run
+---until then.
+---@return boolean
+function Worker:is_done()
+  if self.n_in_flight > 0 then return false end
+  return is_over(self) or self.is_draining or self.is_empty
+end
+
+local worker = {}
+
+---@param host table what carries messages
+---@param options table checked
+---@return telnyx.worker
+function worker.new(host, options)
+  local self = setmetatable({
+    host = host, options = options, lanes = lanes.new(host.queue, options),
+    counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
+    targets = {}, taken = {}, lost_takes = {}, unwritten = {},
+    n_in_flight = 0, n_troubles = 0, n_unsent = 0,
+    held_until = -math.huge, look_at = -math.huge, next_at = -math.huge, reap_at = -math.huge,
+    mend_at = -math.huge, is_draining = false, is_empty = false,
+    wall_at_start = core.now(), started_at = host.loop:now(),
+    has_own_clock = host.loop.clock ~= core.monotonic,
+  }, Worker)
+  self.clock = function() return now(self) end
+  self.is_over = function() return is_over(self) end
+  self.due_after = function(entry, result) return due_after(self, entry, result) end
+  return self
+end
+
+return worker

@@ -1,0 +1,467 @@
+-- The outbox: what is added is sent once, by whoever takes it, or is unknown; over each database,
+-- and with a sender of the spec's own where it has to say what the service would not.
+
+local journals = require "spec.support.journals"
+local process = require "spec.support.process"
+local sandbox = require "telnyx.sandbox"
+local telnyx = require "telnyx"
+
+local FROM, TO = "+18445550001", "+18665550001"
+
+local function message(text, from)
+  return { from = from or FROM, to = TO, text = text or "hello" }
+end
+
+-- Says what it is told to, in order, and accepts otherwise; keeps what was posted. Its clock moves
+-- only when somebody waits.
+local function own_sender(answers)
+  local sender = { posted = {}, time = 1000, bodies = {} }
+  function sender:send(sent, limits)
+    self.posted[#self.posted + 1] = sent.text
+    self.bodies[#self.bodies + 1] = limits.body
+    self.last = sent
+    local answer = table.remove(answers or {}, 1)
+    if type(answer) == "function" then answer = answer(sent) end
+    if answer then return nil, answer end
+    return { id = "m-" .. #self.posted }, { outcome = "accepted", status = 200 }
+  end
+  function sender:monotonic() return self.time end
+  function sender:sleep(seconds) self.time = self.time + seconds end
+  return sender
+end
+
+local REFUSED = { outcome = "rejected", kind = "api", status = 400, code = "40300",
+  retryable = false }
+local BUSY = { outcome = "rejected", kind = "api", status = 429, code = "10011", retryable = true,
+  retry_after = 20 }
+local DOWN = { outcome = "not_sent", kind = "connection", retryable = true, cause = "no service" }
+local BROKEN = { outcome = "unknown", kind = "connection", retryable = false, cause = "cut" }
+local NO_KEY = { outcome = "rejected", kind = "api", status = 401, code = "10009",
+  retryable = false }
+
+local function copy(t)
+  local own = {}
+  for k, v in pairs(t) do own[k] = v end
+  return own
+end
+
+for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres } do
+  describe("an outbox in " .. candidate.name, function()
+    local journal, client, box, sender, results
+
+    setup(function() if candidate.start then candidate.start() end end)
+    teardown(function() if candidate.stop then candidate.stop() end end)
+
+    local function open(answers, options)
+      sender, results = own_sender(answers), {}
+      local given = copy(options or {})
+      given.sender, given.journal = given.sender or sender, journal
+      client = telnyx.new(given)
+      box = telnyx.outbox(client)
+    end
+
+    before_each(function()
+      journal = candidate.open()
+    end)
+    after_each(function()
+      client:close()
+      journal:close()
+    end)
+
+    local function run(changes)
+      local options = { until_empty = true, on_result = function(row, sent, result)
+        results[#results + 1] = row.key .. " " .. (sent and sent.id or result.outcome)
+      end }
+      for name, value in pairs(changes or {}) do options[name] = value end
+      return box:run(options)
+    end
+
+    local function add(n)
+      for i = 1, n do assert.is_true(box:add(message("text " .. i), { key = "k" .. i })) end
+    end
+
+    -- Adding ------------------------------------------------------------------------------------
+
+    it("sends what was added, once and in order, and says what became of it", function()
+      open()
+      add(3)
+      assert.same({}, sender.posted)
+      local counts = run { concurrency = 1 }
+      assert.same({ "text 1", "text 2", "text 3" }, sender.posted)
+      assert.same({ "k1 m-1", "k2 m-2", "k3 m-3" }, results)
+      assert.same({ total = 3, accepted = 3, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
+        counts)
+      run()
+      assert.equal(3, #sender.posted)
+      local row = journal:get("k2")
+      assert.equal("accepted", row.state)
+      assert.equal("m-2", row.message_id)
+    end)
+
+    it("adds once, whatever is added again, and refuses another message", function()
+      open()
+      add(1)
+      local is_added, row = box:add(message("text 1"), { key = "k1" })
+      assert.is_false(is_added)
+      assert.equal("queued", row.state)
+      local nothing, err = box:add(message("another"), { key = "k1" })
+      assert.is_nil(nothing)
+      assert.equal("not_sent", err.outcome)
+      assert.matches("another message", tostring(err))
+      run()
+      is_added, row = box:add(message("text 1"), { key = "k1" })
+      assert.is_false(is_added)
+      assert.equal("accepted", row.state)
+      run()
+      assert.equal(1, #sender.posted)
+    end)
+
+    it("refuses at once what would be refused without sending", function()
+      open(nil, { max_parts = 1 })
+      local nothing, err = box:add({ from = FROM, to = "866", text = "x" }, { key = "k" })
+      assert.is_nil(nothing)
+      assert.equal("40310", err.code)
+      nothing, err = box:add(message(("x"):rep(200)), { key = "k" })
+      assert.is_nil(nothing)
+      assert.equal("40328", err.code)
+      assert.is_true(box:add(message(("x"):rep(200)), { key = "k", max_parts = 2 }))
+    end)
+
+    it("keeps what is posted: defaults, extra fields and lists are those of the adding", function()
+      open(nil, { defaults = { from = FROM, webhook_url = "https://example.org/x" } })
+      local given = { to = TO, text = "é", media_urls = { "https://example.org/a.png" },
+        extra = { tags = { "a", "b" }, depth = { n = 7 } } }
+      assert.is_true(box:add(given, { key = "k" }))
+      given.text, given.extra.tags[1] = "changed", "changed"
+      run()
+      assert.same({ from = FROM, to = TO, text = "é", webhook_url = "https://example.org/x",
+        media_urls = { "https://example.org/a.png" },
+        extra = { tags = { "a", "b" }, depth = { n = 7 } } }, sender.last)
+    end)
+
+    it("sends not before a message's time, and what is due before the rest", function()
+      open()
+      local now = os.time()
+      assert.is_true(box:add(message("in a minute"), { key = "a", at = now + 60 }))
+      assert.is_true(box:add(message("in a while"), { key = "b", at = now + 30 }))
+      assert.is_true(box:add(message("at once"), { key = "c" }))
+      local started_at, times = sender.time, {}
+      run { on_result = function(row) times[row.key] = sender.time - started_at end }
+      assert.same({ "at once", "in a while", "in a minute" }, sender.posted)
+      assert.is_true(times.c < 5, times.c)
+      assert.is_true(times.b > 25 and times.b < 40, times.b)
+      assert.is_true(times.a > 55 and times.a < 70, times.a)
+    end)
+
+    it("takes a key that a send has given back, and no key that one has used", function()
+      open { copy(DOWN), [2] = nil }
+      client:send(message("text 1"), { key = "k1", retry = false })
+      assert.equal("free", journal:get("k1").state)
+      assert.is_true(box:add(message("text 1"), { key = "k1" }))
+      assert(client:send(message("text 2"), { key = "k2" }))
+      assert.is_false((box:add(message("text 2"), { key = "k2" })))
+      run()
+      assert.same({ "text 1", "text 2", "text 1" }, sender.posted)
+    end)
+
+    it("has its messages sent by `send`, too, if that comes first", function()
+      open()
+      add(2)
+      assert.equal("m-1", client:send(message("text 2"), { key = "k2" }).id)
+      run()
+      assert.same({ "text 2", "text 1" }, sender.posted)
+    end)
+
+    -- Ends ---------------------------------------------------------------------------------------
+
+    it("tells of a refusal for good and of an unknown, and sends neither again", function()
+      open { copy(REFUSED), copy(BROKEN) }
+      add(3)
+      local counts = run { concurrency = 1 }
+      assert.same({ "k1 rejected", "k2 unknown", "k3 m-3" }, results)
+      assert.same({ total = 3, accepted = 1, rejected = 1, unknown = 1, requeued = 0, reaped = 0 },
+        counts)
+      assert.equal("unknown", journal:get("k2").state)
+      run()
+      assert.equal(3, #sender.posted)
+    end)
+
+    it("sends later what was refused for the moment, when the service says", function()
+      open { copy(BUSY) }
+      add(1)
+      local started_at = sender.time
+      local counts = run()
+      assert.same({ "text 1", "text 1" }, sender.posted)
+      assert.same({ "k1 m-2" }, results)
+      assert.equal(1, counts.requeued)
+      assert.is_true(sender.time - started_at >= 20)
+      assert.equal(2, journal:get("k1").tries)
+    end)
+
+    it("keeps everything while there is no service, and asks it ever less", function()
+      local answers = {}
+      for i = 1, 12 do answers[i] = copy(DOWN) end
+      open(answers)
+      add(3)
+      local started_at = sender.time
+      local counts = run { concurrency = 1 }
+      assert.equal(3, counts.accepted)
+      assert.equal(12, counts.requeued)
+      assert.equal(15, #sender.posted)
+      assert.is_true(sender.time - started_at > 60)
+    end)
+
+    it("ends where the key is refused, and what was not sent waits", function()
+      open { copy(NO_KEY) }
+      add(3)
+      local counts = run { concurrency = 1 }
+      assert.equal("10009", counts.stopped.code)
+      assert.equal(1, #sender.posted)
+      assert.equal(3, journal:counts().queued)
+    end)
+
+    it("is stopped and gone on with: paused for all, drained for one", function()
+      open()
+      add(4)
+      assert.is_true(box:pause())
+      local own = box:start()
+      for _ = 1, 5 do own:step(1) end
+      assert.same({}, sender.posted)
+      assert.is_true(box:is_paused())
+      assert.is_true(box:resume())
+      assert.is_false(box:is_paused())
+      run { concurrency = 1, until_empty = false, on_result = function() box:drain() end }
+      assert.equal(1, #sender.posted)
+      run()
+      assert.equal(4, #sender.posted)
+    end)
+
+    it("raises what a callback raised, after what is under way; the rest waits", function()
+      open()
+      add(3)
+      assert.has_error(function()
+        run { concurrency = 1, on_result = function() error("mine", 0) end }
+      end, "mine")
+      assert.same({ accepted = 1, queued = 2, free = 0, rejected = 0, sending = 0, unknown = 0 },
+        journal:counts())
+      run()
+      assert.equal(3, #sender.posted)
+    end)
+
+    it("gives back what was claimed when an error ends it before the wire", function()
+      open()
+      add(3)
+      local loop = client.engine_.loop
+      local begin = loop.begin
+      loop.begin = function() error("interrupted!", 0) end
+      assert.has_error(function() run() end, "interrupted!")
+      loop.begin = begin
+      assert.equal(3, journal:counts().queued)
+      run()
+      assert.equal(3, #sender.posted)
+    end)
+
+    -- The dead, and the journal -------------------------------------------------------------
+
+    it("makes unknown what a dead worker had taken, and never sends it", function()
+      open()
+      local now = os.time()
+      assert.is_true(box:add(message("text 1"), { key = "k1", at = now - 200 }))
+      assert.is_true(box:add(message("text 2"), { key = "k2" }))
+      local rows = journal:queue():take { limit = 1, claim = "dead", now = now - 100,
+        expires = now - 50 }
+      assert.equal("k1", rows[1].key)
+      assert.equal(1, run().reaped)
+      assert.same({ "text 2" }, sender.posted)
+      assert.equal("unknown", journal:get("k1").state)
+      assert.equal("k1", journal:unsettled()().key)
+      assert.is_true(client:resolve("k1", nil))
+      run()
+      assert.same({ "text 2", "text 1" }, sender.posted)
+    end)
+
+    it("is added to by the program's own transaction", function()
+      open()
+      local sql, params, n = box:statement(message("text 1"), { key = "k1" })
+      assert.equal(9, n)
+      local rows = journal.keeper.query(sql, params, n)
+      assert.equal("k1", rows[1].key)
+      rows = journal.keeper.query(sql, params, n)
+      assert.is_nil(rows[1])
+      run()
+      assert.same({ "text 1" }, sender.posted)
+      local dollars = box:statement(message("text 1"), { key = "k2", placeholders = "$" })
+      assert.matches("%$9", dollars)
+      assert.is_nil(dollars:find("?", 1, true))
+    end)
+
+    -- Whoever asks the database may lose the answer: before what was asked is done, or after it.
+    for _, lost in ipairs { "question", "answer" } do
+      local STATEMENTS = { ["a take"] = "state = 'queued' AND due <= ",
+        ["a finish"] = "SET state = %?, settled_at",
+        ["a release"] = "SET state = CASE WHEN body IS NULL" }
+      for name, what in pairs(STATEMENTS) do
+        it(("sends once when the %s of %s is lost"):format(lost, name), function()
+          open { copy(BUSY) }
+          add(2)
+          local query, n_lost = journal.keeper.query, 0
+          journal.keeper.query = function(sql, params, n)
+            if not sql:find(what) or n_lost == 3 then return query(sql, params, n) end
+            n_lost = n_lost + 1
+            if lost == "answer" then query(sql, params, n) end
+            return nil, "the connection broke"
+          end
+          local counts = run { concurrency = 1 }
+          journal.keeper.query = query
+          assert.is_true(n_lost > 0)
+          table.sort(sender.posted)
+          assert.same({ "text 1", "text 1", "text 2" }, sender.posted)
+          assert.equal(2, journal:counts().accepted)
+          assert.equal(2, counts.accepted)
+        end)
+      end
+    end
+
+    it("waits for a journal that cannot be asked, and says so once", function()
+      open()
+      add(2)
+      local query, n_lost, words = journal.keeper.query, 0, {}
+      journal.keeper.query = function(...)
+        n_lost = n_lost + 1
+        if n_lost <= 20 then return nil, "no database", true end
+        return query(...)
+      end
+      run { on_trouble = function(why) words[#words + 1] = why end }
+      journal.keeper.query = query
+      assert.equal(1, #words)
+      assert.matches("no database", words[1])
+      assert.same({ "text 1", "text 2" }, sender.posted)
+    end)
+
+    -- Paces ------------------------------------------------------------------------------------
+
+    it("gives out turns of one pace to all who ask, and none twice", function()
+      open()
+      local one, other = journal:queue(), journal:queue()
+      local ends, name = {}, "sender " .. tostring(os.time())
+      for i = 1, 6 do ends[i] = assert((i % 2 == 0 and one or other):reserve(name, 10, 2)) end
+      for i = 2, 6 do
+        local since = ends[i] - ends[i - 1]
+        assert.is_true(since > 15 and since <= 20.03, since)
+      end
+      assert.is_true(ends[1] > 19.9 and ends[1] <= 20, ends[1])
+    end)
+
+    it("holds up only the sender whose pace is spent", function()
+      open()
+      local fast = "+18445550002"
+      for i = 1, 3 do
+        assert.is_true(box:add(message("slow " .. i), { key = "s" .. i }))
+        assert.is_true(box:add(message("fast " .. i, fast), { key = "f" .. i }))
+      end
+      local own = box:start { sender_rates = { [FROM] = 0.001 } }
+      for _ = 1, 20 do own:step(0.01) end
+      table.sort(sender.posted)
+      assert.same({ "fast 1", "fast 2", "fast 3", "slow 1" }, sender.posted)
+    end)
+
+    it("holds up a sender that the service says has sent too many, and no other", function()
+      local function busy_for_slow(sent) return sent.from == FROM and copy(BUSY) or nil end
+      open { busy_for_slow, busy_for_slow, busy_for_slow }
+      for i = 1, 2 do
+        assert.is_true(box:add(message("slow " .. i), { key = "s" .. i }))
+        assert.is_true(box:add(message("fast " .. i, "+18445550002"), { key = "f" .. i }))
+      end
+      local own = box:start { concurrency = 1, sender_rates = { toll_free = 1000 } }
+      for _ = 1, 200 do own:step(0.001) end
+      table.sort(sender.posted)
+      assert.same({ "fast 1", "fast 2", "slow 1" }, sender.posted)
+    end)
+  end)
+end
+
+describe("an outbox", function()
+  it("is for journals in a database", function()
+    local client = telnyx.new { sender = own_sender() }
+    assert.has_error(function() telnyx.outbox(client) end,
+      "an outbox needs a journal in a database: telnyx.journal.sqlite, postgres or sql")
+    assert.has_error(function() telnyx.outbox("x") end)
+    client:close()
+  end)
+
+  describe("is misused", function()
+    local client, box, path
+    setup(function()
+      path = process.run("mktemp -d"):gsub("%s+$", "")
+      client = telnyx.new { sender = own_sender(), journal = telnyx.journal.sqlite(path .. "/x") }
+      box = telnyx.outbox(client)
+    end)
+    teardown(function()
+      client:close()
+      os.execute("rm -r " .. path)
+    end)
+
+    for title, misuse in pairs {
+      ["option 'key' is missing"] = function() box:add(message(), {}) end,
+      ["'key' must be"] = function() box:add(message(), { key = "" }) end,
+      ["seconds since 1970"] = function() box:add(message(), { key = "k", at = "soon" }) end,
+      ["options must be a table"] = function() box:add(message()) end,
+      ["takes messages"] = function() box:add("x", { key = "k" }) end,
+      ["did you mean 'concurrency'"] = function() box:run { concurency = 1 } end,
+      ["'rates' must be"] = function() box:run { rates = { fax = 1 } } end,
+      ["'sender_rates' must be"] = function() box:run { sender_rates = { 7 } } end,
+      ["call it with a colon: outbox:run"] = function() box.run {} end,
+      ["call it with a colon: outbox:add"] = function() box.add(message(), { key = "k" }) end,
+    } do
+      it("and says: " .. title, function()
+        local ok, why = pcall(misuse)
+        assert.is_false(ok)
+        assert.is_truthy(why:find(title, 1, true), why)
+        assert.is_truthy(why:find("spec/outbox_spec.lua", 1, true), why)
+      end)
+    end
+  end)
+
+  it("posts the bytes whose digest it keeps", function()
+    local support = require "spec.support.sandbox"
+    local server, folder = support.start(), support.temporary_folder()
+    finally(function()
+      server:stop()
+      os.execute("rm -rf " .. folder)
+    end)
+    local journal = telnyx.journal.sqlite(folder .. "/sent.db")
+    local client = telnyx.new { api_key = "KEY_SPEC", base_url = server.url, journal = journal }
+    local box = telnyx.outbox(client)
+    for i = 1, 30 do
+      assert.is_true(box:add(message("ref " .. i), { key = "k" .. i }))
+    end
+    local seen = {}
+    local counts = box:run { until_empty = true, on_result = function(row, sent, result)
+      seen[row.key] = sent.id .. " " .. result.segments.parts
+    end }
+    assert.equal(30, counts.accepted)
+    local ledger = server:ledger().messages
+    for i = 1, 30 do
+      assert.same({ posts = 1, accepted = 1 }, ledger["ref " .. i])
+      assert.equal(journal:get("k" .. i).message_id .. " 1", seen["k" .. i])
+    end
+    client:close()
+    journal:close()
+  end)
+
+  it("sends in process, and in virtual time", function()
+    local folder = process.run("mktemp -d"):gsub("%s+$", "")
+    finally(function() os.execute("rm -rf " .. folder) end)
+    local own = sandbox.sender()
+    local journal = telnyx.journal.sqlite(folder .. "/sent.db")
+    local client = telnyx.new { sender = own, journal = journal }
+    local box = telnyx.outbox(client)
+    assert.is_true(box:add({ from = FROM, to = "+15550042911", text = "busy once" }, { key = "b" }))
+    assert.is_true(box:add(message("tomorrow"), { key = "t", at = os.time() + 86400 }))
+    local counts = box:run { until_empty = true }
+    assert.equal(2, counts.accepted)
+    assert.equal(1, counts.requeued)
+    client:close()
+    journal:close()
+  end)
+end)
