@@ -22,11 +22,22 @@ local OPEN = {
 ---@return telnyx.journal
 function journals.open(kind, place) return OPEN[kind](place) end
 
+-- An outbox's queue, whose takes last as long as `expires_of` says.
+local function queue_of(own, expires_of)
+  local queue = own:queue()
+  local take = queue.take
+  function queue.take(self, t)
+    t.expires = expires_of(t)
+    return take(self, t)
+  end
+  return queue
+end
+
 ---The same journal, with methods that may be replaced.
 ---@param own telnyx.journal
 ---@return table
 function journals.wrapped(own)
-  local wrapped = {}
+  local wrapped = { queue = function() return own:queue() end }
   for _, name in ipairs(METHODS) do
     wrapped[name] = function(_, ...) return own[name](own, ...) end
   end
@@ -46,6 +57,9 @@ function journals.hasty(own)
   function hasty.claim(_, c)
     c.expires = c.now + HASTE_S
     return own:claim(c)
+  end
+  function hasty.queue()
+    return queue_of(own, function(t) return t.now + HASTE_S end)
   end
   return hasty
 end

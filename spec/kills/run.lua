@@ -18,7 +18,9 @@ local journals = require "spec.kills.journals"
 local json = require("cjson.safe").new()
 local postgres = require "spec.support.postgres"
 local sandbox = require "spec.support.sandbox"
+local list = require "spec.kills.list"
 local steps = require "spec.kills.steps"
+local telnyx = require "telnyx"
 
 local N_MESSAGES = tonumber(os.getenv("KILLS_MESSAGES") or "") or 400
 local LEAST_KILLS = tonumber(os.getenv("KILLS") or "") or 300
@@ -27,6 +29,7 @@ local CEILING_S = 60
 
 local LUAS = { "lua5.4", "luajit" }
 local WAYS = { "send", "send", "send_all", "send_all" }
+local OUTBOX = { "outbox" }
 local N_WORKERS = 8
 
 -- A run ----------------------------------------------------------------------------------------
@@ -35,8 +38,9 @@ local n_started = 0
 
 local function start_worker(run, slot)
   n_started = n_started + 1
+  local how = run.in_outbox and OUTBOX or WAYS
   return herd.start { LUAS[slot % #LUAS + 1], "spec/kills/worker.lua", run.service.url, run.kind,
-    run.place, run.manner, WAYS[slot % #WAYS + 1], tostring(run.first), tostring(run.last),
+    run.place, run.manner, how[slot % #how + 1], tostring(run.first), tostring(run.last),
     tostring(n_started) }
 end
 
@@ -62,10 +66,27 @@ local function kill_and_replace(run, pids)
   return 0
 end
 
+local function fill_outbox(run)
+  local journal = journals.open(run.kind, run.place)
+  local client = telnyx.new { api_key = "KEY_SPEC", base_url = run.service.url, journal = journal }
+  local outbox = telnyx.outbox(client)
+  for i = run.first, run.last do
+    assert(outbox:add(list.message(i), { key = list.key(i), at = 0 }))
+  end
+  client:close()
+  journal:close()
+end
+
+-- What the last of the dead gave back.
+local function send_the_rest(run)
+  assert(herd.wait(start_worker(run, 0)) == 0, "a worker has failed")
+end
+
 -- How many were killed until all of a new list was dealt with.
 local function kill_until_done(run)
   run.first = run.last + 1
   run.last = run.last + math.ceil(run.last == 0 and N_MESSAGES or N_MESSAGES / 4)
+  if run.in_outbox then fill_outbox(run) end
   local pids, n_kills, give_up = {}, 0, core.monotonic() + CEILING_S
   for slot = 1, N_WORKERS do pids[slot] = start_worker(run, slot) end
   while not has_ended(pids) do
@@ -74,6 +95,7 @@ local function kill_until_done(run)
     core.sleep(LEAST_PAUSE_S + math.random() * (MOST_PAUSE_S - LEAST_PAUSE_S))
   end
   herd.kill_all()
+  if run.in_outbox then send_the_rest(run) end
   return n_kills
 end
 
@@ -192,6 +214,9 @@ local function die_at_each_step(service, folder, server)
   print(("  killed at a step of a send %d times: each as it must be"):format(n))
 end
 
+-- The runs that come first send themselves; the others have it done by an outbox's workers.
+local N_DIRECT = 5
+
 local function main(folder, service, server)
   die_at_each_step(service, folder, server)
   local runs = {
@@ -200,11 +225,14 @@ local function main(folder, service, server)
     { title = "PostgreSQL", kind = "postgres", manner = "hasty", way = "by_chance" },
     { title = "at each call", kind = "postgres", manner = "hasty", way = "at_each_call" },
     { title = "control (SQLite)", kind = "sqlite", manner = "careless", way = "by_chance" },
+    { title = "outbox, SQLite", kind = "sqlite", manner = "hasty", way = "by_chance" },
+    { title = "PostgreSQL", kind = "postgres", manner = "hasty", way = "by_chance" },
+    { title = "control", kind = "postgres", manner = "careless", way = "by_chance" },
   }
   for i, run in ipairs(runs) do
     server:ask("TRUNCATE telnyx_send")
     run.place = run.kind == "sqlite" and ("%s/%d.db"):format(folder, i) or server.folder
-    run.service, run.luas = service, LUAS
+    run.service, run.luas, run.in_outbox = service, LUAS, i > N_DIRECT
     run.counts = carry_out(run)
   end
   tell(runs)

@@ -1,7 +1,9 @@
 -- Sends the whole list, again and again and each time in another order, until every message of it
 -- is known to have been dealt with; unless it is killed before.
 --
---   worker.lua URL KIND PLACE hasty|careless send|send_all FIRST LAST SEED
+--   worker.lua URL KIND PLACE hasty|careless send|send_all|outbox FIRST LAST SEED
+--
+-- In an outbox, the list is there already.
 
 local journals = require "spec.kills.journals"
 local list = require "spec.kills.list"
@@ -57,6 +59,17 @@ function ways.send_all(order)
     end,
   })
   return n_done
+end
+
+-- How many messages had an end, whoever brought it about.
+function ways.outbox()
+  telnyx.outbox(client):run {
+    concurrency = 4, poll = 0.01, until_empty = true,
+    on_result = function(row, message)
+      assert(not message or not message.text or message.text == row.key, "another's message")
+    end,
+  }
+  return last - first + 1
 end
 
 repeat until ways[how](shuffled()) == last - first + 1
