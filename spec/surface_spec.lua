@@ -32,6 +32,18 @@ describe("the README", function()
     end
   end)
 
+  it("names every method of an outbox and its workers", function()
+    local outbox, worker = require("telnyx.run.outbox"), require("telnyx.run.worker")
+    local host = { loop = { now = function() return 0 end } }
+    local made = { outbox = outbox.new(host), worker = worker.new(host, {}) }
+    for what, object in pairs(made) do
+      for name, value in pairs(getmetatable(object).__index) do
+        local is_public = type(value) == "function" and name ~= "leave" and not name:find("^__")
+        if is_public then assert_documented(what .. ":" .. name) end
+      end
+    end
+  end)
+
   it("names every recipient that makes weather", function()
     for _, row in ipairs(sandbox.weather()) do
       local digits = row.number:match("^%+155500(%d+)$")

@@ -54,6 +54,21 @@
 ---@field lets_finish (fun(err: any): boolean)|nil an error has come from
 ---outside, such as Ctrl-C: whether what is under way may finish before the run ends with it
 
+---@class telnyx.outbox_run_options
+---@field concurrency integer|nil default 16
+---@field rate number|nil messages a second, of all workers together
+---@field burst number|nil
+---@field rates table<string, number>|nil by kind of sender
+---@field sender_rates table<string, number>|nil of each sender: by kind, or by the sender itself
+---@field poll number|nil seconds from one look for new rows to the next; default 0.5
+---@field until_empty boolean|nil ends when no row waits
+---@field on_result fun(row: telnyx.outbox_result, message: table|nil, info_or_err: table)|nil
+---@field on_trouble fun(why: string)|nil the journal cannot be asked; told once, until it can
+---@field lets_finish (fun(err: any): boolean)|nil as in a run of `send_all`
+---@field timeout number|nil
+---@field connect_timeout number|nil
+---@field deadline number|nil
+
 ---@class telnyx.sender one attempt, whatever carries it; it may serve several clients. What it can
 ---do is looked up when a client is made
 ---@field send fun(self, message: telnyx.message, limits: telnyx.limits): table|nil, table
