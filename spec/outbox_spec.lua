@@ -261,6 +261,33 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal(3, #sender.posted)
     end)
 
+    it("takes back what waits, and nothing else", function()
+      open()
+      add(3)
+      assert.is_true(box:withdraw("k2"))
+      assert.is_false((box:withdraw("k2")))
+      assert.is_false((box:withdraw("none")))
+      run()
+      assert.same({ "text 1", "text 3" }, sender.posted)
+      local is_back, row = box:withdraw("k1")
+      assert.is_false(is_back)
+      assert.equal("accepted", row.state)
+      assert.is_true(box:add(message("another text"), { key = "k2" }))
+      run()
+      assert.equal("another text", sender.posted[3])
+    end)
+
+    it("takes nothing more when it is told to stop, and ends what is under way", function()
+      open()
+      add(4)
+      local counts = run { concurrency = 1, until_empty = false, stops_when = function()
+        return #sender.posted == 2
+      end }
+      assert.equal(2, counts.accepted)
+      assert.equal(2, journal:counts().queued)
+      assert.has_error(function() run { stops_when = function() error("mine", 0) end } end, "mine")
+    end)
+
     -- The dead, and the journal -------------------------------------------------------------
 
     it("makes unknown what a dead worker had taken, and never sends it", function()

@@ -178,6 +178,7 @@ int ltlx_files_make(lua_State *L);
 
 int ltlx_processes_pid(lua_State *L);
 int ltlx_processes_is_running(lua_State *L);
+int ltlx_processes_terminated(lua_State *L);
 
 /* ltlx_identity.c */
 

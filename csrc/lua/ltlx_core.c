@@ -59,6 +59,7 @@ TLX_EXPORT int luaopen_telnyx_core(lua_State *L) {
     { "process", ltlx_identity_process },
     { "pid", ltlx_processes_pid },
     { "is_running", ltlx_processes_is_running },
+    { "terminated", ltlx_processes_terminated },
     { "file_id", ltlx_files_id },
     { "make_file", ltlx_files_make },
     { NULL, NULL },

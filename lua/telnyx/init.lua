@@ -34,4 +34,9 @@ function telnyx.outbox(own)
   return own:outbox()
 end
 
+---Whether SIGTERM has come, by which a supervisor asks a program to end. From
+---the first call on it does not end the process by itself; sent again, it does.
+---@return boolean|nil nil: the host of this Lua heeds the signal already
+function telnyx.terminated() return core.terminated() end
+
 return telnyx

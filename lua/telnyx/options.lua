@@ -175,6 +175,7 @@ local WORK = {
   until_empty = flag,
   on_result = callable,
   on_trouble = callable,
+  stops_when = callable,
   lets_finish = callable,
   timeout = seconds,
   connect_timeout = seconds,

@@ -64,6 +64,7 @@
 ---@field until_empty boolean|nil ends when no row waits
 ---@field on_result fun(row: telnyx.outbox_result, message: table|nil, info_or_err: table)|nil
 ---@field on_trouble fun(why: string)|nil the journal cannot be asked; told once, until it can
+---@field stops_when (fun(): any)|nil asked now and then; when it is true, nothing more is taken
 ---@field lets_finish (fun(err: any): boolean)|nil as in a run of `send_all`
 ---@field timeout number|nil
 ---@field connect_timeout number|nil

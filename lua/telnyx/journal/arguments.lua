@@ -107,6 +107,7 @@ local SHAPES = {
   purge = { before = "time", limit = "count?" },
   add = { key = "key", digest = "name", to = "name?", sender = "text", body = "body",
     campaign = "name?", due = "time", ord = "order", now = "time" },
+  withdraw = { key = "key", now = "time" },
   take = { sender = "text?", limit = "count", claim = "name", owner = "name?", now = "time",
     expires = "time" },
 }

@@ -57,6 +57,28 @@ function Queue:add(a)
   return false, row
 end
 
+---Takes a row out of the queue that nobody has taken yet. False: there is none, or it is not
+---waiting.
+---@param key string
+---@param now number
+---@return boolean|nil
+---@return table|string|nil row_or_why
+function Queue:withdraw(key, now)
+  local own, why = arguments.checked("withdraw", { key = key, now = now })
+  if not own then return nil, why end
+  local by = "caller"
+  local rows, was_repeated = self.keeper:change("withdraw", { own.now, by, own.key }, 3)
+  if not rows then return nil, was_repeated end
+  if rows[1] then return true end
+  local row
+  row, why = self.keeper:get(own.key)
+  if row == nil then return nil, why end
+  if row and was_repeated and row.state == "free" and row.settled_at == tonumber(own.now) then
+    return true
+  end
+  return false, row or nil
+end
+
 ---@class telnyx.queue_take
 ---@field sender string|nil whose rows; nil: anybody's
 ---@field limit integer

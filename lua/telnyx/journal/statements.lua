@@ -156,6 +156,12 @@ WITH c AS MATERIALIZED (
   ORDER BY telnyx_send.due, telnyx_send.ord LIMIT CAST(? AS INTEGER){SKIP})
 {TAKE}]],
 
+  withdraw = [[
+UPDATE telnyx_send SET state = 'free', body = NULL, sender = NULL, campaign = NULL, due = NULL,
+  ord = NULL, settled_at = {B}, settled_by = ?
+WHERE key = ? AND state = 'queued'
+RETURNING key]],
+
   -- Of a claim whose answer was lost.
   adopt = "SELECT {COLUMNS}, body FROM telnyx_send WHERE claim = ? AND state = 'sending'",
 

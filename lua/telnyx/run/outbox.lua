@@ -48,7 +48,7 @@ end
 local function failed(self, key, why)
   return self.host.new_error({ outcome = "not_sent", kind = "connection", retryable = false,
     key = key, cause = "the journal failed: " .. tostring(why),
-    advice = "Mend the journal, and add the message again: that adds it once." })
+    advice = "Mend the journal, and do it again: that does it once." })
 end
 
 ---Adds a message, which a worker will send. True: it waits. False: it was there already, or was
@@ -96,6 +96,24 @@ function Outbox:statement(message, given)
     end)
   end
   return sql, params, n
+end
+
+---Takes a message back that waits. False: it does not wait; the row, if there is one, says how far
+---it is.
+---@param key string
+---@return boolean|nil
+---@return telnyx.journal_row|telnyx.error|nil
+function Outbox:withdraw(key)
+  check(self, "withdraw", 2)
+  if type(key) ~= "string" then
+    error("withdraw expects a key, a string; got a " .. type(key), 2)
+  end
+  local is_back, why = self.host.queue:withdraw(key, core.now())
+  if is_back then return true end
+  if is_back == nil then return nil, failed(self, key, why) end
+  local row, get_why = self.host.journal:get(key)
+  if row == nil then return nil, failed(self, key, get_why) end
+  return false, row or nil
 end
 
 ---A worker for a program with a loop of its own: `worker:step(seconds)` as often as it likes.

@@ -218,6 +218,12 @@ local function find_out_whether_empty(self)
   if due then self.look_at = math.min(self.look_at, now(self) + math.max(0, due - wall(self))) end
 end
 
+local function heed_stop(self)
+  local stops_when = self.options.stops_when
+  if not stops_when or self.is_draining then return end
+  guarded(self, function() self.is_draining = stops_when() and true or false end)
+end
+
 local function may_take(self)
   return not is_over(self) and not self.is_draining and self.held_until <= now(self)
 end
@@ -284,6 +290,7 @@ local function wait(self, seconds)
 end
 
 local function go_on(self, seconds)
+  heed_stop(self)
   mend(self)
   reap(self)
   fill(self)
