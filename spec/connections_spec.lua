@@ -234,6 +234,37 @@ describe("the connections of a client", function()
   end)
 end)
 
+-- A connection that was just made is listened to first, and whoever steps it may come late.
+describe("a request whose time is over before it could be begun", function()
+  local station, certificates
+  setup(function()
+    station = wire.start()
+    certificates = station:certificates()
+  end)
+  teardown(function() station:stop() end)
+
+  for _, tls in ipairs { false, "good" } do
+    it("is not written any more " .. (tls and "over TLS" or "in the clear"), function()
+      local listener = station:listen { tls = tls or nil, wire.SERVICE }
+      local client = core.client {
+        api_key = KEY, base_url = listener.url, ca_file = certificates.ca_file,
+      }
+      for i = 1, 5 do
+        local limits = { timeout = 0.2, deadline = 0.2, connect_timeout = 20, fresh = true }
+        local pending = assert(client:start(message(i), limits))
+        repeat client:step(0.0005) until pending:done() or #listener:seen().connections >= i
+        for _ = 1, i do client:step(0) end
+        core.sleep(0.3)
+        repeat client:step(0.01) until pending:done()
+        local sent, err = pending:result()
+        if err.outcome == "not_sent" then assert.is_nil(sent) end
+        if i < 4 then assert.equal("not_sent", err.outcome, err.cause) end
+      end
+      client:close()
+    end)
+  end
+end)
+
 -- A host with TLS of its own would take them for those of its connections. Only LuaJIT can look.
 local has_ffi, ffi = pcall(require, "ffi")
 if has_ffi then

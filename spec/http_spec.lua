@@ -625,8 +625,9 @@ describe("one send", function()
 
   describe("whose reply is large", function()
     local function padded(size)
-      return '{"data":{"id":"40385f64-5717-4562-b3fc-2c963f66afa6"}'
-        .. (" "):rep(size - 54) .. "}"
+      local data = '{"data":{"id":"40385f64-5717-4562-b3fc-2c963f66afa6",'
+        .. '"to":[{"phone_number":"+18665550001"}]}'
+      return data .. (" "):rep(size - #data - 1) .. "}"
     end
 
     it("is read up to the ceiling and not a byte beyond", function()

@@ -26,7 +26,8 @@ local stall, deaf, bytes, send, forever = wire.stall, wire.deaf, wire.bytes, wir
 
 local SCHEMES = { "http", "https" }
 local ENVELOPE = '{"errors":[{"code":"10011","title":"Too many requests"}]}'
-local DATA = '{"data":{"id":"40385f64-5717-4562-b3fc-2c963f66afa6","parts":1}}'
+local DATA = '{"data":{"id":"40385f64-5717-4562-b3fc-2c963f66afa6","parts":1,'
+  .. '"to":[{"phone_number":"+18665550001"}]}}'
 local OK_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 local CHUNKED_HEAD = OK_HEAD .. "Transfer-Encoding: chunked\r\n\r\n"
 
@@ -382,19 +383,20 @@ describe("a send inside nginx", function()
       assert.equal(1, #listener:seen().connections)
     end)
 
-    it(("over %s: a connection serves on after a reply in chunks or a refusal"):format(scheme),
-      function()
-        local listener = listen(scheme, { {
-          request, send(CHUNKED), request, wire.reply(422, ENVELOPE), request, wire.reply(204),
-          request, accept,
-        } })
+    it(("over %s: a connection serves on after a reply in chunks, not after a refusal"):format(
+      scheme), function()
+        local listener = listen(scheme, {
+          { request, send(CHUNKED), request, wire.reply(422, ENVELOPE) },
+          { request, wire.reply(204) },
+          { request, accept },
+        })
         local each = attempt(listener.url)
         local results = inside(each, each, each, each)
         verdict.assert_result(results[1], { outcome = "success" })
         verdict.assert_result(results[2], { outcome = "rejected", status = 422 })
         verdict.assert_result(results[3], { outcome = "accepted", status = 204 })
         verdict.assert_result(results[4], { outcome = "success" })
-        assert.equal(1, #listener:seen().connections)
+        assert.equal(3, #listener:seen().connections)
       end)
 
     local ENDINGS = {
@@ -648,7 +650,7 @@ describe("a send inside nginx", function()
 
     it("is repeated after a 429, as late as the service asks, and nothing is held up", function()
       local limit = wire.reply(429, ENVELOPE, { { "Retry-After", "0.3" } })
-      local listener = listen("http", { { request, limit, request, accept } })
+      local listener = listen("http", { { request, limit }, { request, accept } })
       local started = socket.gettime()
       local result = inside(client_send(listener.url))[1]
       verdict.assert_result(result, { outcome = "success" })
@@ -791,6 +793,58 @@ describe("a send inside nginx", function()
       verdict.assert_result(results.later, { outcome = "success" })
       assert.is_nil(service:ledger().messages[killed])
       assert.equal(2, service:ledger().posts)
+    end)
+
+    it("lives on in a worker that was held up when another's thread was killed", function()
+      local results = inside({
+        op = "kill_and_hold_up", options = { api_key = KEY, base_url = service.url },
+        message = { from = MESSAGE.from, to = SLOW, text = "held up" },
+      })[1]
+      assert.truthy(results.was_killed)
+      for i = 1, 2 do verdict.assert_result(results.results[i], { outcome = "success" }) end
+    end)
+
+    it("is not begun where a function of C has called it, and the worker lives", function()
+      service:reset_ledger()
+      local results = inside({
+        op = "within_c", options = { api_key = KEY, base_url = service.url },
+        message = { from = MESSAGE.from, to = MESSAGE.to, text = "in C" },
+      })[1]
+      local expected = { outcome = "not_sent", kind = "connection",
+        cause = "inside a function of C" }
+      for _, i in ipairs { "send 1", "send 2", "send 3", "started" } do
+        assert.truthy(results[i], results.why)
+        verdict.assert_result(results[i], expected)
+      end
+      verdict.assert_result(results.later, { outcome = "success" })
+      assert.equal(2, service:ledger().posts)
+    end)
+
+    it("goes on although nothing waits but steps that do not", function()
+      local started = inside({
+        op = "start_without_waiting", options = { api_key = KEY, base_url = service.url },
+        message = { from = MESSAGE.from, to = MESSAGE.to, text = "stepped" },
+      })[1]
+      verdict.assert_result(started.result, { outcome = "success" })
+    end)
+
+    it("is told as unknown when its request has ended, and is stepped no more", function()
+      service:reset_ledger()
+      server:ask("/send", cjson.encode { {
+        op = "start_and_leave", options = { api_key = KEY, base_url = service.url },
+        message = { from = MESSAGE.from, to = SLOW, text = "left" },
+      } })
+      local left = inside({ op = "step_what_was_left" })[1]
+      assert.equal(0, left.n_left)
+      verdict.assert_result(left.heard, { outcome = "unknown", cause = "was killed" })
+      assert.is_true(service:ledger().posts <= 1)
+    end)
+
+    it("has connections of its own where another's proxy has a name like none", function()
+      local results = inside(
+        attempt(service.url, nil, { proxy = "nil" }), attempt(service.url))
+      verdict.assert_result(results[1], { outcome = "not_sent" })
+      verdict.assert_result(results[2], { outcome = "success" })
     end)
 
     it("starts one and goes on", function()

@@ -8,7 +8,7 @@
 static void conclude(tlx_http *http, tlx_connection *c) {
   tlx_transfer *t = c->transfer;
   t->was_stale = c->has_served && !tlx_transfer_may_be_read(t);
-  if (tlx_exchange_is_reusable(&t->exchange)) {
+  if (tlx_transfer_may_be_followed(t)) {
     tlx_pool_keep(&http->pool, c, tlx_machine_now_ms());
   } else {
     tlx_engine_drop(http, c);

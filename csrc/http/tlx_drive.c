@@ -227,8 +227,8 @@ void tlx_engine_drive(tlx_http *http, double wait_ms) {
   receive_made(http);
   if (http->has_lost_track) give_up_dialling(http);
   double now_ms = tlx_machine_now_ms();
+  end_overdue(http, now_ms); /* first: what is late must not be written any more */
   begin_fresh(http, now_ms);
-  end_overdue(http, now_ms);
   drop_aged(http, now_ms);
   tlx_engine_serve_waiting(http);
   if (tlx_watch_has_next(&http->watch)) http->has_more = true;

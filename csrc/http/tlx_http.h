@@ -44,12 +44,14 @@ void tlx_http_free(tlx_http *http);
 /*
  * Begins one POST.
  *
- * body   Copied.
- * owner  What tlx_transfer_owner gives back; not looked at. NULL where the caller waits for this
- *        transfer himself: tlx_http_finished will not return it.
+ * body       Copied.
+ * recipient  Copied. A reply in which it does not stand is the last on its connection.
+ * owner      What tlx_transfer_owner gives back; not looked at. NULL where the caller waits for this
+ *            transfer himself: tlx_http_finished will not return it.
  * Returns a transfer, which the caller frees, or NULL when memory is short: then nothing was sent.
  */
-tlx_transfer *tlx_http_start(tlx_http *http, tlx_str body, const tlx_http_limits *limits,
+tlx_transfer *tlx_http_start(tlx_http *http, tlx_str body, tlx_str recipient,
+                             const tlx_http_limits *limits,
                              void *owner);
 
 /*
@@ -96,6 +98,7 @@ typedef struct tlx_transfer_result {
   tlx_str body;      /* what arrived of it */
   bool was_waiting;  /* it ended while it waited for a connection */
   const char *cause; /* words for a person when the reply is not whole, otherwise "" */
+  tlx_str recipient; /* as it was given to tlx_http_start */
 } tlx_transfer_result;
 
 tlx_transfer_result tlx_transfer_result_of(const tlx_transfer *transfer);

@@ -2,16 +2,26 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-tlx_transfer *tlx_transfer_new(tlx_str prefix, tlx_str body, bool is_sealed,
+#include "tlx_recipient.h"
+
+tlx_transfer *tlx_transfer_new(tlx_str prefix, tlx_str body, tlx_str recipient, bool is_sealed,
                                size_t max_response_bytes) {
   size_t n = tlx_request_size(prefix.n, body.n);
-  tlx_transfer *t = malloc(sizeof *t + n);
+  tlx_transfer *t = malloc(sizeof *t + n + recipient.n);
   if (!t) return NULL;
   *t = (tlx_transfer){ .owner = NULL };
   tlx_request_write(prefix, body, t->request);
   tlx_exchange_init(&t->exchange, (tlx_str){ t->request, n }, is_sealed, max_response_bytes);
+  if (recipient.n > 0) memcpy(t->request + n, recipient.p, recipient.n);
+  t->recipient = (tlx_str){ t->request + n, recipient.n };
   return t;
+}
+
+bool tlx_transfer_may_be_followed(const tlx_transfer *t) {
+  return tlx_exchange_is_reusable(&t->exchange) &&
+         tlx_recipient_is_named(t->recipient, tlx_exchange_body_of(&t->exchange));
 }
 
 void tlx_transfer_fail(tlx_transfer *t, tlx_kind failure, const char *cause) {
@@ -59,5 +69,6 @@ tlx_transfer_result tlx_transfer_result_of(const tlx_transfer *t) {
     .reply = tlx_exchange_reply(&t->exchange),
     .body = tlx_exchange_body_of(&t->exchange),
     .cause = cause_of(t, &carriage),
+    .recipient = t->recipient,
   };
 }

@@ -19,6 +19,7 @@ struct tlx_transfer {
   long timeout_ms, connect_timeout_ms;
   bool is_fresh; /* on a connection that has served nobody before */
   bool is_done, was_stale, was_waiting;
+  tlx_str recipient;   /* of the message: behind the request */
   bool is_the_parents; /* who carries it on after a fork */
   tlx_exchange exchange;
   tlx_kind failure; /* of the carrier; TLX_KIND_NONE when the exchange says */
@@ -26,12 +27,15 @@ struct tlx_transfer {
   char request[];
 };
 
-/* A transfer that waits; NULL when memory is short. `body` is copied. */
-tlx_transfer *tlx_transfer_new(tlx_str prefix, tlx_str body, bool is_sealed,
+/* A transfer that waits; NULL when memory is short. `body` and `recipient` are copied. */
+tlx_transfer *tlx_transfer_new(tlx_str prefix, tlx_str body, tlx_str recipient, bool is_sealed,
                                size_t max_response_bytes);
 
 /* It ends for a reason of the carrier's, whose words are copied. */
 void tlx_transfer_fail(tlx_transfer *transfer, tlx_kind failure, const char *cause);
+
+/* Whether the connection may serve another: the reply is whole, and says whose it is. */
+bool tlx_transfer_may_be_followed(const tlx_transfer *transfer);
 
 /* Whether anybody may have read a byte of it, as far as this process knows. */
 bool tlx_transfer_may_be_read(const tlx_transfer *transfer);

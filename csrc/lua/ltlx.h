@@ -144,6 +144,7 @@ typedef struct ltlx_answer {
   tlx_str body;
   const char *cause;
   double now_s;
+  tlx_str recipient; /* of the message; empty where it is not known */
 } ltlx_answer;
 
 /* Pushes message, info or nil, err; a body that is none of the service's is err.unreadable, whole

@@ -11,6 +11,17 @@
 #define CAN_YIELD 0
 #endif
 
+/* LuaJIT has it, though its headers call it 5.1, which has not. */
+#if LUA_VERSION_NUM == 501 && defined(__GNUC__)
+extern int lua_isyieldable(lua_State *L) __attribute__((weak));
+#define MAY_ASK (lua_isyieldable != NULL)
+#elif LUA_VERSION_NUM >= 503
+#define MAY_ASK 1
+#else
+#define lua_isyieldable(L) 1
+#define MAY_ASK 0
+#endif
+
 typedef struct hook {
   lua_Hook function;
   int mask, count;
@@ -85,8 +96,18 @@ static int l_guarded(lua_State *L) {
 #endif
 }
 
+/* core.can_yield() -> whether the caller may; nil where this Lua does not say */
+static int l_can_yield(lua_State *L) {
+  if (MAY_ASK)
+    lua_pushboolean(L, lua_isyieldable(L));
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
 void ltlx_open_guarded(lua_State *L) {
-  static const luaL_Reg functions[] = { { "guarded", l_guarded },
+  static const luaL_Reg functions[] = { { "can_yield", l_can_yield },
+                                        { "guarded", l_guarded },
                                         { "shielded", l_shielded },
                                         { NULL, NULL } };
   lua_pushvalue(L, -2);

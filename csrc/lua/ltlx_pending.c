@@ -13,7 +13,7 @@ typedef struct pending {
   bool has_begun;       /* of one whose result was taken */
 } pending;
 
-enum { MESSAGE = 2, LIMITS, OWNER, BODY, PENDING_INDEX };
+enum { MESSAGE = 2, LIMITS, OWNER, BODY, RECIPIENT, PENDING_INDEX };
 
 static tlx_http_limits read_limits(lua_State *L, const ltlx_client *c) {
   double timeout_s = c->timeout_s, connect_timeout_s = c->connect_timeout_s, deadline_s = 0;
@@ -96,6 +96,15 @@ static bool push_checked_body(lua_State *L) {
   return ltlx_push_checked_body(L, MESSAGE, ltlx_now());
 }
 
+/* Stays on the stack: a finalizer may change the message. [-0, +1] */
+static tlx_str push_recipient(lua_State *L) {
+  tlx_str recipient = { NULL, 0 };
+  lua_pushliteral(L, "to");
+  lua_rawget(L, MESSAGE);
+  if (lua_type(L, -1) == LUA_TSTRING) recipient.p = lua_tolstring(L, -1, &recipient.n);
+  return recipient;
+}
+
 /* Before anything is begun, so that no error can come between. [-0, +0] */
 static void tell_of_it(lua_State *L, bool is_held) {
   if (is_held) {
@@ -119,6 +128,7 @@ static bool begin(lua_State *L, ltlx_client *c, bool is_held) {
   if (!push_checked_body(L)) return false;
   tlx_str body;
   body.p = lua_tolstring(L, BODY, &body.n);
+  tlx_str recipient = push_recipient(L);
   pending *p = ltlx_new_object(L, sizeof *p, PENDING);
   ltlx_getuservalue(L, 1);
   if (is_held) hold(L, PENDING_INDEX + 1, PENDING_INDEX, OWNER);
@@ -130,7 +140,7 @@ static bool begin(lua_State *L, ltlx_client *c, bool is_held) {
     tell_begun(L, false);
     luaL_error(L, "the client is closed; nothing was sent");
   }
-  p->transfer = tlx_http_start(c->http, body, &limits, is_held ? p : NULL);
+  p->transfer = tlx_http_start(c->http, body, recipient, &limits, is_held ? p : NULL);
   if (p->transfer) return true;
   let_go(L, PENDING_INDEX);
   tell_begun(L, false);
@@ -149,6 +159,7 @@ static int push_result(lua_State *L) {
     .body = result.body,
     .cause = result.cause,
     .now_s = ltlx_now(),
+    .recipient = result.recipient,
   };
   return ltlx_push_answer(L, &answer);
 }

@@ -51,6 +51,28 @@ static bool take_message(lua_State *L) {
   return has_id;
 }
 
+/* The number that the message on top was accepted for, if it says one. A view that the message keeps
+ * alive. [-0, +0] */
+static tlx_str recipient_of(lua_State *L) {
+  tlx_str number = { NULL, 0 };
+  int top = lua_gettop(L);
+  lua_getfield(L, top, "to");
+  if (lua_istable(L, -1)) lua_rawgeti(L, -1, 1);
+  if (lua_istable(L, -1)) lua_getfield(L, -1, "phone_number");
+  if (lua_type(L, -1) == LUA_TSTRING) number.p = lua_tolstring(L, -1, &number.n);
+  lua_settop(L, top);
+  return number;
+}
+
+/* Whether the message on top is for another recipient than the one that was written to. What the
+ * service does not say, or writes otherwise than as +digits, is no evidence. [-0, +0] */
+static bool is_anothers(lua_State *L, tlx_str recipient) {
+  tlx_str number = recipient_of(L);
+  bool are_numbers = recipient.n > 0 && recipient.p[0] == '+' && number.n > 0 &&
+                     number.p[0] == '+';
+  return are_numbers && !tlx_str_eq(number, recipient);
+}
+
 /* The entry of the list is at -2. */
 static void set_number_as_code(lua_State *L, double code) {
   bool is_code = code >= 0 && code < 1e6 && code == floor(code);
@@ -182,10 +204,25 @@ static bool push_message(lua_State *L, const ltlx_answer *answer, const tlx_verd
   return take_message(L);
 }
 
+/* The reply to another request has come in the place of this one's, whose end nobody knows. */
+static int push_astray(lua_State *L, const ltlx_answer *answer, tlx_verdict *verdict) {
+  verdict->outcome = TLX_OUTCOME_UNKNOWN;
+  lua_pushnil(L);
+  push_account(L, answer, verdict);
+  ltlx_set_boolean(L, "retryable", false);
+  ltlx_set_words(L, "cause", "the answer is about a message to another recipient");
+  ltlx_set_words(L, "kind", tlx_kind_name(TLX_KIND_PROTOCOL));
+  return 2;
+}
+
 int ltlx_push_answer(lua_State *L, const ltlx_answer *answer) {
   luaL_checkstack(L, 12, "no room for the answer");
   tlx_verdict verdict = tlx_judge(&answer->carriage, answer->reply, answer->now_s);
   if (!push_message(L, answer, &verdict)) return push_error(L, answer, &verdict);
+  if (is_anothers(L, answer->recipient)) {
+    lua_pop(L, 1);
+    return push_astray(L, answer, &verdict);
+  }
   push_account(L, answer, &verdict);
   return 2;
 }

@@ -37,6 +37,7 @@ local STALL_S = 0.02
 local LOST_ROUNDS = 100
 -- How often somebody looks whether anybody turns.
 local WATCH_S = 1
+local SECOND_LOOK_S = 0.1
 -- Idle connections are dropped at this age, by a step after it.
 local IDLE_S = 11
 
@@ -48,10 +49,13 @@ end
 
 local WAITING_PHASES = {
   server_rewrite = true, rewrite = true, access = true, content = true, timer = true,
-  preread = true, ssl_cert = true, ssl_client_hello = true, ssl_session_fetch = true,
+  preread = true, ssl_cert = true,
 }
 
-local function may_wait() return WAITING_PHASES[ngx.get_phase()] == true end
+-- Inside a function of C that calls Lua, as string.gsub and require do, nothing can wait.
+local function may_wait()
+  return WAITING_PHASES[ngx.get_phase()] == true and core.can_yield() ~= false
+end
 
 -- The wheel ------------------------------------------------------------------------------------
 
@@ -63,6 +67,7 @@ local function may_wait() return WAITING_PHASES[ngx.get_phase()] == true end
 ---@field n_rounds integer turns after which nginx has gone round: all who live could run
 ---@field waiting table<table, true> with `seen`, the round in which each was last heard of
 ---@field is_watched boolean
+---@field is_suspect boolean nobody had turned it when it was looked after last
 ---@field is_kept boolean whether it may keep connections when nobody waits
 local Wheel = {}
 Wheel.__index = Wheel
@@ -70,7 +75,7 @@ Wheel.__index = Wheel
 local function new_wheel(given, client)
   return setmetatable({
     given = given, client = client, turner = nil, turned_at = 0, n_rounds = 0, waiting = {},
-    is_watched = false, is_kept = true,
+    is_watched = false, is_suspect = false, is_kept = true,
   }, Wheel)
 end
 
@@ -86,6 +91,7 @@ end
 function Wheel:give_up(waiter)
   self.waiting[waiter] = nil
   waiter.is_given_up, waiter.has_begun = true, waiter.pending:cancel()
+  if waiter.on_lost then waiter.on_lost(waiter.has_begun) end
 end
 
 function Wheel:give_up_lost()
@@ -130,27 +136,39 @@ function Wheel:is_mine(waiter)
   return self.turner == waiter
 end
 
+function Wheel:give_up_all()
+  for waiter in pairs(self.waiting) do self:give_up(waiter) end
+  self.client:step(0)
+end
+
 -- Looks after what nobody turns any more: the requests of threads that were all killed, and idle
--- connections. From one look to the next, who waits and lives goes at least one round.
+-- connections. From one look to the next, who waits and lives goes at least one round; but one look
+-- may come right after something has held up the worker, before anybody else could run.
 function Wheel:watch(n_rounds)
-  self.is_watched = ngx.timer.at(WATCH_S, function(is_premature)
+  local function look(is_premature)
     self.is_watched = false
     if is_premature or not self.client then return end -- a worker that ends takes all with it
-    if self.n_rounds == n_rounds then
-      for waiter in pairs(self.waiting) do self:give_up(waiter) end
-      self.client:step(0)
+    local is_still = self.n_rounds == n_rounds
+    if is_still and self.is_suspect then
+      self:give_up_all()
       if core.monotonic() - self.turned_at > IDLE_S then return end
     end
+    self.is_suspect = is_still and not self.is_suspect
     self:watch(self.n_rounds)
-  end) and true or false
+  end
+  local seconds = self.is_suspect and SECOND_LOOK_S or WATCH_S
+  self.is_watched = ngx.timer.at(seconds, look) and true or false
 end
+
+-- What is to be told, by the thread that may be killed.
+local lost_of = setmetatable({}, { __mode = "k" })
 
 function Wheel:start(message, limits)
   self.client = self.client or core.client(self.given)
   local waiter = { semaphore = semaphore.new(), seen = self.n_rounds }
   local pending, invalid = self.client:start(message, limits, waiter)
   if not pending then return nil, invalid end
-  waiter.pending = pending
+  waiter.pending, waiter.on_lost = pending, lost_of[coroutine.running()]
   self.waiting[waiter] = true
   if not self.is_watched then self:watch(self.n_rounds) end
   return waiter
@@ -159,7 +177,7 @@ end
 function Wheel:leave(waiter)
   self.waiting[waiter] = nil
   if self.turner == waiter then self:hand_over() end
-  if not self.is_kept and next(self.waiting) == nil then self:close() end
+  if not self.is_kept and self.client and next(self.waiting) == nil then self:close() end
 end
 
 ---Waits until the message is done. Yields to nginx.
@@ -186,7 +204,10 @@ local SETTINGS = { "api_key", "base_url", "allow_http", "user_agent", "ca_file",
 
 local function name_of(given)
   local parts = {}
-  for i, name in ipairs(SETTINGS) do parts[i] = tostring(given[name]) end
+  for i, name in ipairs(SETTINGS) do
+    local value = given[name]
+    parts[i] = type(value) .. " " .. tostring(value)
+  end
   return table.concat(parts, "\n")
 end
 
@@ -218,10 +239,12 @@ end
 -- Sender ---------------------------------------------------------------------------------------
 
 local function unavailable()
+  local phase = ngx.get_phase()
   return {
     outcome = "not_sent", kind = "connection", retryable = false,
-    cause = ("nginx cannot wait in its %s phase: send from ngx.timer.at(0, ...)"):format(
-      ngx.get_phase()),
+    cause = WAITING_PHASES[phase]
+      and "nothing can wait inside a function of C that calls Lua, such as string.gsub or require"
+      or ("nginx cannot wait in its %s phase: send from ngx.timer.at(0, ...)"):format(phase),
   }
 end
 
@@ -229,7 +252,8 @@ end
 local function result_of(waiter)
   if not waiter.is_given_up then return waiter.pending:result() end
   return nil, {
-    outcome = waiter.has_begun and "unknown" or "not_sent", kind = "timeout", retryable = false,
+    outcome = waiter.has_begun and "unknown" or "not_sent", kind = "timeout",
+    retryable = not waiter.has_begun,
     cause = "its light thread was not run for so long that it was taken for dead",
   }
 end
@@ -266,9 +290,13 @@ end
 ---Runs a function beside the caller, where nginx can: so what `start` and
 ---`send_all` begin is under way at the same time.
 ---@param body fun()
-function Sender.spawn(_, body)
+---@param on_lost fun(has_begun: boolean) its thread was killed while it waited for an answer
+function Sender.spawn(_, body, on_lost)
   if not may_wait() then return body() end
-  ngx.thread.spawn(body)
+  ngx.thread.spawn(function()
+    lost_of[coroutine.running()] = on_lost
+    body()
+  end)
 end
 
 ---Nothing to do: the connections are the worker's.

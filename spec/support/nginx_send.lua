@@ -142,6 +142,68 @@ function steps.kill_alone(step)
   return { was_killed = was_killed, why = why }
 end
 
+-- The first to wait is killed, and then the worker is held up for longer than anybody is missed.
+function steps.kill_and_hold_up(step)
+  local sender, results = resty.sender(step.options), {}
+  local first = ngx.thread.spawn(sender.send, sender, step.message, { timeout = 20 })
+  local others = {}
+  for i = 1, 2 do
+    others[i] = ngx.thread.spawn(function()
+      results[i] = pack(sender:send(step.message, { timeout = 20 }))
+    end)
+  end
+  ngx.sleep(0.1)
+  local was_killed = ngx.thread.kill(first)
+  core.sleep(2)
+  for i = 1, 2 do ngx.thread.wait(others[i]) end
+  return { was_killed = was_killed, results = results }
+end
+
+-- Where a function of C calls Lua, nothing can wait.
+function steps.within_c(step)
+  local client, results = telnyx.new(step.options), {}
+  results.later = pack(client:send(step.message))
+  for i = 1, 3 do
+    local name = "send " .. i
+    local _, why = pcall(string.gsub, "x", ".", function()
+      results[name] = pack(client:send(step.message))
+    end)
+    results.why = tostring(why)
+  end
+  pcall(string.gsub, "x", ".", function()
+    local pending = client:start(step.message)
+    results.started = pack(pending:result())
+  end)
+  ngx.sleep(0.05)
+  results.later = pack(client:send(step.message))
+  return results
+end
+
+-- Nothing in it waits but the steps.
+function steps.start_without_waiting(step)
+  local client, n_steps = telnyx.new(step.options), 0
+  local pending = client:start(step.message)
+  repeat n_steps = n_steps + 1 until client:step(0) == 0 or n_steps == 20000
+  return { n_steps = n_steps, result = pending.done and pack(pending:result()) or {} }
+end
+
+local left, heard
+
+-- The end of the request ends its threads.
+function steps.start_and_leave(step)
+  left, heard = telnyx.new(step.options), nil
+  left:start(step.message, { key = "left" }, function(...) heard = pack(...) end)
+  ngx.print("[]")
+  ngx.exit(ngx.HTTP_OK)
+end
+
+function steps.step_what_was_left()
+  local give_up = core.monotonic() + 20
+  local n_left
+  repeat n_left = left:step(0.1) until n_left == 0 or core.monotonic() > give_up
+  return { n_left = n_left, heard = heard }
+end
+
 function steps.block(step)
   block(step.path)
   return {}

@@ -112,7 +112,8 @@ local function wait_once(self, seconds, spent_at, is_carrying)
   end
   local n_in_flight = self.sender.step and self.sender:step(nap) or 0
   local is_idle = n_in_flight == 0 and not is_carrying and #self.tasks == #self.sleeping
-  if is_idle and nap > 0 then pause(self, nap) end
+  -- Whose tasks a scheduler runs has to let it.
+  if is_idle and (nap > 0 or self.spawn) then pause(self, nap) end
   rounds.go(self, spent_at)
 end
 
@@ -237,6 +238,14 @@ end
 -- client serves many requests, each must hear of its own messages on its own thread.
 local function begin_elsewhere(self, job, callback)
   local host = self.host
+  local has_ended = false
+  local function finish(message, result)
+    if has_ended then return end
+    has_ended = true
+    host:settle(job, message, result)
+    self.n_elsewhere, self.n_ended = self.n_elsewhere - 1, self.n_ended + 1
+    if callback then callback(message, result) end
+  end
   self.n_elsewhere = self.n_elsewhere + 1
   self.spawn(self.sender, function()
     local ok, message, result = pcall(host.drive, host, job)
@@ -244,9 +253,11 @@ local function begin_elsewhere(self, job, callback)
       self.news:add_fault(message)
       message, result = nil, host:abandon(job, message)
     end
-    host:settle(job, message, result)
-    self.n_elsewhere, self.n_ended = self.n_elsewhere - 1, self.n_ended + 1
-    if callback then callback(message, result) end
+    finish(message, result)
+  end, function(has_begun)
+    job.limits.begun = has_begun
+    local ok, why = pcall(finish, nil, host:abandon(job, "its thread was killed"))
+    if not ok then self.news:add_fault(why) end
   end)
 end
 
