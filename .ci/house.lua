@@ -13,8 +13,8 @@ local c = {
     units = [[
       tlx tlx_utf8 tlx_gsm7_table tlx_gsm7 tlx_smart_table tlx_smart tlx_plain_run tlx_segments
       tlx_outsiders tlx_savings tlx_date_time tlx_shapes tlx_message tlx_violations tlx_validate
-      tlx_endpoint tlx_reply tlx_request tlx_recipient tlx_buffer tlx_faults tlx_head tlx_chunk tlx_reader
-      tlx_exchange
+      tlx_endpoint tlx_reply tlx_request tlx_recipient tlx_buffer tlx_faults tlx_head tlx_chunk
+      tlx_reader tlx_exchange
     ]],
     -- C99 without its clock.
     system = [[

@@ -51,8 +51,8 @@ static bool take_message(lua_State *L) {
   return has_id;
 }
 
-/* The number that the message on top was accepted for, if it says one. A view that the message keeps
- * alive. [-0, +0] */
+/* The number that the message on top was accepted for, if it says one. A view that the message
+ * keeps alive. [-0, +0] */
 static tlx_str recipient_of(lua_State *L) {
   tlx_str number = { NULL, 0 };
   int top = lua_gettop(L);
@@ -68,8 +68,7 @@ static tlx_str recipient_of(lua_State *L) {
  * service does not say, or writes otherwise than as +digits, is no evidence. [-0, +0] */
 static bool is_anothers(lua_State *L, tlx_str recipient) {
   tlx_str number = recipient_of(L);
-  bool are_numbers = recipient.n > 0 && recipient.p[0] == '+' && number.n > 0 &&
-                     number.p[0] == '+';
+  bool are_numbers = recipient.n > 0 && recipient.p[0] == '+' && number.n > 0 && number.p[0] == '+';
   return are_numbers && !tlx_str_eq(number, recipient);
 }
 
