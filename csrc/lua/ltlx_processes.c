@@ -38,8 +38,8 @@ static bool heeds_nothing(const struct sigaction *action) {
 static bool heed_term(void) {
   struct sigaction action;
   if (sigaction(SIGTERM, NULL, &action) != 0) return false;
-  if (!heeds_nothing(&action)) return (action.sa_flags & SA_SIGINFO) == 0 &&
-                                      action.sa_handler == on_term;
+  if (!heeds_nothing(&action))
+    return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == on_term;
   memset(&action, 0, sizeof action);
   action.sa_handler = on_term;
   action.sa_flags = SA_RESETHAND;
