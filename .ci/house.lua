@@ -114,7 +114,7 @@ local lua = {
     telnyx.core telnyx.options telnyx.run.csv telnyx.send.cost telnyx.tables
   ]] },
   { "run/estimate", "telnyx.core telnyx.run.pace" },
-  { "run/campaign" },
+  { "run/campaign", "telnyx.core" },
 
   { "client", [[
     telnyx.core telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.send_all

@@ -22,35 +22,57 @@ int ltlx_processes_is_running(lua_State *L) {
   return 1;
 }
 
-/* The one thing that a signal's handler can reach. */
+/* What a signal's handler can reach: nothing else. */
 static volatile sig_atomic_t was_terminated;
+static struct sigaction int_before;
 
 static void on_term(int signal) {
   (void)signal;
   was_terminated = 1;
 }
 
-static bool heeds_nothing(const struct sigaction *action) {
-  return (action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_DFL;
+/* The next one is whose this one would have been. */
+static void on_int(int signal) {
+  was_terminated = 1;
+  sigaction(signal, &int_before, NULL);
 }
 
-/* Calls that wait end by it, and the next signal ends the process as ever. */
+static bool is_handled_by(const struct sigaction *action, void (*handler)(int)) {
+  return (action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == handler;
+}
+
+/* Calls that wait end by it. */
+static bool heed(int signal, void (*handler)(int), int flags) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = handler;
+  action.sa_flags = flags;
+  sigemptyset(&action.sa_mask);
+  return sigaction(signal, &action, NULL) == 0;
+}
+
+/* The next signal ends the process as ever. */
 static bool heed_term(void) {
   struct sigaction action;
   if (sigaction(SIGTERM, NULL, &action) != 0) return false;
-  if (!heeds_nothing(&action))
-    return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == on_term;
-  memset(&action, 0, sizeof action);
-  action.sa_handler = on_term;
-  action.sa_flags = SA_RESETHAND;
-  sigemptyset(&action.sa_mask);
-  return sigaction(SIGTERM, &action, NULL) == 0;
+  if (is_handled_by(&action, SIG_DFL)) return heed(SIGTERM, on_term, SA_RESETHAND);
+  return is_handled_by(&action, on_term);
 }
 
-/* core.terminated() -> boolean: whether SIGTERM has come, which does not end the process from the
-   first call on; nil where a host heeds it already. SIGTERM again ends it. */
+static bool heed_int(void) {
+  struct sigaction action;
+  if (sigaction(SIGINT, NULL, &action) != 0 || is_handled_by(&action, SIG_IGN)) return false;
+  if (is_handled_by(&action, on_int)) return true;
+  int_before = action;
+  return heed(SIGINT, on_int, 0);
+}
+
+/* core.terminated([with_int]) -> boolean: whether SIGTERM has come, or Ctrl-C where it is asked
+   for; from the first call on they do not end the process, or raise, until they come again. nil
+   where a host heeds SIGTERM already. */
 int ltlx_processes_terminated(lua_State *L) {
-  if (was_terminated || heed_term())
+  bool with_int = lua_toboolean(L, 1);
+  if (was_terminated || (heed_term() | (with_int && heed_int())))
     lua_pushboolean(L, was_terminated);
   else
     lua_pushnil(L);

@@ -36,7 +36,8 @@ end
 
 ---Whether SIGTERM has come, by which a supervisor asks a program to end. From
 ---the first call on it does not end the process by itself; sent again, it does.
+---@param with_int boolean|nil Ctrl-C too, which then raises nothing the first time
 ---@return boolean|nil nil: the host of this Lua heeds the signal already
-function telnyx.terminated() return core.terminated() end
+function telnyx.terminated(with_int) return core.terminated(with_int) end
 
 return telnyx

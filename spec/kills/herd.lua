@@ -65,11 +65,16 @@ function herd.kill(pid)
   return herd.wait(pid)
 end
 
+---@param pid integer
+---@param signal integer
+function herd.signal(pid, signal) C.kill(pid, signal) end
+
 ---Kills all that are left.
 function herd.kill_all()
   for pid in pairs(is_running) do herd.kill(pid) end
 end
 
+herd.INT, herd.KILL, herd.TERM = 2, SIGKILL, 15
 herd.KILLED = "signal " .. SIGKILL
 
 return herd

@@ -1,7 +1,8 @@
 -- Eight processes send one list of messages, each under its key, and one of them is killed every
 -- few milliseconds and followed by another; then the journal is compared with the service's ledger.
 -- Where that was done before so many were killed, there are more lists, shorter ones. Others are
--- killed at each step of a send, and at each of its system calls.
+-- killed at each step of a send, and at each of its system calls. A campaign is interrupted again
+-- and again.
 --
 --   KILLS_MESSAGES=   how many are in the list (400)
 --   KILLS=            how many are killed, at least (300; a third of them in the control)
@@ -12,6 +13,7 @@ package.path = "./?.lua;" .. package.path
 
 local books = require "spec.kills.books"
 local calls = require "spec.kills.calls"
+local campaign = require "spec.kills.campaign"
 local core = require "telnyx.core"
 local herd = require "spec.kills.herd"
 local journals = require "spec.kills.journals"
@@ -217,8 +219,15 @@ end
 -- The runs that come first send themselves; the others have it done by an outbox's workers.
 local N_DIRECT = 5
 
+local function interrupt_campaign(service, folder)
+  local counts = campaign.interrupt(folder, service)
+  print(("  a campaign of 5000, interrupted ten times: %d accepted once each, %d unknown"):format(
+    counts.accepted, counts.unknown))
+end
+
 local function main(folder, service, server)
   die_at_each_step(service, folder, server)
+  interrupt_campaign(service, folder)
   local runs = {
     { title = "SQLite", kind = "sqlite", manner = "hasty", way = "by_chance" },
     { title = "at each call", kind = "sqlite", manner = "hasty", way = "at_each_call" },

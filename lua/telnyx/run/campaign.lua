@@ -1,6 +1,8 @@
 --- The sends of a campaign: its recipients through a client, with what became of each told as it
 --- comes, and an end that leaves nothing untold.
 
+local core = require("telnyx.core")
+
 local campaign = {}
 
 ---@class telnyx.campaign_result
@@ -16,7 +18,7 @@ local campaign = {}
 ---@field concurrency integer|nil
 ---@field record fun(result: telnyx.campaign_result) may raise: then nothing more is begun
 ---@field show fun(counts: telnyx.campaign_counts)|nil after each
----@field on_interrupt fun()|nil Ctrl-C: what is under way is waited for
+---@field on_interrupt fun()|nil Ctrl-C or SIGTERM: what is under way is waited for
 
 ---@class telnyx.campaign_counts
 ---@field total integer told of so far
@@ -27,7 +29,7 @@ local campaign = {}
 ---@field replayed integer of these, told by an earlier run
 ---@field stopped telnyx.error|nil why no further message could succeed
 ---@field fault any what ended it early: the words of a row's, or what `record` raised
----@field is_interrupted boolean|nil by Ctrl-C
+---@field is_interrupted boolean|nil by Ctrl-C or SIGTERM
 
 -- What the interpreter raises when Ctrl-C is pressed.
 local INTERRUPTED = "interrupted!"
@@ -93,7 +95,7 @@ end
 local function messages_of(run, rows)
   local index = 0
   return function()
-    if run.was_interrupted() then
+    if run.was_interrupted() or core.terminated(true) then
       tell_interrupt(run)
       error(INTERRUPTED, 0)
     end
