@@ -7,13 +7,16 @@
 #   make bench-segments   counting, against a scan and against the parts of a text
 #   make bench-nginx      what a page of nginx notices of a hundred sends under way
 #   make bench-journal    what a key costs, by journal and processes, and among a million rows
+#   make bench-outbox     what an outbox costs, by journal and workers, and among a million rows
+#   make bench-scale      how far one database carries an outbox: simulated (docs/scale.md)
 #   make bench-memory     a million messages of an iterator (a minute)
 #
 # They need what make deps-check installs; without valgrind or strace their columns say "-".
 
-.PHONY: bench bench-send bench-where bench-frames bench-nginx bench-journal bench-memory
+.PHONY: bench bench-send bench-where bench-frames bench-nginx bench-journal bench-outbox bench-scale \
+  bench-memory
 
-bench: bench-send bench-frames bench-segments bench-nginx bench-journal bench-memory
+bench: bench-send bench-frames bench-segments bench-nginx bench-journal bench-outbox bench-memory
 
 BENCH_CFLAGS = -std=c99 -Ispec/c -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
   -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
@@ -53,6 +56,12 @@ bench-nginx: build
 
 bench-journal: build
 	@$(LUA54) spec/bench/journal.lua
+
+bench-outbox: build
+	@$(LUA54) spec/bench/outbox.lua
+
+bench-scale:
+	@lua5.4 spec/bench/scale.lua
 
 bench-memory: build $(BENCH_TOOLS)
 	@$(with_service) lua5.4 spec/bench/memory.lua 1000000
