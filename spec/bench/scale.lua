@@ -198,11 +198,12 @@ end
 
 math.randomseed(7)
 print(("a database that does %d writes at a time, each in %.2f ms"):format(AT_A_TIME, WRITE_MS))
-print(("%-36s%10s%12s%14s%12s%12s"):format("", "messages", "a second", "writes each", "database",
-  "in vain"))
+print(("%-36s%10s%12s%12s%14s%11s%10s"):format("", "messages", "all after", "a second",
+  "writes each", "database", "in vain"))
 for _, case in ipairs(CASES) do
   local run = simulate(complete(case))
-  print(("%-36s%10d%12.0f%14.2f%11.0f%%%12d"):format(case.title, run.n_sent,
-    run.n_sent / run.last_sent_at, run.n_writes / run.n_sent,
-    100 * run.busy_s / AT_A_TIME / run.last_sent_at, run.n_asked_in_vain))
+  local seconds = run.last_sent_at
+  print(("%-36s%10d%10.0f s%12.0f%14.2f%10.0f%%%10d"):format(case.title, run.n_sent, seconds,
+    run.n_sent / seconds, run.n_writes / run.n_sent, 100 * run.busy_s / AT_A_TIME / seconds,
+    run.n_asked_in_vain))
 end
