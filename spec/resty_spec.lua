@@ -572,6 +572,79 @@ describe("a send inside nginx", function()
     end)
   end)
 
+  -- Whose address is that of another sender in the same worker.
+  describe("beside one with other settings", function()
+    it("goes with its own key", function()
+      local listener = listen("http", { wire.SERVICE })
+      local other = KEY .. "_other"
+      inside(attempt(listener.url), attempt(listener.url, nil, { api_key = other }))
+      local seen = listener:seen()
+      assert.equal(2, #seen.connections)
+      assert.equal("Bearer " .. KEY, seen.connections[1].requests[1].headers.authorization)
+      assert.equal("Bearer " .. other, seen.connections[2].requests[1].headers.authorization)
+    end)
+
+    it("trusts only whom it is told to", function()
+      local listener = listen("https", { wire.SERVICE })
+      local stranger = station:certificates().stranger_ca_file
+      local results = inside(
+        attempt(listener.url), attempt(listener.url, nil, { ca_file = stranger }))
+      verdict.assert_result(results[1], { outcome = "success" })
+      verdict.assert_result(results[2], { outcome = "not_sent", kind = "connection" })
+      assert.equal(1, listener:seen().whole)
+    end)
+
+    it("goes through its own proxy", function()
+      local listener = listen("http", { wire.SERVICE })
+      local proxy = listen("http", { {
+        request, send "HTTP/1.1 200 Connection established\r\n\r\n", request, accept,
+      } })
+      local proxied = { proxy = "http://127.0.0.1:" .. proxy.port }
+      local results = inside(attempt(listener.url), attempt(listener.url, nil, proxied))
+      verdict.assert_result(results[2], { outcome = "success" })
+      assert.equal(proxy:seen().connections[1].accepted[1], results[2].message.id)
+      assert.equal(1, listener:seen().whole)
+    end)
+
+    it("reads no more than it may", function()
+      local listener = listen("http", { wire.SERVICE })
+      local results = inside(
+        attempt(listener.url), attempt(listener.url, nil, { max_response_bytes = 1 }))
+      verdict.assert_result(results[1], { outcome = "success" })
+      verdict.assert_result(results[2], { outcome = "accepted", kind = "protocol" })
+    end)
+
+    it("reads no more than it may, though the figures of both are the same", function()
+      local listener = listen("http", { wire.SERVICE })
+      local results = inside(
+        attempt(listener.url, nil, { max_response_bytes = 2111, max_connections = 1 }),
+        attempt(listener.url, nil, { max_response_bytes = 2, max_connections = 1111 }))
+      verdict.assert_result(results[1], { outcome = "success" })
+      verdict.assert_result(results[2], { outcome = "accepted", kind = "protocol" })
+    end)
+
+    it("opens no more connections than it may", function()
+      local listener = listen("http", { { request, wire.gate "all", accept, request, accept } })
+      local function begin(count, max_connections)
+        return server:begin("/send", cjson.encode { {
+          op = "sends", count = count, message = MESSAGE, limits = LONG,
+          options = { api_key = KEY, base_url = listener.url, max_connections = max_connections },
+        } })
+      end
+      local one = begin(1)
+      listener:wait(function(seen) return seen.whole == 1 end, "the first request")
+      local two = begin(2, 1)
+      listener:wait(function(seen) return seen.whole == 2 end, "the second request")
+      listener:open("all")
+      for _, results in ipairs { cjson.decode(one())[1], cjson.decode(two())[1] } do
+        for _, result in ipairs(results) do
+          verdict.assert_result(result, { outcome = "success" })
+        end
+      end
+      assert.equal(2, #listener:seen().connections)
+    end)
+  end)
+
   describe("and its limits", function()
     it("a body as large as allowed is read, one byte more is not", function()
       for _, length in ipairs { #DATA, #DATA + 1 } do
