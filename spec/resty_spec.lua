@@ -460,6 +460,37 @@ describe("a send inside nginx", function()
     listener:wait(function(seen) return seen.connections[1].ended end, "the end of its connection")
   end)
 
+  it("takes its request with it also where its settings are forgotten and were used", function()
+    local listener = listen("http", { { request, accept }, { request, stall } })
+    local step = attempt(listener.url, nil, { user_agent = "first" })
+    step.op = "kill_forgotten"
+    local result = inside(step)[1]
+    verdict.assert_result(result.before, { outcome = "success" })
+    assert.equal("first", listener:seen().connections[1].requests[1].headers["user-agent"])
+    assert.truthy(result.was_killed, result.why)
+    listener:wait_ended(2)
+  end)
+
+  -- Whether its request went out already, or waits for the connection of another.
+  for outcome, max_connections in pairs { unknown = 2, not_sent = 1 } do
+    it(("is told as %s when it is taken for dead and lives"):format(outcome), function()
+      local listener = listen("http", { { request, wire.gate "go", accept }, { request, stall } })
+      local step = attempt(address("http", listener.port, "127.0.0.1"), nil,
+        { max_connections = max_connections })
+      step.op = "forget_one"
+      local result = peers:with_signal({ step }, function()
+        peers:wait_held()
+        listener:open("go")
+      end)[1]
+      verdict.assert_result(result.other, { outcome = "success" })
+      verdict.assert_result(result.forgotten, {
+        outcome = outcome, kind = "timeout", retryable = false,
+      })
+      assert.matches("taken for dead", result.forgotten.err.cause)
+      assert.equal(max_connections, listener:seen().whole)
+    end)
+  end
+
   it("keeps the connections of the thirty-two settings that were used last", function()
     local listener = listen("http", { wire.SERVICE })
     local each = {}
@@ -475,8 +506,22 @@ describe("a send inside nginx", function()
     listener:wait(function(seen) return n_open(seen) == 32 end, "thirty-two connections")
     inside(each[9], each[10], each[40])
     assert.equal(40, #listener:seen().connections)
-    inside(each[8])
+    inside(each[8], each[9])
     assert.equal(41, #listener:seen().connections)
+  end)
+
+  it("serves out whose settings are forgotten meanwhile, and closes the connection", function()
+    local listener = listen("http", { { request, wire.gate "go", accept }, wire.SERVICE })
+    local function with_agent(i) return attempt(listener.url, nil, { user_agent = "app/" .. i }) end
+    local answer, others = server:begin("/send", cjson.encode { with_agent(0) }), {}
+    listener:wait(function(seen) return seen.whole == 1 end, "the first request")
+    for i = 1, 32 do others[i] = with_agent(i) end
+    server:ask("/send", cjson.encode(others))
+    listener:open("go")
+    verdict.assert_result(cjson.decode(answer())[1], { outcome = "success" })
+    local started = socket.gettime()
+    listener:wait_ended(1)
+    assert.is_true(socket.gettime() - started < BOUND)
   end)
 
   describe("that never begins", function()
