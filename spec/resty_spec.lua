@@ -885,6 +885,14 @@ describe("a send inside nginx", function()
       assert.is_true(socket.gettime() - started < BOUND)
     end)
 
+    it("takes nobody for dead while one has much to do at once", function()
+      local results = inside({
+        op = "send_busy", options = { api_key = KEY, base_url = service.url, user_agent = "busy" },
+        message = { from = MESSAGE.from, to = SLOW, text = "beside a busy one" },
+      })[1]
+      for i = 1, 2 do verdict.assert_result(results[i], { outcome = "success" }) end
+    end)
+
     it("is told truly in a worker that was held up and then told to end", function()
       service:reset_ledger()
       local results = inside({

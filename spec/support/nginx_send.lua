@@ -106,6 +106,25 @@ function steps.survive(step)
   return { was_killed = was_killed, why = why, other = other, later = later }
 end
 
+-- Two threads send through a client that always has more to do at once.
+function steps.send_busy(step)
+  local make, results, threads = core.client, {}, {}
+  core.client = function(options)
+    local client = make(options)
+    local busy = { timeout = function() return 0 end }
+    return setmetatable(busy, { __index = function(_, name)
+      return function(_, ...) return client[name](client, ...) end
+    end })
+  end
+  local sender = resty.sender(step.options)
+  core.client = make
+  for i = 1, 2 do
+    threads[i] = ngx.thread.spawn(function() results[i] = pack(sender:send(step.message)) end)
+  end
+  for i = 1, 2 do ngx.thread.wait(threads[i]) end
+  return results
+end
+
 -- One sends, another waits for its connection, and is killed.
 function steps.kill_waiting(step)
   local sender, outcome = resty.sender(step.options), nil
