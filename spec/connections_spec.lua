@@ -288,6 +288,45 @@ if has_ffi then
   end)
 end
 
+-- A host may have loaded another OpenSSL than libcurl's, which knows nothing of libcurl's sessions.
+describe("an idle connection of TLS", function()
+  local station, shim
+  setup(function()
+    station, shim = wire.start(), os.tmpname()
+    assert.equal("", process.run("cc -shared -fPIC -o " .. shim .. " spec/c/odd_openssl.c"))
+  end)
+  teardown(function()
+    station:stop()
+    os.remove(shim)
+  end)
+
+  local major, minor, patch = process.run("openssl version"):match("(%d+)%.(%d+)%.(%d+)")
+
+  for title, row in pairs {
+    ["is looked at by libcurl's own OpenSSL"] = { 0, 0, 0, "asked\n" },
+    ["is not looked at by one of another major version"] = { 1, 0, 0, "sent\nsent\n" },
+    ["is not looked at by one of another minor version"] = { 0, 1, 0, "sent\nsent\n" },
+    ["is not looked at by one of another patch"] = { 0, 0, 1, "sent\nsent\n" },
+  } do
+    it(title, function()
+      local listener = station:listen { tls = "good", wire.SERVICE }
+      local layout = tonumber(major) >= 3 and "0x%x%02x00%02x0" or "0x%x%02x%02x00f"
+      local version = layout:format(major + row[1], minor + row[2], patch + row[3])
+      local output = process.run_lua(([[
+        local client = require('telnyx.core').client({
+          api_key = 'KEY_TEST', base_url = '%s', ca_file = '%s',
+        })
+        for _ = 1, 2 do
+          assert(client:send({ from = '12345', to = '+18665550001', text = 'x' }))
+          print('sent')
+        end
+      ]]):format(listener.url, station:certificates().ca_file),
+        ("ODD_OPENSSL=%s LD_PRELOAD=%s"):format(version, shim))
+      assert.equal(row[4], output)
+    end)
+  end
+end)
+
 -- What TLS of a proxy has taken of a request in the clear, it may hand on record by record although
 -- the whole was not taken.
 describe("a large request in the clear through a proxy with TLS", function()

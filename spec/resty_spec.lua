@@ -462,6 +462,37 @@ describe("a send inside nginx", function()
     listener:wait(function(seen) return seen.connections[1].ended end, "the end of its connection")
   end)
 
+  it("takes its request with it also where its settings are forgotten and were used", function()
+    local listener = listen("http", { { request, accept }, { request, stall } })
+    local step = attempt(listener.url, nil, { user_agent = "first" })
+    step.op = "kill_forgotten"
+    local result = inside(step)[1]
+    verdict.assert_result(result.before, { outcome = "success" })
+    assert.equal("first", listener:seen().connections[1].requests[1].headers["user-agent"])
+    assert.truthy(result.was_killed, result.why)
+    listener:wait_ended(2)
+  end)
+
+  -- Whether its request went out already, or waits for the connection of another.
+  for outcome, max_connections in pairs { unknown = 2, not_sent = 1 } do
+    it(("is told as %s when it is taken for dead and lives"):format(outcome), function()
+      local listener = listen("http", { { request, wire.gate "go", accept }, { request, stall } })
+      local step = attempt(address("http", listener.port, "127.0.0.1"), nil,
+        { max_connections = max_connections })
+      step.op = "forget_one"
+      local result = peers:with_signal({ step }, function()
+        peers:wait_held()
+        listener:open("go")
+      end)[1]
+      verdict.assert_result(result.other, { outcome = "success" })
+      verdict.assert_result(result.forgotten, {
+        outcome = outcome, kind = "timeout", retryable = false,
+      })
+      assert.matches("taken for dead", result.forgotten.err.cause)
+      assert.equal(max_connections, listener:seen().whole)
+    end)
+  end
+
   it("keeps the connections of the thirty-two settings that were used last", function()
     local listener = listen("http", { wire.SERVICE })
     local each = {}
@@ -477,8 +508,22 @@ describe("a send inside nginx", function()
     listener:wait(function(seen) return n_open(seen) == 32 end, "thirty-two connections")
     inside(each[9], each[10], each[40])
     assert.equal(40, #listener:seen().connections)
-    inside(each[8])
+    inside(each[8], each[9])
     assert.equal(41, #listener:seen().connections)
+  end)
+
+  it("serves out whose settings are forgotten meanwhile, and closes the connection", function()
+    local listener = listen("http", { { request, wire.gate "go", accept }, wire.SERVICE })
+    local function with_agent(i) return attempt(listener.url, nil, { user_agent = "app/" .. i }) end
+    local answer, others = server:begin("/send", cjson.encode { with_agent(0) }), {}
+    listener:wait(function(seen) return seen.whole == 1 end, "the first request")
+    for i = 1, 32 do others[i] = with_agent(i) end
+    server:ask("/send", cjson.encode(others))
+    listener:open("go")
+    verdict.assert_result(cjson.decode(answer())[1], { outcome = "success" })
+    local started = socket.gettime()
+    listener:wait_ended(1)
+    assert.is_true(socket.gettime() - started < BOUND)
   end)
 
   describe("that never begins", function()
@@ -571,6 +616,79 @@ describe("a send inside nginx", function()
       wrong.message = { from = "+18445550001", to = "nobody", text = "x" }
       verdict.assert_result(inside(wrong)[1], { outcome = "not_sent", kind = "invalid" })
       assert.equal(0, #listener:seen().connections)
+    end)
+  end)
+
+  -- Whose address is that of another sender in the same worker.
+  describe("beside one with other settings", function()
+    it("goes with its own key", function()
+      local listener = listen("http", { wire.SERVICE })
+      local other = KEY .. "_other"
+      inside(attempt(listener.url), attempt(listener.url, nil, { api_key = other }))
+      local seen = listener:seen()
+      assert.equal(2, #seen.connections)
+      assert.equal("Bearer " .. KEY, seen.connections[1].requests[1].headers.authorization)
+      assert.equal("Bearer " .. other, seen.connections[2].requests[1].headers.authorization)
+    end)
+
+    it("trusts only whom it is told to", function()
+      local listener = listen("https", { wire.SERVICE })
+      local stranger = station:certificates().stranger_ca_file
+      local results = inside(
+        attempt(listener.url), attempt(listener.url, nil, { ca_file = stranger }))
+      verdict.assert_result(results[1], { outcome = "success" })
+      verdict.assert_result(results[2], { outcome = "not_sent", kind = "connection" })
+      assert.equal(1, listener:seen().whole)
+    end)
+
+    it("goes through its own proxy", function()
+      local listener = listen("http", { wire.SERVICE })
+      local proxy = listen("http", { {
+        request, send "HTTP/1.1 200 Connection established\r\n\r\n", request, accept,
+      } })
+      local proxied = { proxy = "http://127.0.0.1:" .. proxy.port }
+      local results = inside(attempt(listener.url), attempt(listener.url, nil, proxied))
+      verdict.assert_result(results[2], { outcome = "success" })
+      assert.equal(proxy:seen().connections[1].accepted[1], results[2].message.id)
+      assert.equal(1, listener:seen().whole)
+    end)
+
+    it("reads no more than it may", function()
+      local listener = listen("http", { wire.SERVICE })
+      local results = inside(
+        attempt(listener.url), attempt(listener.url, nil, { max_response_bytes = 1 }))
+      verdict.assert_result(results[1], { outcome = "success" })
+      verdict.assert_result(results[2], { outcome = "accepted", kind = "protocol" })
+    end)
+
+    it("reads no more than it may, though the figures of both are the same", function()
+      local listener = listen("http", { wire.SERVICE })
+      local results = inside(
+        attempt(listener.url, nil, { max_response_bytes = 2111, max_connections = 1 }),
+        attempt(listener.url, nil, { max_response_bytes = 2, max_connections = 1111 }))
+      verdict.assert_result(results[1], { outcome = "success" })
+      verdict.assert_result(results[2], { outcome = "accepted", kind = "protocol" })
+    end)
+
+    it("opens no more connections than it may", function()
+      local listener = listen("http", { { request, wire.gate "all", accept, request, accept } })
+      local function begin(count, max_connections)
+        return server:begin("/send", cjson.encode { {
+          op = "sends", count = count, message = MESSAGE, limits = LONG,
+          options = { api_key = KEY, base_url = listener.url, max_connections = max_connections },
+        } })
+      end
+      local one = begin(1)
+      listener:wait(function(seen) return seen.whole == 1 end, "the first request")
+      local two = begin(2, 1)
+      listener:wait(function(seen) return seen.whole == 2 end, "the second request")
+      listener:open("all")
+      for _, results in ipairs { cjson.decode(one())[1], cjson.decode(two())[1] } do
+        for _, result in ipairs(results) do
+          verdict.assert_result(result, { outcome = "success" })
+        end
+      end
+      assert.equal(2, #listener:seen().connections)
     end)
   end)
 
@@ -769,6 +887,14 @@ describe("a send inside nginx", function()
       assert.is_true(socket.gettime() - started < BOUND)
     end)
 
+    it("takes nobody for dead while one has much to do at once", function()
+      local results = inside({
+        op = "send_busy", options = { api_key = KEY, base_url = service.url, user_agent = "busy" },
+        message = { from = MESSAGE.from, to = SLOW, text = "beside a busy one" },
+      })[1]
+      for i = 1, 2 do verdict.assert_result(results[i], { outcome = "success" }) end
+    end)
+
     it("is told truly in a worker that was held up and then told to end", function()
       service:reset_ledger()
       local results = inside({
@@ -828,7 +954,7 @@ describe("a send inside nginx", function()
       verdict.assert_result(started.result, { outcome = "success" })
     end)
 
-    it("is told as unknown when its request has ended, and is stepped no more", function()
+    it("is stepped no more when its request has ended, and calls nobody back", function()
       service:reset_ledger()
       server:ask("/send", cjson.encode { {
         op = "start_and_leave", options = { api_key = KEY, base_url = service.url },
@@ -836,7 +962,7 @@ describe("a send inside nginx", function()
       } })
       local left = inside({ op = "step_what_was_left" })[1]
       assert.equal(0, left.n_left)
-      verdict.assert_result(left.heard, { outcome = "unknown", cause = "was killed" })
+      assert.same({}, left.heard)
       assert.is_true(service:ledger().posts <= 1)
     end)
 

@@ -67,7 +67,7 @@ end
 ---@field n_rounds integer turns after which nginx has gone round: all who live could run
 ---@field waiting table<table, true> with `seen`, the round in which each was last heard of
 ---@field is_watched boolean
----@field is_suspect boolean nobody had turned it when it was looked after last
+---@field is_suspect boolean nobody of those who wait had turned it, at the last look
 ---@field is_kept boolean whether it may keep connections when nobody waits
 local Wheel = {}
 Wheel.__index = Wheel
@@ -91,7 +91,7 @@ end
 function Wheel:give_up(waiter)
   self.waiting[waiter] = nil
   waiter.is_given_up, waiter.has_begun = true, waiter.pending:cancel()
-  if waiter.on_lost then waiter.on_lost(waiter.has_begun) end
+  if waiter.on_lost then waiter.on_lost() end
 end
 
 function Wheel:give_up_lost()
@@ -136,24 +136,29 @@ function Wheel:is_mine(waiter)
   return self.turner == waiter
 end
 
-function Wheel:give_up_all()
-  for waiter in pairs(self.waiting) do self:give_up(waiter) end
+-- Nobody has gone a round since the last look: who was there then is given up, the others later.
+function Wheel:give_up_suspects()
+  local n_rounds = self.n_rounds
+  for waiter in pairs(self.waiting) do
+    if waiter.missed_at == n_rounds then self:give_up(waiter) end
+    waiter.missed_at = n_rounds
+  end
   self.client:step(0)
 end
 
 -- Looks after what nobody turns any more: the requests of threads that were all killed, and idle
--- connections. From one look to the next, who waits and lives goes at least one round; but one look
--- may come right after something has held up the worker, before anybody else could run.
+-- connections. From one look to the next but one, who waits and lives goes at least one round: a
+-- look may come right after something has held up the worker, or after who has just come.
 function Wheel:watch(n_rounds)
   local function look(is_premature)
     self.is_watched = false
     if is_premature or not self.client then return end -- a worker that ends takes all with it
     local is_still = self.n_rounds == n_rounds
-    if is_still and self.is_suspect then
-      self:give_up_all()
+    if is_still then
+      self:give_up_suspects()
       if core.monotonic() - self.turned_at > IDLE_S then return end
     end
-    self.is_suspect = is_still and not self.is_suspect
+    self.is_suspect = is_still and next(self.waiting) ~= nil
     self:watch(self.n_rounds)
   end
   local seconds = self.is_suspect and SECOND_LOOK_S or WATCH_S
@@ -252,8 +257,7 @@ end
 local function result_of(waiter)
   if not waiter.is_given_up then return waiter.pending:result() end
   return nil, {
-    outcome = waiter.has_begun and "unknown" or "not_sent", kind = "timeout",
-    retryable = not waiter.has_begun,
+    outcome = waiter.has_begun and "unknown" or "not_sent", kind = "timeout", retryable = false,
     cause = "its light thread was not run for so long that it was taken for dead",
   }
 end
@@ -290,7 +294,7 @@ end
 ---Runs a function beside the caller, where nginx can: so what `start` and
 ---`send_all` begin is under way at the same time.
 ---@param body fun()
----@param on_lost fun(has_begun: boolean) its thread was killed while it waited for an answer
+---@param on_lost fun() its thread seems to have been killed while it waited for an answer
 function Sender.spawn(_, body, on_lost)
   if not may_wait() then return body() end
   ngx.thread.spawn(function()

@@ -4,6 +4,7 @@
 local cjson = require "cjson"
 local core = require "telnyx.core"
 local resty = require "telnyx.resty"
+local semaphore = require "ngx.semaphore"
 local telnyx = require "telnyx"
 local ngx = ngx -- luacheck: ignore 113
 
@@ -105,6 +106,25 @@ function steps.survive(step)
   return { was_killed = was_killed, why = why, other = other, later = later }
 end
 
+-- Two threads send through a client that always has more to do at once.
+function steps.send_busy(step)
+  local make, results, threads = core.client, {}, {}
+  core.client = function(options)
+    local client = make(options)
+    local busy = { timeout = function() return 0 end }
+    return setmetatable(busy, { __index = function(_, name)
+      return function(_, ...) return client[name](client, ...) end
+    end })
+  end
+  local sender = resty.sender(step.options)
+  core.client = make
+  for i = 1, 2 do
+    threads[i] = ngx.thread.spawn(function() results[i] = pack(sender:send(step.message)) end)
+  end
+  for i = 1, 2 do ngx.thread.wait(threads[i]) end
+  return results
+end
+
 -- One sends, another waits for its connection, and is killed.
 function steps.kill_waiting(step)
   local sender, outcome = resty.sender(step.options), nil
@@ -133,9 +153,32 @@ function steps.reload_held_up(step)
   return results
 end
 
+-- Two threads send; the second is not run while the first is, so that nothing is heard of it.
+function steps.forget_one(step)
+  local sender, results, is_over = resty.sender(step.options), {}, false
+  local first = ngx.thread.spawn(function()
+    results.other = pack(sender:send(step.message, step.limits))
+  end)
+  local new = semaphore.new
+  local function wait()
+    repeat ngx.sleep(0.01) until is_over
+  end
+  semaphore.new = function() return { wait = wait } end
+  local second = ngx.thread.spawn(function()
+    results.forgotten = pack(sender:send(step.message, step.limits))
+  end)
+  semaphore.new = new
+  for _ = 1, 600 do ngx.sleep(0.001) end
+  assert(io.open(step.path .. ".held", "w")):close()
+  ngx.thread.wait(first)
+  is_over = true
+  ngx.thread.wait(second)
+  return results
+end
+
 -- Nobody else is there when it is killed.
-function steps.kill_alone(step)
-  local sender = resty.sender(step.options)
+function steps.kill_alone(step, given)
+  local sender = given or resty.sender(step.options)
   local thread = ngx.thread.spawn(sender.send, sender, step.message, { timeout = 60 })
   ngx.sleep(0.1)
   local was_killed, why = ngx.thread.kill(thread)
@@ -201,7 +244,21 @@ function steps.step_what_was_left()
   local give_up = core.monotonic() + 20
   local n_left
   repeat n_left = left:step(0.1) until n_left == 0 or core.monotonic() > give_up
-  return { n_left = n_left, heard = heard }
+  return { n_left = n_left, heard = heard or {} }
+end
+
+-- The same with settings that were forgotten, after a send and a while; their table is used again.
+function steps.kill_forgotten(step)
+  local sender = resty.sender(step.options)
+  for i = 1, 32 do
+    step.options.user_agent = "another/" .. i
+    resty.sender(step.options)
+  end
+  local before = pack(sender:send(step.message, step.limits))
+  ngx.sleep(1.5)
+  local result = steps.kill_alone(step, sender)
+  result.before = before
+  return result
 end
 
 function steps.block(step)

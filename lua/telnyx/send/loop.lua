@@ -235,16 +235,15 @@ end
 -- Beginning and driving -------------------------------------------------------------------------
 
 -- A sender with a scheduler of its own runs the task there, callback and all: where one
--- client serves many requests, each must hear of its own messages on its own thread.
+-- client serves many requests, each must hear of its own messages on its own thread. What was lost
+-- with its thread is waited for no longer; nobody else may run what is another request's.
 local function begin_elsewhere(self, job, callback)
   local host = self.host
-  local has_ended = false
-  local function finish(message, result)
-    if has_ended then return end
-    has_ended = true
-    host:settle(job, message, result)
+  local is_counted = true
+  local function count_out()
+    if not is_counted then return end
+    is_counted = false
     self.n_elsewhere, self.n_ended = self.n_elsewhere - 1, self.n_ended + 1
-    if callback then callback(message, result) end
   end
   self.n_elsewhere = self.n_elsewhere + 1
   self.spawn(self.sender, function()
@@ -253,12 +252,10 @@ local function begin_elsewhere(self, job, callback)
       self.news:add_fault(message)
       message, result = nil, host:abandon(job, message)
     end
-    finish(message, result)
-  end, function(has_begun)
-    job.limits.begun = has_begun
-    local ok, why = pcall(finish, nil, host:abandon(job, "its thread was killed"))
-    if not ok then self.news:add_fault(why) end
-  end)
+    host:settle(job, message, result)
+    count_out()
+    if callback then callback(message, result) end
+  end, count_out)
 end
 
 ---Begins a job as a task, up to where it first has to wait. When an error ends this, `abandon`.
