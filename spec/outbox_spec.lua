@@ -365,7 +365,134 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.same({ "text 1", "text 2" }, sender.posted)
     end)
 
+    it("says what else is in its way, and nothing that it has said", function()
+      open()
+      add(1)
+      local query, n_lost, words = journal.keeper.query, 0, {}
+      journal.keeper.query = function(...)
+        n_lost = n_lost + 1
+        if n_lost <= 6 then return nil, "no database", true end
+        if n_lost <= 12 then return nil, "its history is another", true end
+        return query(...)
+      end
+      run { on_trouble = function(why) words[#words + 1] = why end }
+      journal.keeper.query = query
+      assert.equal(2, #words)
+      assert.matches("its history is another", words[2])
+    end)
+
+    it("takes nothing more when the journal was closed under it", function()
+      open()
+      add(10)
+      local own = box:start { concurrency = 1, on_result = function() journal:close() end }
+      for _ = 1, 20 do own:step(0.1) end
+      assert.equal(1, #sender.posted)
+      assert.matches("closed", own.trouble)
+    end)
+
+    it("looks again for a take that was done after its answer was lost", function()
+      open()
+      add(1)
+      local query, late = journal.keeper.query, nil
+      journal.keeper.query = function(sql, params, n)
+        if not late and sql:find("state = 'queued' AND due <= ", 1, true) then
+          late = { sql, params, n }
+          return nil, "the connection broke"
+        end
+        return query(sql, params, n)
+      end
+      local own = box:start { until_empty = true }
+      own:step(0)
+      own:step(1.5)
+      assert(query(late[1], late[2], late[3]))
+      assert.equal("sending", journal:get("k1").state)
+      repeat own:step(1) until own:is_done()
+      journal.keeper.query = query
+      assert.same({ "text 1" }, sender.posted)
+    end)
+
+    it("waits an hour at most, whatever the service asks for", function()
+      local busy = copy(BUSY)
+      busy.retry_after = 4398046511103
+      open { busy }
+      add(1)
+      local started_at = sender.time
+      assert.equal(1, run().accepted)
+      local waited = sender.time - started_at
+      assert.is_true(waited >= 3600 and waited < 3700, waited)
+    end)
+
+    it("is called for as soon as there is room, and not while it only waits for an end", function()
+      open()
+      add(3)
+      local own = box:start { concurrency = 1 }
+      own:step(0)
+      assert.is_true(own:timeout() < 0.5, own:timeout())
+      own:drain()
+      assert.is_true(own:timeout() > 0.5, own:timeout())
+    end)
+
+    for _, at in ipairs { "prepares", "enters" } do
+      it("ends by an error that lets what is under way finish, when it comes as it " .. at,
+        function()
+          open()
+          add(3)
+          local tasks, stored = require "telnyx.send.tasks", require "telnyx.run.stored"
+          local broken = at == "enters" and tasks or stored
+          local name = at == "enters" and "go_on" or "message"
+          local whole = broken[name]
+          broken[name] = function() error("interrupted!", 0) end
+          local ok, why = pcall(run, { lets_finish = function() return true end })
+          broken[name] = whole
+          assert.is_false(ok)
+          assert.matches("interrupted!", why)
+          assert.equal(3, journal:counts().queued)
+          run()
+          assert.equal(3, #sender.posted)
+        end)
+    end
+
     -- Paces ------------------------------------------------------------------------------------
+
+    it("forgets a turn that is further ahead than anybody can have asked for", function()
+      open()
+      local own = journal:queue()
+      assert(own:reserve("slow", 1000, 1))
+      assert.is_true(own:reserve("slow", 1000, 1) > 1990)
+      local ends = own:reserve("slow", 0.01, 1)
+      assert.is_true(ends > 0 and ends <= 0.01, ends)
+    end)
+
+    it("uses up no turn where nothing waits", function()
+      open()
+      for _ = 1, 5 do run { rate = 0.1 } end
+      add(1)
+      local own = box:start { rate = 0.1 }
+      for _ = 1, 5 do own:step(0.01) end
+      assert.same({ "text 1" }, sender.posted)
+    end)
+
+    it("serves a sender that comes later beside one that has much waiting", function()
+      open()
+      for i = 1, 30 do assert.is_true(box:add(message("slow " .. i), { key = "s" .. i })) end
+      local own = box:start { sender_rates = { [FROM] = 0.001 }, poll = 0.05 }
+      for _ = 1, 5 do own:step(0.05) end
+      assert.is_true(box:add(message("fast", "+18445550002"), { key = "f" }))
+      for _ = 1, 10 do own:step(0.05) end
+      table.sort(sender.posted)
+      assert.same({ "fast", "slow 1" }, sender.posted)
+    end)
+
+    it("gives each sender a part of the room", function()
+      open()
+      for i = 1, 30 do assert.is_true(box:add(message("slow " .. i), { key = "s" .. i })) end
+      assert.is_true(box:add(message("fast", "+18445550002"), { key = "f" }))
+      local own = box:start { concurrency = 4, rates = { short_code = 1 } }
+      own:step(0)
+      local is_sent = false
+      for _, text in ipairs(sender.posted) do is_sent = is_sent or text == "fast" end
+      assert.is_true(is_sent)
+    end)
 
     it("gives out turns of one pace to all who ask, and none twice", function()
       open()

@@ -258,7 +258,8 @@ local function outbox_host(self, queue)
     return run_options
   end
   function host.begin(taken, callback)
-    own.loop:begin(claimed_job(self, taken, taken.call), callback)
+    local job = claimed_job(self, taken, taken.call)
+    if taken.is_guarded then own:begin(job, callback) else own.loop:begin(job, callback) end
     own.loop:tell()
   end
   return host

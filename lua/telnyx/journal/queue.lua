@@ -148,6 +148,8 @@ local function us(seconds) return math.floor(seconds * US + 0.5) end
 
 -- A turn that comes late by this much does not cost the ones after it.
 local SLACK_S = 0.02
+-- So many workers may have reserved turns, or have asked and ended since.
+local MOST_TURNS_AHEAD, MOST_AHEAD_S = 256, 30
 
 ---Reserves turns of a pace, which all who know its name keep together.
 ---@param name string
@@ -157,8 +159,9 @@ local SLACK_S = 0.02
 ---@return string|nil why
 function Queue:reserve(name, step_s, n)
   if not self:make_paces() then return nil, self.why end
-  local length = us(step_s * n)
-  local rows, why = self.keeper:change("reserve", { name, length, length, us(SLACK_S) }, 4)
+  local length, most_ahead = us(step_s * n), us(step_s * MOST_TURNS_AHEAD + MOST_AHEAD_S)
+  local rows, why = self.keeper:change("reserve",
+    { name, length, length, us(SLACK_S), most_ahead }, 5)
   if not rows then return nil, why end
   return tonumber(rows[1].ends) / US
 end

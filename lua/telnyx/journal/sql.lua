@@ -16,6 +16,7 @@ local function first_line(why) return (tostring(why):gsub("[\r\n].*", "")) end
 
 -- Rows; or nil, why, and whether surely nothing was done.
 local function ask(self, sql, params, n)
+  if self.is_closed then return nil, "the journal is closed", true end
   local ok, rows, why, is_sure = pcall(self.query, sql, params, n)
   if ok and type(rows) == "table" then return rows end
   if not ok then why, is_sure = rows, false end
@@ -262,6 +263,7 @@ end
 function Sql:prepare() return make_ready(self) end
 
 function Sql:close()
+  self.is_closed = true
   if self.finish_asking then self.finish_asking() end
 end
 

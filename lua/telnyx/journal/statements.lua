@@ -181,11 +181,13 @@ FROM s WHERE sender IS NOT NULL]],
 SELECT CAST(MIN(due) AS TEXT) AS due FROM telnyx_send WHERE state = 'queued']],
 
   -- The turns that a pace gives out are those before its time. Who has rested has a right to none
-  -- of the past. The clock is the database's, the same for all.
+  -- of the past, and a time further ahead than workers can have asked for is of a clock that was
+  -- wrong, or of another rate. The clock is the database's, the same for all.
   reserve = [[
 INSERT INTO telnyx_pace (name, next_at) VALUES (?, {NOW} + {B})
 ON CONFLICT (name) DO UPDATE SET next_at = {B} + CASE
-  WHEN telnyx_pace.next_at > {NOW} - {B} THEN telnyx_pace.next_at ELSE {NOW} END
+  WHEN telnyx_pace.next_at > {NOW} - {B} AND telnyx_pace.next_at <= {NOW} + {B}
+  THEN telnyx_pace.next_at ELSE {NOW} END
 RETURNING CAST(next_at - {NOW} AS TEXT) AS ends]],
 
   pause = [[

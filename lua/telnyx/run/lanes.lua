@@ -7,7 +7,7 @@ local pace = require("telnyx.run.pace")
 -- ends or finds no message.
 local BLOCK_S = 0.1
 -- What was not used so long after its time is given up, so that messages do not come in a bunch.
-local STALE_S = 1
+local STALE_S = 0.25
 
 ---@class telnyx.lane
 ---@field name string

@@ -16,6 +16,10 @@ local REAP_S = 5
 local MEND_S = 1
 -- Waits of ours, after failures in a row.
 local BASE_S, CAP_S, ROW_CAP_S = 0.5, 30, 300
+-- The longest that the service may ask for.
+local MOST_ASKED_S = 3600
+-- A take whose answer was lost may be done so much later.
+local LATE_S = 15
 -- A worker that waits looks up so often.
 local SLICE_S = 0.1
 
@@ -44,7 +48,7 @@ local SLICE_S = 0.1
 ---@field private targets { sender: string|false }[] whose rows may be due
 ---@field private taken table<telnyx.entry, true> claimed, and perhaps not begun
 ---@field private taking string|nil the claim of a take that has not returned
----@field private lost_takes string[] claims of takes whose answer was lost
+---@field private lost_takes { claim: string, until_: number }[] whose answer was lost
 ---@field private unwritten telnyx.unwritten[]
 local Worker = {}
 Worker.__index = Worker
@@ -79,7 +83,7 @@ end
 local function fail(self, why)
   self.n_troubles = self.n_troubles + 1
   self.held_until = math.max(self.held_until, now(self) + backoff(self, self.n_troubles, CAP_S))
-  local is_new = self.trouble == nil
+  local is_new = self.trouble ~= tostring(why)
   self.trouble = tostring(why)
   if is_new then guarded(self, self.options.on_trouble, self.trouble) end
 end
@@ -99,6 +103,7 @@ end
 local function due_after(self, entry, result)
   if is_over(self) or is_fatal(result) then return nil end
   local asked = retry.asked_wait(result)
+  asked = asked and math.min(asked, MOST_ASKED_S)
   if result.outcome == "not_sent" then self.n_unsent = self.n_unsent + 1 end
   hold(self, entry.sender, result, asked or backoff(self, self.n_unsent, CAP_S))
   return asked or backoff(self, entry.tries, ROW_CAP_S)
@@ -106,9 +111,19 @@ end
 
 -- Ends --------------------------------------------------------------------------------------------
 
+-- What an error ended half-way may be counted out by two.
+local function count_out(self, entry)
+  if entry.is_counted then self.n_in_flight = self.n_in_flight - 1 end
+  entry.is_counted = false
+  self.next_at = -math.huge -- there is room again
+end
+
 local function on_end(self, row, entry, message, result)
-  self.n_in_flight = self.n_in_flight - 1
-  if entry.unwritten then self.unwritten[#self.unwritten + 1] = entry.unwritten end
+  count_out(self, entry)
+  if entry.unwritten then
+    self.unwritten[#self.unwritten + 1] = entry.unwritten
+    fail(self, result.journal_error)
+  end
   local counts, state = self.counts, once.state_of(message, result)
   if not message and is_fatal(result) then counts.stopped = counts.stopped or result end
   if not state then
@@ -130,9 +145,10 @@ local function entry_of(self, row)
 end
 
 local function begin(self, row, entry, started_at)
-  self.n_in_flight = self.n_in_flight + 1
+  self.n_in_flight, entry.is_counted = self.n_in_flight + 1, true
   self.host.begin({ body = row.body, entry = entry, started_at = started_at,
-    is_over = self.is_over, call = self.options.send_call }, function(message, result)
+    is_over = self.is_over, call = self.options.send_call,
+    is_guarded = self.options.lets_finish ~= nil }, function(message, result)
     on_end(self, row, entry, message, result)
   end)
   self.taken[entry] = nil
@@ -148,12 +164,16 @@ local function give_back(self, row)
   end
 end
 
--- Rows of a take whose answer was lost wait again: nothing was posted under them.
-local function mend_take(self, claim)
-  local rows = self.host.queue:adopt(claim)
-  if not rows then return false end
-  for _, row in ipairs(rows) do give_back(self, row) end
-  return true
+-- Rows of a take whose answer was lost wait again: nothing was posted under them. It may be done
+-- after it was given up here.
+local function mend_take(self, lost)
+  local rows = self.host.queue:adopt(lost.claim)
+  for _, row in ipairs(rows or {}) do give_back(self, row) end
+  return rows and (rows[1] ~= nil or now(self) > lost.until_)
+end
+
+local function lose_take(self, claim)
+  self.lost_takes[#self.lost_takes + 1] = { claim = claim, until_ = now(self) + LATE_S }
 end
 
 -- Rows and their entries, or nil: then the journal cannot be asked.
@@ -169,7 +189,7 @@ local function take(self, sender, n)
   end
   self.taking = nil
   if not rows then
-    self.lost_takes[#self.lost_takes + 1] = claim
+    lose_take(self, claim)
     fail(self, why)
   end
   return rows, entries
@@ -192,21 +212,32 @@ local function serve(self, target, room)
   return #rows == n and now(self) or false
 end
 
--- Whose rows may be due: where senders do not matter, anybody's.
-local function find_targets(self)
-  if not self.lanes.is_by_sender then return { { sender = false } } end
+-- Whose rows are due, by sender; where senders do not matter, anybody's.
+local function find_due(self)
+  local at, is_due = wall(self), {}
+  if not self.lanes.is_by_sender then
+    local due, why = self.host.queue:next_due()
+    if due == nil then return nil, why end
+    is_due[false] = due and due <= at
+    return is_due
+  end
   local senders, why = self.host.queue:senders()
   if not senders then return nil, why end
-  local at, list = wall(self), {}
-  for _, one in ipairs(senders) do
-    if one.due <= at then list[#list + 1] = { sender = one.sender } end
-  end
-  return list
+  for _, one in ipairs(senders) do is_due[one.sender] = one.due <= at end
+  return is_due
 end
 
 local function look(self)
-  local list, why = find_targets(self)
-  if not list then return fail(self, why) end
+  local is_due, why = find_due(self)
+  if not is_due then return fail(self, why) end
+  local list = {}
+  for _, target in ipairs(self.targets) do -- who was there keeps the place
+    if is_due[target.sender] then list[#list + 1] = target end
+    is_due[target.sender] = nil
+  end
+  for sender, is_so in pairs(is_due) do
+    if is_so then list[#list + 1] = { sender = sender } end
+  end
   self.targets, self.look_at = list, now(self) + self.options.poll
 end
 
@@ -230,22 +261,24 @@ end
 
 local function room_of(self) return self.options.concurrency - self.n_in_flight end
 
--- Begins what may be begun; one after the other, so that each target has its turn.
+-- Begins what may be begun: a part of the room for each target, and another first each time.
 local function fill(self)
   if not may_take(self) then return end
-  if not self.targets[1] and now(self) >= self.look_at then look(self) end
-  local i, next_at = 1, math.huge
-  while self.targets[i] and room_of(self) > 0 and may_take(self) do
-    local more_at = serve(self, self.targets[i], room_of(self))
+  if now(self) >= self.look_at then look(self) end
+  local next_at = math.huge
+  for n_left = #self.targets, 1, -1 do
+    if room_of(self) == 0 or not may_take(self) then
+      next_at = now(self)
+      break
+    end
+    local target = table.remove(self.targets, 1)
+    local more_at = serve(self, target, math.max(1, math.floor(room_of(self) / n_left)))
+    if more_at ~= false then self.targets[#self.targets + 1] = target end
     if more_at == nil then return end
     recover(self)
-    if more_at then
-      next_at, i = math.min(next_at, more_at), i + 1
-    else
-      table.remove(self.targets, i)
-    end
+    if more_at then next_at = math.min(next_at, more_at) end
   end
-  self.next_at = self.targets[1] and next_at or self.look_at
+  self.next_at = math.min(next_at, self.look_at)
   find_out_whether_empty(self)
 end
 
@@ -264,8 +297,8 @@ local function mend(self)
   self.mend_at = now(self) + MEND_S
   local unwritten, lost = self.unwritten, self.lost_takes
   self.unwritten, self.lost_takes = {}, {}
-  for _, claim in ipairs(lost) do
-    if not mend_take(self, claim) then self.lost_takes[#self.lost_takes + 1] = claim end
+  for _, one in ipairs(lost) do
+    if not mend_take(self, one) then self.lost_takes[#self.lost_takes + 1] = one end
   end
   for _, one in ipairs(unwritten) do
     if not once.write_again(self.host.journal, one) then
@@ -309,9 +342,13 @@ end
 
 ---Gives back what is claimed and not begun.
 function Worker:leave()
-  if self.taking then self.lost_takes[#self.lost_takes + 1], self.taking = self.taking, nil end
+  if self.taking then lose_take(self, self.taking) end
+  self.taking = nil
   for entry in pairs(self.taken) do
-    if entry.claim and not entry.is_begun then give_back(self, entry) end
+    if not entry.is_begun then
+      if entry.claim then give_back(self, entry) end
+      count_out(self, entry)
+    end
   end
   self.taken = {}
   self.mend_at = -math.huge
@@ -335,8 +372,11 @@ end
 ---Seconds after which a step is due at the latest; the client's `fd` may call for one before.
 ---@return number
 function Worker:timeout()
-  local due = math.max(self.next_at, self.held_until) - now(self)
-  return math.max(0, math.min(due, self.host.loop:timeout() or math.huge, REAP_S))
+  local due = REAP_S
+  if not is_over(self) and not self.is_draining and room_of(self) > 0 then
+    due = math.min(due, math.max(self.next_at, self.held_until) - now(self))
+  end
+  return math.max(0, math.min(due, self.host.loop:timeout() or math.huge))
 end
 
 ---Takes nothing more; what is under way goes on.
