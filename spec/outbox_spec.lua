@@ -349,6 +349,71 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       end
     end
 
+    for name, what in pairs { finish = "SET state = %?, settled_at",
+      release = "SET state = CASE WHEN body IS NULL" } do
+      it(("tells the journal later when no %s can be told for long"):format(name), function()
+        open { copy(BUSY) }
+        add(1)
+        local query, n_lost = journal.keeper.query, 0
+        journal.keeper.query = function(sql, params, n)
+          if not sql:find(what) or n_lost == 14 then return query(sql, params, n) end
+          n_lost = n_lost + 1
+          return nil, "the connection broke"
+        end
+        run()
+        journal.keeper.query = query
+        assert.same({ "text 1", "text 1" }, sender.posted)
+        assert.equal("accepted", journal:get("k1").state)
+      end)
+    end
+
+    it("takes little more while nothing can be written down", function()
+      open()
+      add(10)
+      local query = journal.keeper.query
+      journal.keeper.query = function(sql, params, n)
+        if sql:find("SET state = ?, settled_at", 1, true) then return nil, "no room" end
+        return query(sql, params, n)
+      end
+      local own = box:start { concurrency = 1 }
+      for _ = 1, 10 do own:step(0.001) end
+      journal.keeper.query = query
+      assert.equal(1, #sender.posted)
+    end)
+
+    it("does not send what it was too late to take", function()
+      open(nil, { deadline = 5 })
+      add(1)
+      local query, n_takes = journal.keeper.query, 0
+      journal.keeper.query = function(sql, params, n)
+        if sql:find("state = 'queued' AND due <= ", 1, true) then
+          n_takes = n_takes + 1
+          if n_takes == 1 then sender.time = sender.time + 100 end
+        end
+        return query(sql, params, n)
+      end
+      local counts = run()
+      journal.keeper.query = query
+      assert.equal(1, counts.requeued)
+      assert.same({ "text 1" }, sender.posted)
+      assert.is_true(n_takes >= 2)
+    end)
+
+    it("has its claims for longer than a send may take", function()
+      local row
+      open({ function() row = journal:get("k1") end }, { deadline = 50 })
+      add(1)
+      run()
+      assert.is_true(row.expires - row.claimed_at >= 60, row.expires - row.claimed_at)
+    end)
+
+    it("leaves what was due when it ended due", function()
+      open { copy(NO_KEY) }
+      add(1)
+      run()
+      assert.is_true(journal:get("k1").due <= os.time() + 1)
+    end)
+
     it("waits for a journal that cannot be asked, and says so once", function()
       open()
       add(2)
@@ -601,6 +666,69 @@ describe("an outbox", function()
     end
     client:close()
     journal:close()
+  end)
+
+  describe("over a service that is slow", function()
+    local SLOW = "+15550070001"
+    local support, server, folder, journal, client, box
+    setup(function()
+      support = require "spec.support.sandbox"
+      server = support.start()
+    end)
+    teardown(function() server:stop() end)
+    before_each(function()
+      server:reset_ledger()
+      folder = support.temporary_folder()
+      journal = telnyx.journal.sqlite(folder .. "/sent.db")
+      client = telnyx.new { api_key = "KEY_SPEC", base_url = server.url, journal = journal }
+      box = telnyx.outbox(client)
+    end)
+    after_each(function()
+      client:close()
+      journal:close()
+      os.execute("rm -rf " .. folder)
+    end)
+
+    local function add(key, to)
+      assert.is_true(box:add({ from = FROM, to = to or SLOW, text = key }, { key = key }))
+    end
+
+    it("never sends again what an error found under way", function()
+      add("a")
+      add("b", TO)
+      local loop = client.engine_.loop
+      local begin = loop.begin
+      loop.begin = function(...)
+        begin(...)
+        error("interrupted!", 0)
+      end
+      local function yes() return true end
+      local ok = pcall(box.run, box, { until_empty = true, lets_finish = yes })
+      loop.begin = begin
+      assert.is_false(ok)
+      box:run { until_empty = true, poll = 0.05 }
+      local counts = journal:counts()
+      assert.equal(2, counts.accepted + counts.unknown)
+      for _, posted in pairs(server:ledger().messages) do assert.equal(1, posted.posts) end
+    end)
+
+    it("gives each sender a part of the room", function()
+      for i = 1, 12 do add("slow " .. i) end
+      assert.is_true(box:add({ from = "+18445550002", to = TO, text = "fast" }, { key = "fast" }))
+      local own = box:start { concurrency = 4, rates = { short_code = 1 } }
+      repeat own:step(0.02) until server:ledger().posts >= 4
+      assert.equal("accepted", (journal:get("fast") or {}).state)
+      own:drain()
+      repeat own:step(1) until own:is_done()
+    end)
+
+    it("is called for when there is room again", function()
+      add("a", TO)
+      add("b", TO)
+      local own = box:start { concurrency = 1 }
+      repeat own:step(0.01) until own.counts.total == 1
+      assert.is_true(own:timeout() < 0.5, own:timeout())
+    end)
   end)
 
   it("sends in process, and in virtual time", function()
