@@ -67,6 +67,8 @@ end
 ---@field n_rounds integer turns after which nginx has gone round: all who live could run
 ---@field waiting table<table, true> with `seen`, the round in which each was last heard of
 ---@field is_watched boolean
+---@field look function|nil the one that is to come
+---@field looks_at number when
 ---@field is_suspect boolean nobody of those who wait had turned it, at the last look
 ---@field is_kept boolean whether it may keep connections when nobody waits
 local Wheel = {}
@@ -75,7 +77,7 @@ Wheel.__index = Wheel
 local function new_wheel(given, client)
   return setmetatable({
     given = given, client = client, turner = nil, turned_at = 0, n_rounds = 0, waiting = {},
-    is_watched = false, is_suspect = false, is_kept = true,
+    is_watched = false, looks_at = 0, is_suspect = false, is_kept = true,
   }, Wheel)
 end
 
@@ -151,6 +153,7 @@ end
 -- look may come right after something has held up the worker, or after who has just come.
 function Wheel:watch(n_rounds)
   local function look(is_premature)
+    if self.look ~= look then return end -- it was given up for lost
     self.is_watched = false
     if is_premature or not self.client then return end -- a worker that ends takes all with it
     local is_still = self.n_rounds == n_rounds
@@ -162,6 +165,7 @@ function Wheel:watch(n_rounds)
     self:watch(self.n_rounds)
   end
   local seconds = self.is_suspect and SECOND_LOOK_S or WATCH_S
+  self.look, self.looks_at = look, core.monotonic() + seconds
   self.is_watched = ngx.timer.at(seconds, look) and true or false
 end
 
@@ -175,7 +179,9 @@ function Wheel:start(message, limits)
   if not pending then return nil, invalid end
   waiter.pending, waiter.on_lost = pending, lost_of[coroutine.running()]
   self.waiting[waiter] = true
-  if not self.is_watched then self:watch(self.n_rounds) end
+  -- nginx drops a timer that is due while too many run, and does not say so.
+  local is_lost = core.monotonic() > self.looks_at + WATCH_S
+  if not self.is_watched or is_lost then self:watch(self.n_rounds) end
   return waiter
 end
 
