@@ -249,17 +249,20 @@ describe("a request whose time is over before it could be begun", function()
       local client = core.client {
         api_key = KEY, base_url = listener.url, ca_file = certificates.ca_file,
       }
+      local n_unsent = 0
       for i = 1, 5 do
         local limits = { timeout = 0.2, deadline = 0.2, connect_timeout = 20, fresh = true }
         local pending = assert(client:start(message(i), limits))
         repeat client:step(0.0005) until pending:done() or #listener:seen().connections >= i
-        for _ = 1, i do client:step(0) end
+        client:step(0)
         core.sleep(0.3)
         repeat client:step(0.01) until pending:done()
         local sent, err = pending:result()
-        if err.outcome == "not_sent" then assert.is_nil(sent) end
-        if i < 4 then assert.equal("not_sent", err.outcome, err.cause) end
+        -- A slow machine may have let it begin in time.
+        if not sent and err.outcome == "not_sent" then n_unsent = n_unsent + 1 end
       end
+      assert.equal(5 - n_unsent, listener:seen().whole)
+      assert.is_true(n_unsent >= 3, n_unsent)
       client:close()
     end)
   end

@@ -473,6 +473,23 @@ describe("a send inside nginx", function()
     listener:wait_ended(2)
   end)
 
+  it("takes its request with it also when nginx has dropped a look", function()
+    local listener = listen("http", { { request, accept, request, stall } })
+    local crowded = nginx.start {
+      http = "lua_max_running_timers 1;",
+      server = [[location = /send {
+        content_by_lua_block { require("spec.support.nginx_send").serve() } }]],
+    }
+    finally(function() crowded:stop() end)
+    local function ask(...) return cjson.decode(crowded:ask("/send", cjson.encode { ... })) end
+    local kill = attempt(listener.url)
+    kill.op = "kill_alone"
+    ask({ op = "hold_timers", seconds = 2 }, attempt(listener.url), { op = "sleep", seconds = 3.5 })
+    assert.matches("lua_max_running_timers", crowded:log())
+    assert.truthy(ask(kill)[1].was_killed)
+    listener:wait(function(seen) return seen.connections[1].ended end, "the end of its connection")
+  end)
+
   -- Whether its request went out already, or waits for the connection of another.
   for outcome, max_connections in pairs { unknown = 2, not_sent = 1 } do
     it(("is told as %s when it is taken for dead and lives"):format(outcome), function()
@@ -957,13 +974,42 @@ describe("a send inside nginx", function()
     it("is stepped no more when its request has ended, and calls nobody back", function()
       service:reset_ledger()
       server:ask("/send", cjson.encode { {
-        op = "start_and_leave", options = { api_key = KEY, base_url = service.url },
+        op = "start_and_leave", options = { api_key = KEY, base_url = service.url }, seconds = 0.01,
         message = { from = MESSAGE.from, to = SLOW, text = "left" },
       } })
-      local left = inside({ op = "step_what_was_left" })[1]
+      local left = inside({ op = "step_what_was_left", message = MESSAGE })[1]
       assert.equal(0, left.n_left)
       assert.same({}, left.heard)
-      assert.is_true(service:ledger().posts <= 1)
+      verdict.assert_result(left.own, { outcome = "success" })
+      assert.is_true(service:ledger().posts <= 2)
+    end)
+
+    it("is stepped no more either when it waited for another attempt", function()
+      server:ask("/send", cjson.encode { {
+        op = "start_and_leave", options = { api_key = KEY, base_url = service.url }, seconds = 0.3,
+        message = { from = MESSAGE.from, to = "+15550042901", text = "left at a pause" },
+      } })
+      local left = inside({ op = "step_what_was_left", message = MESSAGE })[1]
+      assert.equal(0, left.n_left)
+      assert.same({}, left.heard)
+      verdict.assert_result(left.own, { outcome = "success" })
+    end)
+
+    it("is not taken for dead when it begins as somebody looks", function()
+      local results = inside({
+        op = "around_the_look", count = 30, message = MESSAGE,
+        options = { api_key = KEY, base_url = service.url },
+      })[1]
+      for i = 1, 30 do verdict.assert_result(results[i], { outcome = "success" }) end
+    end)
+
+    it("is not taken for dead when another was killed as somebody looked", function()
+      local results = inside({
+        op = "killed_around_the_look", count = 4, message = MESSAGE,
+        slow = { from = MESSAGE.from, to = SLOW, text = "beside the dead" },
+        options = { api_key = KEY, base_url = service.url },
+      })[1]
+      for i = 1, 4 do verdict.assert_result(results[i], { outcome = "success" }) end
     end)
 
     it("has connections of its own where another's proxy has a name like none", function()

@@ -65,7 +65,8 @@ end
 ---@field turner table|nil the waiter who turns it
 ---@field turned_at number
 ---@field n_rounds integer turns after which nginx has gone round: all who live could run
----@field waiting table<table, true> with `seen`, the round in which each was last heard of
+---@field waiting table<table, true> with `seen`, the round in which each was last heard of, and
+---`n_heard`, how often it was
 ---@field is_watched boolean
 ---@field look function|nil the one that is to come
 ---@field looks_at number when
@@ -93,7 +94,6 @@ end
 function Wheel:give_up(waiter)
   self.waiting[waiter] = nil
   waiter.is_given_up, waiter.has_begun = true, waiter.pending:cancel()
-  if waiter.on_lost then waiter.on_lost() end
 end
 
 function Wheel:give_up_lost()
@@ -138,12 +138,12 @@ function Wheel:is_mine(waiter)
   return self.turner == waiter
 end
 
--- Nobody has gone a round since the last look: who was there then is given up, the others later.
+-- Nobody has gone a round since the last look: who was there then, and was not heard of since, is
+-- given up.
 function Wheel:give_up_suspects()
-  local n_rounds = self.n_rounds
   for waiter in pairs(self.waiting) do
-    if waiter.missed_at == n_rounds then self:give_up(waiter) end
-    waiter.missed_at = n_rounds
+    if waiter.n_heard == waiter.n_heard_then then self:give_up(waiter) end
+    waiter.n_heard_then = waiter.n_heard
   end
   self.client:step(0)
 end
@@ -169,15 +169,12 @@ function Wheel:watch(n_rounds)
   self.is_watched = ngx.timer.at(seconds, look) and true or false
 end
 
--- What is to be told, by the thread that may be killed.
-local lost_of = setmetatable({}, { __mode = "k" })
-
 function Wheel:start(message, limits)
   self.client = self.client or core.client(self.given)
-  local waiter = { semaphore = semaphore.new(), seen = self.n_rounds }
+  local waiter = { semaphore = semaphore.new(), seen = self.n_rounds, n_heard = 0 }
   local pending, invalid = self.client:start(message, limits, waiter)
   if not pending then return nil, invalid end
-  waiter.pending, waiter.on_lost = pending, lost_of[coroutine.running()]
+  waiter.pending = pending
   self.waiting[waiter] = true
   -- nginx drops a timer that is due while too many run, and does not say so.
   local is_lost = core.monotonic() > self.looks_at + WATCH_S
@@ -195,7 +192,7 @@ end
 function Wheel:wait(waiter)
   local pending = waiter.pending
   while not waiter.is_given_up and not pending:done() do
-    waiter.seen = self.n_rounds
+    waiter.seen, waiter.n_heard = self.n_rounds, waiter.n_heard + 1
     if not self:is_mine(waiter) then
       waiter.semaphore:wait(STALL_S)
     else
@@ -300,13 +297,16 @@ end
 ---Runs a function beside the caller, where nginx can: so what `start` and
 ---`send_all` begin is under way at the same time.
 ---@param body fun()
----@param on_lost fun() its thread seems to have been killed while it waited for an answer
-function Sender.spawn(_, body, on_lost)
+function Sender.spawn(_, body)
   if not may_wait() then return body() end
-  ngx.thread.spawn(function()
-    lost_of[coroutine.running()] = on_lost
-    body()
-  end)
+  ngx.thread.spawn(body)
+end
+
+---Whose tasks are counted together: those of one request or timer, whose end ends them.
+---@return table|nil
+function Sender.scope()
+  local ok, context = pcall(function() return ngx.ctx end)
+  return ok and context or nil
 end
 
 ---Nothing to do: the connections are the worker's.

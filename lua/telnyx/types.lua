@@ -83,6 +83,7 @@
 ---@field step (fun(self, seconds: number): integer)|nil how many are in flight
 ---@field finished (fun(self): any)|nil the owner, as `start` got it, of the next that is done
 ---@field spawn (fun(self, body: fun()))|nil runs tasks on a scheduler of its own
+---@field scope (fun(self): table|nil)|nil whose tasks `step` counts, of those that were spawned
 ---@field sleep (fun(self, seconds: number))|nil how to pause between attempts
 ---@field monotonic (fun(self): number)|nil a clock of its own, seconds
 ---@field fd (fun(self): integer|nil)|nil

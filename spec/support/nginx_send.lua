@@ -236,15 +236,72 @@ local left, heard
 function steps.start_and_leave(step)
   left, heard = telnyx.new(step.options), nil
   left:start(step.message, { key = "left" }, function(...) heard = pack(...) end)
+  ngx.sleep(step.seconds)
   ngx.print("[]")
   ngx.exit(ngx.HTTP_OK)
 end
 
-function steps.step_what_was_left()
-  local give_up = core.monotonic() + 20
-  local n_left
-  repeat n_left = left:step(0.1) until n_left == 0 or core.monotonic() > give_up
-  return { n_left = n_left, heard = heard or {} }
+function steps.step_what_was_left(step)
+  local give_up, own = core.monotonic() + 10, nil
+  left:start(step.message, function(...) own = pack(...) end)
+  local n_left = left:step(0.1)
+  while n_left > 0 and core.monotonic() < give_up do n_left = left:step(0.1) end
+  return { n_left = n_left, heard = heard or {}, own = own }
+end
+
+local function sender_of(step, i)
+  local options = {}
+  for name, value in pairs(step.options) do options[name] = value end
+  options.user_agent = "look/" .. i
+  return resty.sender(options)
+end
+
+local function sleep_until(moment)
+  ngx.update_time()
+  ngx.sleep(math.max(0, moment - ngx.now()))
+end
+
+-- Each begins about two seconds after it was first used, when somebody looks at who waits.
+function steps.around_the_look(step)
+  local threads, results = {}, {}
+  for i = 1, step.count do
+    threads[i] = ngx.thread.spawn(function()
+      local sender, t0 = sender_of(step, i), ngx.now()
+      sender:send(step.message)
+      sleep_until(t0 + 1.99 + i * 0.001)
+      results[i] = pack(sender:send(step.message, { timeout = 20 }))
+    end)
+  end
+  for i = 1, step.count do ngx.thread.wait(threads[i]) end
+  return results
+end
+
+-- The same with a thread before it that is killed, and a worker that is held up right after the
+-- look; one after the other, each a little nearer to it.
+function steps.killed_around_the_look(step)
+  local results = {}
+  for i = 1, step.count do
+    local sender = sender_of(step, i)
+    ngx.update_time()
+    local t0 = ngx.now()
+    sender:send(step.message)
+    sleep_until(t0 + 1.994 + i * 0.002)
+    local first = ngx.thread.spawn(sender.send, sender, step.slow)
+    local second = ngx.thread.spawn(function()
+      results[i] = pack(sender:send(step.slow, { timeout = 20 }))
+    end)
+    ngx.thread.kill(first)
+    ngx.sleep(0.009)
+    core.sleep(0.15)
+    ngx.thread.wait(second)
+  end
+  return results
+end
+
+-- While it lasts, no more timers than this may run.
+function steps.hold_timers(step)
+  assert(ngx.timer.at(0, function() ngx.sleep(step.seconds) end))
+  return {}
 end
 
 -- The same with settings that were forgotten, after a send and a while; their table is used again.

@@ -31,7 +31,9 @@ local BUDGET = 0.0004
 ---@field spawn function|nil
 ---@field tasks telnyx.task[] those that have not ended, in no order
 ---@field sleeping telnyx.task[] those of them that pause
----@field n_elsewhere integer those that a sender runs on a scheduler of its own
+---@field elsewhere table<table, integer> how many a sender runs on a scheduler of its own, by whom
+---they are counted for
+---@field scope (fun(sender: telnyx.sender): table|nil)|nil the sender's: whom they are counted for
 ---@field idle telnyx.task[] up to n_idle, whose coroutines can be used again
 ---@field news telnyx.news what is to be told
 ---@field n_ended integer done since the beginning
@@ -52,11 +54,12 @@ end
 local function new(sender, host)
   local self = setmetatable({
     sender = sender, host = host, n_forks = core.forks(), tasks = {}, sleeping = {},
-    n_elsewhere = 0, idle = {}, n_idle = 0, news = news.new(), n_ended = 0, n_rounds = 0,
-    has_more = false,
+    elsewhere = setmetatable({}, { __mode = "k" }), idle = {}, n_idle = 0, news = news.new(),
+    n_ended = 0, n_rounds = 0, has_more = false,
     clock = has_method(sender, "monotonic") and sender.monotonic or core.monotonic,
     start = sender.start, finished = sender.finished,
     spawn = has_method(sender, "spawn") and sender.spawn or nil,
+    scope = has_method(sender, "scope") and sender.scope or nil,
   }, Loop)
   if sender.heeds_meanwhile then self.meanwhile = new_meanwhile(self) end
   return self
@@ -234,18 +237,14 @@ end
 
 -- Beginning and driving -------------------------------------------------------------------------
 
--- A sender with a scheduler of its own runs the task there, callback and all: where one
--- client serves many requests, each must hear of its own messages on its own thread. What was lost
--- with its thread is waited for no longer; nobody else may run what is another request's.
+local function scope_of(self) return self.scope and self.scope(self.sender) or self end
+
+-- A sender with a scheduler of its own runs the task there, callback and all: where one client
+-- serves many requests, each must hear of its own messages on its own thread, and waits for no
+-- other's, which may have been killed.
 local function begin_elsewhere(self, job, callback)
-  local host = self.host
-  local is_counted = true
-  local function count_out()
-    if not is_counted then return end
-    is_counted = false
-    self.n_elsewhere, self.n_ended = self.n_elsewhere - 1, self.n_ended + 1
-  end
-  self.n_elsewhere = self.n_elsewhere + 1
+  local host, elsewhere, scope = self.host, self.elsewhere, scope_of(self)
+  elsewhere[scope] = (elsewhere[scope] or 0) + 1
   self.spawn(self.sender, function()
     local ok, message, result = pcall(host.drive, host, job)
     if not ok then
@@ -253,9 +252,9 @@ local function begin_elsewhere(self, job, callback)
       message, result = nil, host:abandon(job, message)
     end
     host:settle(job, message, result)
-    count_out()
+    elsewhere[scope], self.n_ended = elsewhere[scope] - 1, self.n_ended + 1
     if callback then callback(message, result) end
-  end, count_out)
+  end)
 end
 
 ---Begins a job as a task, up to where it first has to wait. When an error ends this, `abandon`.
@@ -276,7 +275,8 @@ function Loop:tell()
 end
 
 local function n_tasks(self)
-  return #self.tasks + self.n_elsewhere
+  if not self.spawn then return #self.tasks end
+  return #self.tasks + (self.elsewhere[scope_of(self)] or 0)
 end
 
 ---Drives every task until one is done or `seconds` have passed.
