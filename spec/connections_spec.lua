@@ -254,7 +254,7 @@ describe("a request whose time is over before it could be begun", function()
         local limits = { timeout = 0.2, deadline = 0.2, connect_timeout = 20, fresh = true }
         local pending = assert(client:start(message(i), limits))
         repeat client:step(0.0005) until pending:done() or #listener:seen().connections >= i
-        client:step(0)
+        for _ = 1, 2 * i do client:step(0) end
         core.sleep(0.3)
         repeat client:step(0.01) until pending:done()
         local sent, err = pending:result()
