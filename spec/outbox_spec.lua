@@ -315,11 +315,27 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal("k1", rows[1].key)
       rows = journal.keeper.query(sql, params, n)
       assert.is_nil(rows[1])
-      run()
+      local another, own, n_own = box:statement(message("another"), { key = "k1" })
+      for _ = 1, 2 do -- while it waits, and when it was sent
+        local ok, done, why = pcall(journal.keeper.query, another, own, n_own)
+        assert.matches("key_used_for_another_message", ok and why or done)
+        assert.is_true(not ok or done == nil)
+        run()
+      end
       assert.same({ "text 1" }, sender.posted)
+      assert.equal("accepted", journal:get("k1").state)
       local dollars = box:statement(message("text 1"), { key = "k2", placeholders = "$" })
       assert.matches("%$9", dollars)
       assert.is_nil(dollars:find("?", 1, true))
+    end)
+
+    it("is added to by the program's own transaction under a key that was given back", function()
+      open { copy(DOWN) }
+      client:send(message("text 1"), { key = "k1", retry = false })
+      local sql, params, n = box:statement(message("another"), { key = "k1" })
+      assert.equal("k1", journal.keeper.query(sql, params, n)[1].key)
+      run()
+      assert.same({ "text 1", "another" }, sender.posted)
     end)
 
     -- Whoever asks the database may lose the answer: before what was asked is done, or after it.

@@ -21,12 +21,8 @@ Queue.__index = Queue
 ---@field ord integer of two that are due at once, the lesser goes first
 ---@field now number
 
----The statement that adds a row, and its parameters, for a transaction of somebody's own.
----@param a telnyx.queue_add
----@return string|nil sql
----@return table|string params strings and nils, or why
----@return integer|nil n of them
-function Queue:statement(a)
+-- The parameters of a row that is added; or nil and why.
+local function params_of(self, a)
   local own, why = arguments.checked("add", a)
   if own and not self.keeper.is_ready then
     local ok
@@ -34,9 +30,20 @@ function Queue:statement(a)
     own = ok and own
   end
   if not own then return nil, why end
-  local params = { own.key, own.digest, own.to, own.sender, own.body, own.campaign, own.due,
-    own.ord, own.now }
-  return self.keeper.sql.add, self.keeper:written(params, 9), 9
+  return self.keeper:written({ own.key, own.digest, own.to, own.sender, own.body, own.campaign,
+    own.due, own.ord, own.now }, 9)
+end
+
+---The statement that adds a row, and its parameters, for a transaction of somebody else's: it fails
+---where the key was used for another message.
+---@param a telnyx.queue_add
+---@return string|nil sql
+---@return table|string params strings and nils, or why
+---@return integer|nil n of them
+function Queue:statement(a)
+  local params, why = params_of(self, a)
+  if not params then return nil, why end
+  return self.keeper.sql.add_or_fail, params, 9
 end
 
 ---Queues a row. True: it waits. False: there is one under the key, and that one.
@@ -44,12 +51,13 @@ end
 ---@return boolean|nil
 ---@return table|string|nil row_or_why
 function Queue:add(a)
-  local sql, params = self:statement(a)
-  if not sql then return nil, params end
+  local params, why = params_of(self, a)
+  if not params then return nil, why end
   local rows, was_repeated = self.keeper:change("add", params, 9)
   if not rows then return nil, was_repeated end
   if rows[1] then return true end
-  local row, why = self.keeper:get(a.key)
+  local row
+  row, why = self.keeper:get(a.key)
   if not row then return nil, why or "the row came and went" end
   if was_repeated and row.state == "queued" and row.created_at == tonumber(params[9]) then
     return true

@@ -35,7 +35,8 @@ CREATE TABLE IF NOT EXISTS telnyx_send (
   CHECK (state NOT IN ('queued', 'free') OR claim IS NULL),
   CHECK (state <> 'queued' OR
     (body IS NOT NULL AND sender IS NOT NULL AND due IS NOT NULL AND ord IS NOT NULL)),
-  CHECK (state NOT IN ('accepted', 'rejected') OR settled_at IS NOT NULL))]]
+  CHECK (state NOT IN ('accepted', 'rejected') OR settled_at IS NOT NULL),
+  CONSTRAINT key_used_for_another_message CHECK (digest <> ''))]]
 
 local PACES = [[
 CREATE TABLE IF NOT EXISTS telnyx_pace (name TEXT NOT NULL PRIMARY KEY, next_at BIGINT NOT NULL)]]
@@ -142,6 +143,22 @@ ON CONFLICT (key) DO UPDATE SET state = 'queued', digest = excluded.digest,
   campaign = excluded.campaign, due = excluded.due, ord = excluded.ord,
   message_id = NULL, status = NULL, result = NULL, settled_at = NULL, settled_by = NULL
 WHERE telnyx_send.state = 'free'
+RETURNING key]],
+
+  -- The same for somebody else's transaction, which has to fail where it would lack its message. Of
+  -- a row that is no free one nothing else is touched, so that this is what it fails by.
+  add_or_fail = [[
+INSERT INTO telnyx_send (key, state, digest, recipient, sender, body, campaign, due, ord, tries,
+  created_at)
+VALUES (?, 'queued', ?, ?, ?, ?, ?, {B}, {B}, 0, {B})
+ON CONFLICT (key) DO UPDATE SET
+  digest = CASE telnyx_send.state WHEN 'free' THEN excluded.digest ELSE '' END,
+  state = CASE telnyx_send.state WHEN 'free' THEN 'queued' ELSE telnyx_send.state END,
+  settled_at = CASE telnyx_send.state WHEN 'free' THEN NULL ELSE telnyx_send.settled_at END,
+  recipient = excluded.recipient, sender = excluded.sender, body = excluded.body,
+  campaign = excluded.campaign, due = excluded.due, ord = excluded.ord,
+  message_id = NULL, status = NULL, result = NULL, settled_by = NULL
+WHERE telnyx_send.state = 'free' OR telnyx_send.digest <> excluded.digest
 RETURNING key]],
 
   take = [[

@@ -75,8 +75,9 @@ function Outbox:add(message, given)
 end
 
 ---The statement that adds a message, for a transaction of the program's own: when that is
----committed, the message waits. It returns a row when the message was added, and none when there
----was one under its key.
+---committed, the message waits. It returns a row when the message was added, and none when it was
+---there already; where the key was used for another message it fails, by the constraint
+---key_used_for_another_message.
 ---@param message telnyx.message
 ---@param given table as for `add`, and `placeholders`: "?" or "$", as in $1; default "?"
 ---@return string|nil sql
