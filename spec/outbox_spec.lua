@@ -383,6 +383,22 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       end)
     end
 
+    it("tells the journal once more when it is drained", function()
+      open()
+      add(1)
+      local query, n_lost = journal.keeper.query, 0
+      journal.keeper.query = function(sql, params, n)
+        if not sql:find("SET state = ?, settled_at", 1, true) or n_lost == 5 then
+          return query(sql, params, n)
+        end
+        n_lost = n_lost + 1
+        return nil, "the connection broke"
+      end
+      run { until_empty = false, on_result = function() box:drain() end }
+      journal.keeper.query = query
+      assert.equal("accepted", journal:get("k1").state)
+    end)
+
     it("takes little more while nothing can be written down", function()
       open()
       add(10)
@@ -645,6 +661,10 @@ describe("an outbox", function()
       ["did you mean 'concurrency'"] = function() box:run { concurency = 1 } end,
       ["'rates' must be"] = function() box:run { rates = { fax = 1 } } end,
       ["'sender_rates' must be"] = function() box:run { sender_rates = { 7 } } end,
+      ["not longcode"] = function() box:run { sender_rates = { longcode = 1 } } end,
+      ["not 13125550001"] = function() box:run { sender_rates = { ["13125550001"] = 1 } } end,
+      ["before the year 2200"] = function() box:add(message(), { key = "k", at = 1.8e12 }) end,
+      ["step expects seconds"] = function() box:start():step("x") end,
       ["call it with a colon: outbox:run"] = function() box.run {} end,
       ["call it with a colon: outbox:add"] = function() box.add(message(), { key = "k" }) end,
     } do

@@ -113,19 +113,41 @@ local function positive(value)
   return type(value) == "number" and value > 0 and value < math.huge, "a number above 0"
 end
 
+local function names_of(...)
+  local names = {}
+  for _, set in ipairs({ ... }) do
+    for name in pairs(set) do names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
 local SENDER_KINDS = { long_code = true, toll_free = true, short_code = true,
   alphanumeric = true, number_pool = true }
 
-local function rates(value)
-  local expected = "a table of numbers above 0 by kind of sender: long_code, toll_free,"
-    .. " short_code, alphanumeric, number_pool"
-  if type(value) ~= "table" then return false, expected end
-  for kind, rate in pairs(value) do
-    if not SENDER_KINDS[kind] then return false, expected .. "; not " .. tostring(kind) end
-    if not positive(rate) then return false, expected end
+local function rates_by(is_name, by)
+  local expected = "a table of numbers above 0 by " .. by
+  return function(value)
+    if type(value) ~= "table" then return false, expected end
+    for name, rate in pairs(value) do
+      if not is_name(name) then return false, expected .. "; not " .. tostring(name) end
+      if not positive(rate) then return false, expected end
+    end
+    return true
   end
-  return true
 end
+
+-- As the service has them: a number, a short code, a name.
+local function may_be_sender(name)
+  if type(name) ~= "string" then return false end
+  if SENDER_KINDS[name] or name:find("^%+%d+$") then return true end
+  if not name:find("%a") then return name:find("^%d+$") ~= nil and #name <= 8 end
+  return #name <= 11 and core.nearest(name, names_of(SENDER_KINDS)) == nil
+end
+
+local rates = rates_by(function(name) return SENDER_KINDS[name] end,
+  "kind of sender: long_code, toll_free, short_code, alphanumeric, number_pool")
+local sender_rates = rates_by(may_be_sender, "sender, or by kind of sender for each of it")
 
 local function shared_dict(value)
   return type(value) == "table" and is_callable(value.incr), "an ngx.shared.DICT"
@@ -143,26 +165,21 @@ local RUN = {
   lets_finish = callable,
 }
 
+-- What is later is milliseconds.
+local YEAR_2200 = 7258118400
+
 -- Of a message that is added to an outbox. It is sent by the rules of who sends it.
 local ADD = {
   key = key_string,
   max_parts = count,
   on_ucs2 = on_ucs2,
   at = function(value)
-    return type(value) == "number" and value >= 0 and value < 2 ^ 42, "seconds since 1970"
+    return type(value) == "number" and value >= 0 and value < YEAR_2200,
+      "seconds since 1970, before the year 2200"
   end,
   campaign = key_string,
   placeholders = function(value) return value == "?" or value == "$", "\"?\" or \"$\"" end,
 }
-
-local function sender_rates(value)
-  local expected = "a table of numbers above 0 by sender, or by kind of sender for each of it"
-  if type(value) ~= "table" then return false, expected end
-  for name, rate in pairs(value) do
-    if type(name) ~= "string" or not positive(rate) then return false, expected end
-  end
-  return true
-end
 
 -- Of a worker of an outbox.
 local WORK = {
@@ -207,15 +224,6 @@ CLIENT.retry = table_or_false
 local FIELD = {}
 for _, name in ipairs(core.fields) do FIELD[name] = true end
 FIELD.extra = true
-
-local function names_of(...)
-  local names = {}
-  for _, set in ipairs({ ... }) do
-    for name in pairs(set) do names[#names + 1] = name end
-  end
-  table.sort(names)
-  return names
-end
 
 local function shown(name, value)
   if SECRET[name] then return "a " .. type(value) end

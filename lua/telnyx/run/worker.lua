@@ -340,7 +340,7 @@ local function go_on_all_the_same(self, seconds)
   self:leave()
 end
 
----Gives back what is claimed and not begun.
+---Gives back what is claimed and not begun, and tells the journal what it could not be told.
 function Worker:leave()
   if self.taking then lose_take(self, self.taking) end
   self.taking = nil
@@ -360,7 +360,11 @@ end
 ---@param seconds number|nil default 0, which never waits
 ---@return integer n_in_flight
 function Worker:step(seconds)
+  if not (seconds == nil or type(seconds) == "number" and seconds >= 0) then
+    error("step expects seconds from 0 up, got a " .. type(seconds), 2)
+  end
   self.host.run(function(own) go_on_all_the_same(own, seconds or 0) end, self)
+  if self:is_done() then self:leave() end -- the last time to write down what could not be
   if self.fault and self.n_in_flight == 0 then
     local fault = self.fault
     self.fault, self.is_left = nil, true
