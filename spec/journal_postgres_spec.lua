@@ -6,6 +6,8 @@ local postgres = require "spec.support.postgres"
 local process = require "spec.support.process"
 local sandbox = require "spec.support.sandbox"
 
+local socket = require "socket"
+
 local server
 
 setup(function() server = postgres.start() end)
@@ -159,11 +161,11 @@ describe("a reply that is lost", function()
 
   setup(function()
     folder = host.folder()
-    local socket = "/.s.PGSQL.5432"
+    local name = "/.s.PGSQL.5432"
     proxy = host.start(folder, ("lua5.4 spec/support/postgres_proxy.lua %s %s %s/orders"):format(
-      folder .. socket, server.folder .. socket, folder))
+      folder .. name, server.folder .. name, folder))
     proxy:wait(function()
-      return process.run("test -S " .. folder .. socket .. " && echo yes") == "yes\n"
+      return process.run("test -S " .. folder .. name .. " && echo yes") == "yes\n"
     end, "the proxy to listen")
   end)
   teardown(function() proxy:stop() end)
@@ -282,6 +284,31 @@ describe("a server", function()
     assert.matches("statement timeout", why)
     let_go()
     assert.is_true(claim("order-2"))
+  end)
+
+  it("that is silent is not waited for again by who has just done so", function()
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    local _, port = listener:getsockname()
+    own = journal.postgres { host = "127.0.0.1", port = port, user = "spec", connect_timeout = 2 }
+    for i = 1, 5 do
+      local ok, why = claim("order-" .. i)
+      assert.is_nil(ok)
+      assert.matches("^PostgreSQL: [^\n]+$", why)
+    end
+    listener:settimeout(0)
+    assert(listener:accept())
+    assert.is_nil((listener:accept())) -- nobody else had come
+    listener:settimeout(20)
+    local again
+    sandbox.wait(function()
+      local asked_at = socket.gettime()
+      claim("order-6")
+      listener:settimeout(0)
+      again = listener:accept()
+      return again or socket.gettime() - asked_at > 1
+    end, "the server to be asked again")
+    assert.is_truthy(again)
+    listener:close()
   end)
 
   it("that commits before it has written is told to write", function()

@@ -250,6 +250,43 @@ describe("a claim", function()
     own:close()
   end)
 
+  it("that waited for who writes in vain does not wait as long for each claim after", function()
+    local own, other = journal.sqlite(path, { busy_timeout = 1 }), driver.New(path)
+    local sleep, n_naps = core.sleep, 0
+    finally(function() core.sleep = sleep end)
+    core.sleep = function(seconds)
+      n_naps = n_naps + 1
+      sleep(seconds)
+    end
+    local function run(text)
+      local statement = assert(other:prepare(text))
+      assert(statement:execute())
+      statement:close()
+    end
+    local function naps_of(key)
+      n_naps = 0
+      return claim(own, key), n_naps
+    end
+    other:autocommit(true)
+    run("BEGIN IMMEDIATE")
+    local ok, n = naps_of("order-1")
+    assert.is_nil(ok)
+    assert.is_true(n > 50)
+    for i = 2, 9 do
+      assert.is_false(own:get("order-" .. i)) -- reading is no sign that others have ended
+      assert.same({ nil, 0 }, { naps_of("order-" .. i) })
+    end
+    run("COMMIT")
+    assert.is_true(claim(own, "order-1"))
+    run("BEGIN IMMEDIATE")
+    ok, n = naps_of("order-2")
+    assert.is_nil(ok)
+    assert.is_true(n > 50)
+    run("COMMIT")
+    other:close()
+    own:close()
+  end)
+
   it("fails when the disk is full, as does a finish, and both go on when there is room", function()
     local said = run_on_small_disk(([[
       path = "%s/disk/sent.db"

@@ -9,6 +9,8 @@ local unpack = rawget(table, "unpack") or unpack -- luacheck: ignore 113
 -- A failing statement leaves some 2 kB behind in the client's library, or the server.
 local MOST_FAILURES = 200
 local LONGEST_NAP_S = 0.005
+-- What fails sooner may be asked again at once.
+local LEAST_SILENCE_S = 1
 
 ---@class telnyx.dbi
 ---@field open fun(): table|nil, string|nil a connection
@@ -19,6 +21,8 @@ local LONGEST_NAP_S = 0.005
 ---@field watch fun()|nil when there is a connection or a statement more
 ---@field name string for people
 ---@field patience_s number how long it waits for other writers
+---@field private busy_until number|nil they have been waited for in vain
+---@field private silent_until number nobody has answered
 local Dbi = {}
 Dbi.__index = Dbi
 
@@ -28,6 +32,12 @@ local function first_line(why)
 end
 
 local function is_busy(why) return why:find("database is locked", 1, true) ~= nil end
+
+-- Who only reads need not wait for who writes.
+local function is_change(sql)
+  return (sql:find("UPDATE ", 1, true) or sql:find("INSERT ", 1, true)
+    or sql:find("DELETE ", 1, true)) ~= nil
+end
 
 local function forget(self)
   self.is_set_up = false
@@ -81,15 +91,25 @@ local function ask_once(self, sql, params, n)
 end
 
 -- Rows; or nil, why, and whether surely nothing was done. SQLite tells at once that another is
--- writing; sleeping by chance lets everybody have a turn, where its own waiting starves some.
+-- writing; sleeping by chance lets everybody have a turn, where its own waiting starves some. After
+-- it has waited in vain it does not wait as long again, so that many changes do not take many times
+-- as long.
 local function ask(self, sql, params, n)
-  local give_up = core.monotonic() + self.patience_s
+  local started = core.monotonic()
   while true do
     local ok, rows, why = pcall(ask_once, self, sql, params, n)
-    if ok and rows then return rows end
+    if ok and rows then
+      if self.busy_until and is_change(sql) then self.busy_until = nil end
+      return rows
+    end
     why = first_line(ok and why or rows)
     if not is_busy(why) then return nil, why end
-    if core.monotonic() > give_up then return nil, "it is busy: " .. why, true end
+    local time = core.monotonic()
+    local is_worn = self.busy_until ~= nil and time < self.busy_until
+    if is_worn or time - started > self.patience_s then
+      self.busy_until = is_worn and self.busy_until or time + self.patience_s
+      return nil, "it is busy: " .. why, true
+    end
     core.sleep(self.random() * LONGEST_NAP_S)
   end
 end
@@ -110,6 +130,19 @@ local function connect(self)
   return nil, first_line(ok and why or is_set_up)
 end
 
+-- Who has waited for a connection in vain does not wait as long again.
+local function connect_unless_silent(self)
+  local started = core.monotonic()
+  if started < self.silent_until then return nil, self.silence end
+  local ok, why = connect(self)
+  if ok then return true end
+  local time = core.monotonic()
+  if time - started > LEAST_SILENCE_S then
+    self.silent_until, self.silence = time + (time - started), why
+  end
+  return nil, why
+end
+
 local function is_alive(connection)
   local ok, is_up = pcall(connection.ping, connection)
   return ok and is_up
@@ -126,7 +159,7 @@ function Dbi:query(sql, params, n)
   if not self.is_set_up then drop(self) end -- an error came while it was being made
   local ok, why = true, nil
   if self.check then ok, why = self.check(self.is_set_up) end
-  if ok and not self.is_set_up then ok, why = connect(self) end
+  if ok and not self.is_set_up then ok, why = connect_unless_silent(self) end
   if not ok then return nil, self.name .. ": " .. why, true end
   local rows, ask_why, is_sure = ask(self, sql, params, n)
   if rows then return rows end
@@ -147,7 +180,7 @@ local dbi = {}
 ---@return telnyx.dbi
 function dbi.new(own)
   own.statements, own.n_failures, own.n_forks = {}, 0, core.forks()
-  own.is_set_up = false
+  own.is_set_up, own.silent_until = false, 0
   own.random = random.new()
   return setmetatable(own, Dbi)
 end
