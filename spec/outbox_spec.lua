@@ -1,6 +1,7 @@
 -- The outbox: what is added is sent once, by whoever takes it, or is unknown; over each database,
 -- and with a sender of the spec's own where it has to say what the service would not.
 
+local core = require "telnyx.core"
 local journals = require "spec.support.journals"
 local process = require "spec.support.process"
 local sandbox = require "telnyx.sandbox"
@@ -196,6 +197,47 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal(1, counts.requeued)
       assert.is_true(sender.time - started_at >= 20)
       assert.equal(2, journal:get("k1").tries)
+    end)
+
+    it("tells what waits again, why and for how long, and the attempts by their keys", function()
+      local told, rows = {}, {}
+      open({ copy(BUSY), copy(DOWN), copy(NO_KEY) },
+        { log = function(row) rows[#rows + 1] = row end })
+      assert.is_true(box:add(message(), { key = "k1", campaign = "spring" }))
+      run { on_requeue = function(row, err) told[#told + 1] = { row, err } end }
+      assert.same({ key = "k1", to = TO, campaign = "spring", tries = 1, wait = 20 }, told[1][1])
+      assert.equal("10011", told[1][2].code)
+      assert.equal(2, told[2][1].tries)
+      assert.is_true(told[2][1].wait > 0)
+      assert.equal("no service", told[2][2].cause)
+      assert.is_nil(told[3][1].wait) -- it is due when it was
+      assert.equal("10009", told[3][2].code)
+      assert.same({}, results)
+      assert.equal(3, #rows)
+      for _, row in ipairs(rows) do assert.equal("k1", row.key) end
+    end)
+
+    it("with until_idle ends when nothing is due, or while it is paused", function()
+      open { copy(BUSY) }
+      add(1)
+      assert.is_true(box:add(message("text 2", "+13125550001"), { key = "k2" }))
+      assert.is_true(box:add(message("later"), { key = "later", at = core.now() + 3600 }))
+      local started_at = sender.time
+      local counts = run { concurrency = 1, until_empty = false, until_idle = true,
+        sender_rates = { long_code = 100, toll_free = 100 } }
+      assert.equal(1, counts.accepted)
+      assert.equal(1, counts.requeued)
+      assert.same({ "text 1", "text 2" }, sender.posted)
+      assert.is_true(sender.time - started_at < 20)
+      assert.equal(2, journal:counts().queued)
+      assert.is_true(box:add(message("paused"), { key = "paused" }))
+      assert.is_true(box:pause())
+      run { until_empty = false, until_idle = true }
+      assert.equal(2, #sender.posted)
+      box:resume()
+      run { until_empty = false, until_idle = true }
+      assert.equal("paused", sender.posted[3])
+      assert.equal("queued", journal:get("later").state)
     end)
 
     it("keeps everything while there is no service, and asks it ever less", function()
@@ -397,6 +439,28 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       run { until_empty = false, on_result = function() box:drain() end }
       journal.keeper.query = query
       assert.equal("accepted", journal:get("k1").state)
+    end)
+
+    it("does not stay long over a journal that answers slowly and in vain", function()
+      open()
+      add(6)
+      local query, n_asked, is_slow = journal.keeper.query, 0, false
+      journal.keeper.query = function(sql, params, n)
+        if not sql:find("SET state = ?, settled_at", 1, true) then return query(sql, params, n) end
+        n_asked = n_asked + 1
+        if is_slow then core.sleep(1.1) end
+        return nil, "the connection broke"
+      end
+      local own = box:start { concurrency = 6 }
+      for _ = 1, 6 do own:step(0.001) end
+      assert.equal(6, #sender.posted)
+      sender.time, n_asked, is_slow = sender.time + 2, 0, true
+      own:step(0)
+      assert.equal(2, n_asked) -- of one, and once more
+      is_slow, journal.keeper.query = false, query
+      sender.time = sender.time + 2
+      own:step(0)
+      assert.equal(6, journal:counts().accepted)
     end)
 
     it("takes little more while nothing can be written down", function()

@@ -61,8 +61,10 @@
 ---@field rates table<string, number>|nil by kind of sender
 ---@field sender_rates table<string, number>|nil of each sender: by kind, or by the sender itself
 ---@field poll number|nil seconds from one look for new rows to the next; default 0.5
----@field until_empty boolean|nil ends when no row waits
+---@field until_empty boolean|nil ends when no row waits, now or for later
+---@field until_idle boolean|nil ends when no row is due, or the outbox is paused
 ---@field on_result fun(row: telnyx.outbox_result, message: table|nil, info_or_err: table)|nil
+---@field on_requeue fun(row: telnyx.outbox_result, err: telnyx.error)|nil it waits, for `row.wait`
 ---@field on_trouble fun(why: string)|nil the journal cannot be asked; told once, until it can
 ---@field stops_when (fun(): any)|nil asked now and then; when it is true, nothing more is taken
 ---@field lets_finish (fun(err: any): boolean)|nil as in a run of `send_all`

@@ -12,8 +12,9 @@ local retry = require("telnyx.send.retry")
 local MARGIN_S = 30
 -- How often the claims of workers that died are looked for.
 local REAP_S = 5
--- How often the journal is told again what it could not be told.
-local MEND_S = 1
+-- How often the journal is told again what it could not be told, and how long that may go on
+-- when it fails.
+local MEND_S, MENDING_S = 1, 1
 -- Waits of ours, after failures in a row.
 local BASE_S, CAP_S, ROW_CAP_S = 0.5, 30, 300
 -- The longest that the service may ask for.
@@ -32,11 +33,12 @@ local SLICE_S = 0.1
 ---@field reaped integer claims left behind by workers that died: unknown now
 ---@field stopped telnyx.error|nil the error that no further message could get past
 
----@class telnyx.outbox_result a message with an end, or a row that is unknown
+---@class telnyx.outbox_result a message with an end, or one that waits again
 ---@field key string
 ---@field to string|nil
 ---@field campaign string|nil
 ---@field tries integer
+---@field wait number|nil of one that waits again: seconds until it is due; nil: when it was
 
 ---@class telnyx.worker
 ---@field counts telnyx.worker_counts
@@ -106,7 +108,8 @@ local function due_after(self, entry, result)
   asked = asked and math.min(asked, MOST_ASKED_S)
   if result.outcome == "not_sent" then self.n_unsent = self.n_unsent + 1 end
   hold(self, entry.sender, result, asked or backoff(self, self.n_unsent, CAP_S))
-  return asked or backoff(self, entry.tries, ROW_CAP_S)
+  entry.wait_s = asked or backoff(self, entry.tries, ROW_CAP_S)
+  return entry.wait_s
 end
 
 -- Ends --------------------------------------------------------------------------------------------
@@ -126,15 +129,15 @@ local function on_end(self, row, entry, message, result)
   end
   local counts, state = self.counts, once.state_of(message, result)
   if not message and is_fatal(result) then counts.stopped = counts.stopped or result end
+  local told = { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }
   if not state then
-    counts.requeued = counts.requeued + 1
-    return
+    counts.requeued, told.wait = counts.requeued + 1, entry.wait_s
+    return guarded(self, self.options.on_requeue, told, result)
   end
   self.n_unsent = 0
   counts.total = counts.total + 1
   counts[state] = counts[state] + 1
-  guarded(self, self.options.on_result,
-    { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }, message, result)
+  guarded(self, self.options.on_result, told, message, result)
 end
 
 local function entry_of(self, row)
@@ -241,11 +244,23 @@ local function look(self)
   self.targets, self.look_at = list, now(self) + self.options.poll
 end
 
+-- Whether there is nothing to wait for, of what is due then; nil when the journal cannot be asked.
+local function is_enough(self, due)
+  if not due then return true end
+  if not self.options.until_idle then return false end
+  if due > wall(self) then return true end
+  return self.host.queue:is_paused()
+end
+
 local function find_out_whether_empty(self)
-  if not self.options.until_empty or self.targets[1] or self.n_in_flight > 0 then return end
+  local options = self.options
+  if not (options.until_empty or options.until_idle) then return end
+  if self.targets[1] or self.n_in_flight > 0 then return end
   local due, why = self.host.queue:next_due()
   if due == nil then return fail(self, why) end
-  self.is_empty = due == false and not self.unwritten[1] and not self.lost_takes[1]
+  local is_done, done_why = is_enough(self, due)
+  if is_done == nil then return fail(self, done_why) end
+  self.is_empty = is_done and not self.unwritten[1] and not self.lost_takes[1]
   if due then self.look_at = math.min(self.look_at, now(self) + math.max(0, due - wall(self))) end
 end
 
@@ -292,19 +307,25 @@ local function reap(self)
   self.counts.reaped = self.counts.reaped + #keys
 end
 
+-- What cannot be mended goes behind the others; what an error ends here stays where it was.
+local function mend_each(list, is_mended)
+  local give_up = core.monotonic() + MENDING_S
+  for _ = 1, #list do
+    local one = list[1]
+    local is_good = is_mended(one)
+    if list[1] == one then table.remove(list, 1) end -- by nobody else meanwhile
+    if not is_good then
+      list[#list + 1] = one
+      if core.monotonic() > give_up then return end
+    end
+  end
+end
+
 local function mend(self)
   if now(self) < self.mend_at or not (self.unwritten[1] or self.lost_takes[1]) then return end
   self.mend_at = now(self) + MEND_S
-  local unwritten, lost = self.unwritten, self.lost_takes
-  self.unwritten, self.lost_takes = {}, {}
-  for _, one in ipairs(lost) do
-    if not mend_take(self, one) then self.lost_takes[#self.lost_takes + 1] = one end
-  end
-  for _, one in ipairs(unwritten) do
-    if not once.write_again(self.host.journal, one) then
-      self.unwritten[#self.unwritten + 1] = one
-    end
-  end
+  mend_each(self.lost_takes, function(one) return mend_take(self, one) end)
+  mend_each(self.unwritten, function(one) return once.write_again(self.host.journal, one) end)
 end
 
 -- Waits for a message's end, or its turn.

@@ -84,8 +84,9 @@ local function row_of(message, result, seconds)
 end
 
 -- The user's own function must not be able to lose an outcome by an error of its own.
-local function report(log, row, n_attempt)
-  if log then pcall(log, tables.merge(row, { event = "attempt", attempt = n_attempt })) end
+local function report(log, row, n_attempt, key)
+  if not log then return end
+  pcall(log, tables.merge(row, { event = "attempt", attempt = n_attempt, key = key }))
 end
 
 local function attempt(engine, job, task)
@@ -177,7 +178,7 @@ local function carry_out(engine, job, task)
     local message, result, row, interruption = attempt(engine, job, task)
     local reason
     if not message and not interruption then row.wait, reason = next_wait(job, result) end
-    report(engine.log, row, #job.attempts)
+    report(engine.log, row, #job.attempts, job.entry and job.entry.key)
     if message then return succeed(engine, job, message, result) end
     if not row.wait or engine.is_closed then return fail(engine, job, result) end
     job.limits.fresh = reason == "stale"
