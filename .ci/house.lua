@@ -114,6 +114,7 @@ local lua = {
     telnyx.core telnyx.options telnyx.run.csv telnyx.send.cost telnyx.tables
   ]] },
   { "run/estimate", "telnyx.core telnyx.run.pace" },
+  { "run/results", "telnyx.core telnyx.run.csv" },
   { "run/campaign", "telnyx.core" },
 
   { "client", [[

@@ -6,10 +6,10 @@
 
 local bill = require("telnyx.terminal.bill")
 local campaign = require("telnyx.run.campaign")
-local csv = require("telnyx.run.csv")
 local estimate = require("telnyx.run.estimate")
 local progress = require("telnyx.terminal.progress")
 local recipients = require("telnyx.run.recipients")
+local results = require("telnyx.run.results")
 local screen = require("telnyx.terminal.screen")
 local telnyx = require("telnyx")
 local twice = require("telnyx.run.twice")
@@ -34,11 +34,11 @@ before anything is sent. Ended early, start it again: nobody gets a message twic
   --journal FILE        where it is remembered what was sent (RESULTS.CSV.db)
 
 Its end says how it went: 0 all were accepted, now or before; 1 some were not, or it ended early;
-64 called wrongly, 65 the file is faulty, 66 a file cannot be read or written, 130 Ctrl-C.]]
+64 called wrongly, 65 the file is faulty, 66 a file cannot be read or written, or another campaign
+is writing RESULTS.CSV, 130 Ctrl-C.]]
 
 local OK, INCOMPLETE, MISUSED, FAULTY, NO_FILE, INTERRUPTED = 0, 1, 64, 65, 66, 130
 local FAULTS_TOLD = 20
-local HEADING = { "line", "key", "outcome", "id", "detail" }
 
 -- Where it is remembered what was sent.
 local open_journal = telnyx.journal.sqlite
@@ -160,36 +160,6 @@ end
 
 -- What became of them ---------------------------------------------------------------------------
 
--- Nothing is written over but what was written here.
-local function open_results(path)
-  local heading = csv.line(HEADING)
-  local old = io.open(path, "rb")
-  if old then
-    local first = old:read(#heading)
-    old:close()
-    if first and first ~= heading then
-      fail(NO_FILE, path .. " is there, and is not the results of a campaign: it is left alone")
-    end
-  end
-  local file, why = io.open(path, "wb")
-  if not file then fail(NO_FILE, why) end
-  return file, heading
-end
-
--- A writer of lines, each of them there when it returns.
-local function new_writer(path)
-  local file, heading = open_results(path)
-  local function write(line)
-    local ok, why = file:write(line)
-    if ok then ok, why = file:flush() end
-    if not ok then fail(NO_FILE, ("%s cannot be written: %s"):format(path, why)) end
-  end
-  write(heading)
-  return function(result)
-    write(csv.line({ result.line, result.key, result.outcome, result.id, result.detail }))
-  end, function() file:close() end
-end
-
 local function outcomes_in_words(counts, total)
   local pieces = progress.outcomes(counts)
   return ("%s of %s%s%s"):format(progress.number(counts.total), progress.number(total),
@@ -223,15 +193,21 @@ end
 
 local latest -- counts and total, once something was sent
 
-local function send_all(asked, people, client, journal, total)
+-- What comes of a file, or an end.
+local function had(result, why)
+  if not result then fail(NO_FILE, why) end
+  return result
+end
+
+local function send_all(asked, people, client, journal, own, total)
   local rows, is_read = rows_of(asked, people:again())
-  local record, close = new_writer(asked.results)
+  had(own:begin())
   local line = progress.new(total)
   local counts = campaign.send(client, rows, {
     journal = journal,
     rate = asked.rate,
     concurrency = asked.concurrency,
-    record = record,
+    record = function(result) had(own:add(result)) end,
     show = function(counts)
       latest = { counts, total }
       line:show(counts)
@@ -242,27 +218,29 @@ local function send_all(asked, people, client, journal, total)
     end,
   })
   line:clear()
-  close()
   return counts, is_read()
 end
 
 local function send(asked, people)
+  local own = results.new(asked.results)
+  had(own:take_early())
   local total = check_all(asked, people)
   if total == 0 then fail(FAULTY, asked.people .. ": there is nobody in it") end
-  local journal = made(NO_FILE, open_journal, asked.journal or asked.results .. ".db")
-  local client = made(MISUSED, telnyx.new, { journal = journal, max_parts = asked.max_parts,
-    on_ucs2 = asked.on_ucs2 })
-  local counts, was_read = send_all(asked, people, client, journal, total)
+  local options = { max_parts = asked.max_parts, on_ucs2 = asked.on_ucs2 }
+  made(MISUSED, telnyx.new, options):close() -- before a file is made
+  had(own:take())
+  options.journal = made(NO_FILE, open_journal, asked.journal or asked.results .. ".db")
+  local client = made(MISUSED, telnyx.new, options)
+  local counts, was_read = send_all(asked, people, client, options.journal, own, total)
   client:close()
-  journal:close()
+  options.journal:close()
+  own:close()
   return verdict(asked, counts, total, was_read)
 end
 
 local function main()
   local asked = read_arguments(arg)
-  local people, why = twice.open(asked.people)
-  if not people then fail(NO_FILE, why) end
-  return (asked.is_dry and dry_run or send)(asked, people)
+  return (asked.is_dry and dry_run or send)(asked, had(twice.open(asked.people)))
 end
 
 -- Ctrl-C where nothing else heeds it.

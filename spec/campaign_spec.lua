@@ -244,20 +244,118 @@ describe("examples/campaign.lua", function()
     end)
   end)
 
+  local function start(words)
+    local pipe = assert(io.popen("sh -c " .. quote("echo $$; " .. command(words) .. " 2>&1")
+      .. "; echo code $?"))
+    return { pipe = pipe, pid = assert(tonumber(pipe:read("*l"))) }
+  end
+
+  -- What it said until then, and its exit code.
+  local function signal(child, name)
+    os.execute(("kill -%s %d"):format(name, child.pid))
+    local text = child.pipe:read("*a")
+    child.pipe:close()
+    return text:match("^(.*)code (%d+)\n$")
+  end
+
+  local function interrupt(child) return signal(child, "INT") end
+
+  describe("that is not the only one", function()
+    local first
+
+    -- One that has sent something, and is not going to end by itself.
+    before_each(function()
+      write_file(path("people.csv"), people(400))
+      write_file(path("others.csv"), (people(3):gsub("Hello", "Other")))
+      first = start { "--from", FROM, "--rate", "2", path("people.csv"), path("results.csv") }
+      support.wait(function()
+        return #(support.read_file(path("results.csv")) or "") > 60
+      end, "a result")
+    end)
+    after_each(function() if first then interrupt(first) end end)
+
+    local function refused(results_file, ...)
+      local text, code = run { "--from", FROM, path("others.csv"), results_file, ... }
+      assert.equal(66, code, text)
+      assert.equal(("another campaign is writing %s; when that one has ended, start it again\n")
+        :format(results_file), text)
+    end
+
+    it("is refused, by whatever name it calls the file, and changes nothing", function()
+      os.execute(("ln -s results.csv %s; ln %s %s"):format(path("link.csv"), path("results.csv"),
+        path("twin.csv")))
+      local before = support.read_file(path("results.csv"))
+      local here = process.run("pwd"):gsub("%s+$", "")
+      refused(path("results.csv"))
+      refused(path("results.csv"), "--journal", path("own.db"))
+      refused(path("././results.csv"))
+      refused(("../"):rep(select(2, here:gsub("/[^/]", ""))) .. path("results.csv"):sub(2))
+      refused(path("link.csv"))
+      refused(path("twin.csv"))
+      interrupt(first)
+      first = nil
+      assert.equal(before, support.read_file(path("results.csv")):sub(1, #before))
+      local is_told = {}
+      for _, one in ipairs(results()) do
+        assert.is_nil(is_told[one.line], one.line)
+        assert.not_equal("unknown", one.outcome, one.detail)
+        is_told[one.line] = true
+      end
+      for text in pairs(server:ledger().messages) do assert.matches("^Hello", text) end
+      for _, name in ipairs { "own.db", "link.csv.db", "twin.csv.db" } do
+        assert.is_nil(support.read_file(path(name)), name)
+      end
+    end)
+
+    it("is refused before it has read whom it would send to", function()
+      write_file(path("others.csv"), "to,text\n866,x\n")
+      refused(path("results.csv"))
+    end)
+
+    it("goes on when the first was interrupted", function()
+      interrupt(first)
+      first = nil
+      local text, code = run { "--from", FROM, path("others.csv"), path("results.csv"),
+        "--journal", path("own.db") }
+      assert.equal(0, code, text)
+      assert.equal(3, #results())
+    end)
+
+    it("goes on when the first was killed", function()
+      assert.equal("137", select(2, signal(first, "KILL")))
+      first = nil
+      local text, code = run { "--from", FROM, path("others.csv"), path("results.csv"),
+        "--journal", path("own.db") }
+      assert.equal(0, code, text)
+      assert.equal(3, #results())
+    end)
+
+    it("may share the journal, with a file of its own", function()
+      local text, code = run { "--from", FROM, path("others.csv"), path("own.csv"), "--journal",
+        path("results.csv.db") }
+      assert.is_truthy(text:find("^3 of 3: "), text)
+      assert.is_true(code < 2, text)
+    end)
+  end)
+
+  it("two that begin at once, with no file there, are one that goes on", function()
+    write_file(path("people.csv"), people(400))
+    local pids = {}
+    finally(function() for _, pid in ipairs(pids) do process.run("kill -KILL " .. pid) end end)
+    for i = 1, 2 do
+      local words = { "--from", FROM, "--rate", "2", path("people.csv"), path("results.csv") }
+      pids[i] = process.run(("sh -c %s >%s 2>&1 & echo $!"):format(quote(command(words)),
+        path("said" .. i)))
+    end
+    local said = support.wait(function()
+      local one, two = support.read_file(path("said1")), support.read_file(path("said2"))
+      return (one .. two):find("\n", 1, true) and one .. two
+    end, "one of two to end")
+    assert.is_truthy(said:find("^another campaign is writing "), said)
+    support.wait(function() return server:ledger().posts > 0 end, "the other")
+  end)
+
   describe("that is ended early", function()
-    local function start(words)
-      local pipe = assert(io.popen("sh -c " .. quote("echo $$; " .. command(words) .. " 2>&1")
-        .. "; echo code $?"))
-      return { pipe = pipe, pid = assert(tonumber(pipe:read("*l"))) }
-    end
-
-    local function interrupt(child)
-      os.execute("kill -INT " .. child.pid)
-      local text = child.pipe:read("*a")
-      child.pipe:close()
-      return text:match("^(.*)code (%d+)\n$")
-    end
-
     it("by Ctrl-C says what was sent, and nothing of what it was sent is lost", function()
       write_file(path("people.csv"), people(400))
       local child = start { "--from", FROM, "--rate", "100", path("people.csv"),

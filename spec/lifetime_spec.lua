@@ -136,6 +136,57 @@ it("core.client looks at its first argument alone", function()
   assert.equal("userdata", type((core.client({ api_key = "KEY" }, 42))))
 end)
 
+describe("a file's lock", function()
+  local path
+
+  before_each(function() path = os.tmpname() end)
+  after_each(function() os.remove(path) end)
+
+  local function had_by_another()
+    return process.run_lua(([[
+      local lock, why = require("telnyx.core").lock_file("%s")
+      io.write(type(lock), why or "")
+    ]]):format(path))
+  end
+
+  it("is nobody else's, until it is closed", function()
+    local lock = core.lock_file(path)
+    assert.equal("boolean", had_by_another())
+    assert.is_false((core.lock_file(path)))
+    lock:close()
+    assert.equal("userdata", had_by_another())
+    lock:close()
+  end)
+
+  it("ends when it is collected", function()
+    assert.is_truthy(core.lock_file(path))
+    collectgarbage()
+    collectgarbage()
+    assert.equal("userdata", had_by_another())
+  end)
+
+  it("does not go with a program that is started", function()
+    local lock = core.lock_file(path)
+    local pipe = io.popen("read line", "w")
+    lock:close()
+    assert.equal("userdata", had_by_another())
+    pipe:write("end\n")
+    pipe:close()
+  end)
+
+  it("is of a file, and of one that is there", function()
+    local nobodys = core.lock_file("/dev/null")
+    assert.is_truthy(nobodys)
+    assert.is_truthy(core.lock_file("/dev/null"))
+    assert.is_nil((core.lock_file("/tmp")))
+    os.remove(path)
+    assert.matches("^nil" .. path .. ": ", had_by_another())
+    assert.is_nil(io.open(path))
+    assert.has_error(function() core.lock_file(7) end)
+    assert.has_error(function() nobodys.close(io.stdout) end)
+  end)
+end)
+
 it("a result is taken once, and not too early", function()
   local client = core.client({ api_key = "KEY", base_url = "http://127.0.0.1:1" })
   local pending = assert(client:start(MESSAGE))

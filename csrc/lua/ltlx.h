@@ -190,6 +190,7 @@ int ltlx_identity_process(lua_State *L);
 /* The openers: each adds its functions to the table below the JSON instance on top. [-0, +0] */
 void ltlx_open_client(lua_State *L);
 void ltlx_open_exchange(lua_State *L);
+void ltlx_open_files(lua_State *L);
 void ltlx_open_guarded(lua_State *L);
 void ltlx_open_request(lua_State *L);
 void ltlx_open_segments(lua_State *L);

@@ -70,6 +70,7 @@ TLX_EXPORT int luaopen_telnyx_core(lua_State *L) {
   ltlx_json_open(L);
   ltlx_open_client(L);
   ltlx_open_exchange(L);
+  ltlx_open_files(L);
   ltlx_open_guarded(L);
   ltlx_open_request(L);
   ltlx_open_segments(L);

@@ -1,4 +1,5 @@
 #define _XOPEN_SOURCE 700
+#define _DARWIN_C_SOURCE /* for flock */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,10 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "ltlx.h"
+
+#define FILE_LOCK "telnyx.core.file_lock " TLX_VERSION
+
+typedef struct file_lock {
+  int fd; /* -1 of one that holds nothing */
+} file_lock;
 
 static int push_failure(lua_State *L, const char *path, int code) {
   lua_pushnil(L);
@@ -61,4 +69,57 @@ int ltlx_files_make(lua_State *L) {
   push_id(L, &status);
   lua_pushnumber(L, (lua_Number)status.st_size);
   return 3;
+}
+
+/* 0, or an errno: EWOULDBLOCK when another has it. */
+static int take_lock(file_lock *lock, const char *path) {
+  struct stat status;
+  if (stat(path, &status) != 0) return errno;
+  if (S_ISDIR(status.st_mode)) return EISDIR;
+  if (!S_ISREG(status.st_mode)) return 0; /* /dev/null is anybody's; a pipe would hear of it */
+  lock->fd = open(path, O_RDWR | O_CLOEXEC);
+  return lock->fd >= 0 && flock(lock->fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+}
+
+static void give_back(file_lock *lock) {
+  if (lock->fd >= 0) close(lock->fd);
+  lock->fd = -1;
+}
+
+/*
+ * core.lock_file(path) -> lock | false, when another has it | nil, why
+ *
+ * It is the file's that is there, whatever its names, until lock:close(), or the lock is collected,
+ * or the process ends, in whatever way. Who does not ask for it is not held up. Another state, or
+ * another call of the same one, is another. It does not outlive an exec; but a child by fork has it
+ * too, and while the child lives nobody else gets it.
+ */
+static int l_lock_file(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TSTRING);
+  file_lock *lock = ltlx_new_object(L, sizeof *lock, FILE_LOCK);
+  lock->fd = -1;
+  int code = take_lock(lock, lua_tostring(L, 1));
+  if (code == 0) return 1;
+  give_back(lock);
+  if (code != EWOULDBLOCK) return push_failure(L, lua_tostring(L, 1), code);
+  lua_pushboolean(L, false);
+  return 1;
+}
+
+/* lock:close(); also __gc and __close */
+static int l_lock_close(lua_State *L) {
+  give_back(luaL_checkudata(L, 1, FILE_LOCK));
+  return 0;
+}
+
+void ltlx_open_files(lua_State *L) {
+  static const luaL_Reg functions[] = { { "lock_file", l_lock_file }, { NULL, NULL } };
+  static const luaL_Reg methods[] = { { "close", l_lock_close }, { NULL, NULL } };
+  static const luaL_Reg metamethods[] = { { "__gc", l_lock_close },
+                                          { "__close", l_lock_close },
+                                          { NULL, NULL } };
+  ltlx_register_type(L, FILE_LOCK, methods, metamethods, 0);
+  lua_pushvalue(L, -2);
+  ltlx_set_functions(L, functions, 0);
+  lua_pop(L, 1);
 }

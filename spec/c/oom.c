@@ -163,6 +163,10 @@ static const scene SCENES[] = {
     false },
   { "digest, claim, process", OPEN,
     "return core.digest('abc') .. core.new_claim() .. core.process()", false },
+  { "lock_file", OPEN,
+    "local lock = core.lock_file('Makefile') if lock then lock:close() end "
+    "return core.lock_file('none') or true",
+    false },
   { "validate", OPEN, "return core.validate" MESSAGE, false },
   { "validate, all wrong", OPEN,
     "return core.validate { to = 'nobody', from = 7, subject = {}, media_urls = { 'x', 'y' }, "

@@ -1,0 +1,96 @@
+--- The file of a campaign's results: one campaign's at a time, whatever names it goes by, and
+--- nothing is written over but what was written here.
+
+local core = require("telnyx.core")
+local csv = require("telnyx.run.csv")
+
+local HEADING = { "line", "key", "outcome", "id", "detail" }
+
+local results = {}
+
+---@class telnyx.results
+---@field private path string
+---@field private lock table|nil the system's: it ends with this process, however that ends
+---@field private file file*|nil
+local Results = {}
+Results.__index = Results
+
+---@param path string
+---@return telnyx.results
+function results.new(path) return setmetatable({ path = path }, Results) end
+
+-- What is in it is looked at when nobody else writes any more.
+local function is_ours(path)
+  local heading = csv.line(HEADING)
+  local file, why = io.open(path, "rb")
+  if not file then return nil, why end
+  local first = file:read(#heading)
+  file:close()
+  if not first or first == heading then return true end
+  return nil, path .. " is there, and is not the results of a campaign: it is left alone"
+end
+
+local function take(self)
+  local lock, why = core.lock_file(self.path)
+  if lock == false then
+    return nil, ("another campaign is writing %s; when that one has ended, start it again"):format(
+      self.path)
+  end
+  self.lock = lock
+  if not lock then return nil, why end
+  return is_ours(self.path)
+end
+
+---Takes the file, if it is there: what is refused is refused before anything is done for it.
+---@return true|nil
+---@return string|nil why
+function Results:take_early()
+  if not core.file_id(self.path) then return true end
+  return take(self)
+end
+
+---Takes the file, made if it is not there. What is in it stays.
+---@return true|nil
+---@return string|nil why
+function Results:take()
+  if self.lock then return true end
+  local file, why = io.open(self.path, "ab")
+  if not file then return nil, why end
+  file:close()
+  return take(self)
+end
+
+local function write(self, line)
+  local ok, why = self.file:write(line)
+  if ok then ok, why = self.file:flush() end
+  if ok then return true end
+  return nil, ("%s cannot be written: %s"):format(self.path, why)
+end
+
+---Begins the taken file anew.
+---@return true|nil
+---@return string|nil why
+function Results:begin()
+  local file, why = io.open(self.path, "wb")
+  if not file then return nil, why end
+  self.file = file
+  return write(self, csv.line(HEADING))
+end
+
+---One line more, which is there when this returns.
+---@param result telnyx.campaign_result
+---@return true|nil
+---@return string|nil why
+function Results:add(result)
+  return write(self, csv.line { result.line, result.key, result.outcome, result.id,
+    result.detail })
+end
+
+---Leaves the file to others.
+function Results:close()
+  if self.file then self.file:close() end
+  if self.lock then self.lock:close() end
+  self.file, self.lock = nil, nil
+end
+
+return results
