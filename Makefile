@@ -77,7 +77,7 @@ all: build
 # Where the others' headers and libraries are, when that is not where the compiler looks.
 headers = $(if $(CURL_INCDIR),-I$(CURL_INCDIR)) $(if $(CRYPTO_INCDIR),-I$(CRYPTO_INCDIR))
 libraries = $(if $(CURL_LIBDIR),-L$(CURL_LIBDIR)) $(CURL_LIBS) \
-  $(if $(CRYPTO_LIBDIR),-L$(CRYPTO_LIBDIR)) $(CRYPTO_LIBS) -lm -lpthread
+  $(if $(CRYPTO_LIBDIR),-L$(CRYPTO_LIBDIR)) $(CRYPTO_LIBS) -lm -ldl -lpthread
 lua_include = $(if $(LUA_INCDIR),-I$(LUA_INCDIR),-I/usr/include/lua$(1) -I/usr/local/include/lua$(1))
 
 define module

@@ -77,7 +77,7 @@ local lua = {
   { "journal/inherited" },
   { "journal/conninfo" },
   { "journal/postgres", [[
-    dbd.postgresql telnyx.errors.secrets telnyx.journal.conninfo telnyx.journal.dbi
+    dbd.postgresql telnyx.core telnyx.errors.secrets telnyx.journal.conninfo telnyx.journal.dbi
     telnyx.journal.inherited telnyx.journal.sql
   ]] },
   { "journal/init", [[

@@ -439,6 +439,125 @@ describe("a standby", function()
   end)
 end)
 
+-- By libpq's own words, which are the same as psql's.
+describe("a connection that cannot be had", function()
+  local proxy, port
+
+  setup(function()
+    server:ask("CREATE ROLE guarded LOGIN PASSWORD 'sesame-open'")
+    host.write(server.data .. "/pg_hba.conf",
+      "local all guarded scram-sha-256\nlocal all shut reject\nlocal all all trust\n")
+    server:ask("SELECT pg_reload_conf()")
+    sandbox.wait(function()
+      return server:run(("psql -h %s -U guarded -d postgres -w -c ''"):format(server.folder))
+        :find("no password", 1, true)
+    end, "a password to be asked for")
+    local folder = host.folder()
+    port = host.free_port()
+    proxy = host.start(folder, ("lua5.4 spec/support/postgres_proxy.lua %d %s %s/orders"):format(
+      port, server.folder .. "/.s.PGSQL.5432", folder))
+    proxy:wait(function()
+      local probe = socket.connect("127.0.0.1", port)
+      if probe then probe:close() end
+      return probe
+    end, "the proxy to listen")
+  end)
+  teardown(function() proxy:stop() end)
+
+  local function at_server(changes)
+    local given = { host = server.folder, user = "spec", dbname = "postgres" }
+    for name, value in pairs(changes) do given[name] = value end
+    return given
+  end
+
+  local FAULTS = {
+    { "a name that is unknown", { dbnam = "x" }, 'invalid connection option "dbnam"' },
+    { "one in a string", "host=/none dbnam=x", 'invalid connection option "dbnam"' },
+    { "one in an URI", "postgresql:///x?dbnam=x", 'invalid URI query parameter: "dbnam"' },
+    { "a string that has no value", "host=/none dbname", 'missing "=" after "dbname"' },
+    { "a quote that is not closed", "host='/none", "unterminated quoted string" },
+    { "a database that is missing", { dbname = "none" }, 'FATAL:  database "none" does not exist' },
+    { "a role that is missing", { user = "none" }, 'FATAL:  role "none" does not exist' },
+    { "a role that is shut out", { user = "shut" }, "pg_hba.conf rejects connection" },
+    { "a wrong password", { user = "guarded", password = "sesame-shut" },
+      'FATAL:  password authentication failed for user "guarded"' },
+    { "a password that is missing", { user = "guarded", passfile = "/none" },
+      "no password supplied" },
+    { "a wrong port", { port = 1 }, ".s.PGSQL.1\" failed: No such file or directory" },
+    { "a port that is none", { port = "five" }, 'invalid integer value "five"' },
+    { "a port that nobody listens to", { host = "127.0.0.1", port = 1 },
+      'connection to server at "127.0.0.1", port 1 failed: Connection refused' },
+    { "a folder that is not there", { host = "/none" },
+      'on socket "/none/.s.PGSQL.5432" failed: No such file or directory' },
+    { "the second of two hosts", { host = "/none,127.0.0.1", port = "5432,1" },
+      'No such file or directory; connection to server at "127.0.0.1", port 1 failed: ' },
+    { "a host that is not known", { host = "none.invalid" },
+      'could not translate host name "none.invalid" to address' },
+    { "a setting that is unknown", { sslmode = "maybe" }, 'invalid sslmode value: "maybe"' },
+    { "an URI with a bad escape", "postgresql://127.0.0.1:1/a%zz",
+      'invalid percent-encoded token: "a%zz' },
+  }
+  for _, fault in ipairs(FAULTS) do
+    it("says why: " .. fault[1], function()
+      local given = fault[2]
+      own = journal.postgres(type(given) == "table" and at_server(given) or given)
+      for _ = 1, 2 do
+        local ok, why = own:counts()
+        assert.is_nil(ok)
+        assert.matches("^PostgreSQL: [^\n]+$", why)
+        assert.is_truthy(why:find(fault[3], 1, true), why)
+        assert.is_nil(why:find("sesame", 1, true), why)
+      end
+    end)
+  end
+
+  it("says why: TLS, which the server has not", function()
+    own = journal.postgres(at_server { host = "127.0.0.1", port = port, sslmode = "require" })
+    local ok, why = own:counts()
+    assert.is_nil(ok)
+    assert.matches("^PostgreSQL: [^\n]*server does not support SSL, but SSL was required$", why)
+    own:close()
+    own = journal.postgres(at_server { host = "127.0.0.1", port = port })
+    assert.equal(0, assert(own:counts()).sending)
+  end)
+
+  it("says so of a send, too", function()
+    local client = require("telnyx").new { api_key = "KEY", base_url = "http://127.0.0.1:1",
+      journal = journal.postgres(at_server { dbname = "none" }) }
+    local message, err = client:send({ from = "+18445550001", to = "+18665550001", text = "x" },
+      { key = "order-1" })
+    assert.is_nil(message)
+    assert.equal("not_sent", err.outcome)
+    assert.matches('database "none" does not exist', tostring(err))
+    client:close()
+  end)
+
+  it("may have numbers for values", function()
+    server:ask("ALTER ROLE guarded PASSWORD '12345678'; GRANT ALL ON SCHEMA public TO guarded")
+    own = journal.postgres(at_server { user = "guarded", password = 12345678, port = 5432.0 })
+    assert.equal("0", tostring(assert(own:counts()).sending))
+    server:ask("ALTER ROLE guarded PASSWORD 'sesame-open'")
+  end)
+
+  it("tells no part of a password that is not written as it should be", function()
+    for _, given in ipairs {
+      "postgresql://ada:sesame%zzopen@127.0.0.1:1/x", "postgresql://ada:sesame@open@127.0.0.1:1/x",
+      "postgresql://ada:sesame/open@127.0.0.1:1/x", "postgresql://ada:sesame-open@[::1/x",
+      "postgresql://ada:sesame-open/x", "postgresql://ada:sesame-open?connect_timeout=1",
+      "postgresql://127.0.0.1:1/x?user=ada&password=sesame%zz",
+      "host=/none password=sesame open user=ada", "host=/none password='sesame'open user=ada",
+      "password='sesame'open=1 host=/none", "password='sesame open host=/none",
+    } do
+      own = journal.postgres(given)
+      local ok, why = own:counts()
+      assert.is_nil(ok)
+      assert.matches("^PostgreSQL: [^\n]+$", why)
+      assert.is_nil(why:find("sesame", 1, true) or why:find("open", 1, true), given .. ": " .. why)
+      own:close()
+    end
+  end)
+end)
+
 describe("a password", function()
   local GIVEN = {
     [[{ host = "/none", user = "ada", password = "sesame's \\\\ open%21" }]],
@@ -504,8 +623,14 @@ it("misuse is raised", function()
     function() journal.postgres() end,
     function() journal.postgres(7) end,
     function() journal.postgres("somewhere") end,
-    function() journal.postgres({}, { accept_server = 2 }) end,
-    function() journal.postgres({}, { timeout = 2 }) end,
+    function() journal.postgres({ host = "/none" }, { accept_server = 2 }) end,
+    function() journal.postgres({ host = "/none" }, { timeout = 2 }) end,
+    function() journal.postgres {} end,
+    function() journal.postgres { "host=/none" } end,
+    function() journal.postgres { host = "/none", port = true } end,
+    function() journal.postgres { host = "/none", port = {} } end,
+    function() journal.postgres { host = "/none", dbname = "a\0b" } end,
+    function() journal.postgres "host=/none dbname=a\0b" end,
     function() journal.sql {} end,
     function() journal.sql { query = print, dialect = "mysql" } end,
   } do

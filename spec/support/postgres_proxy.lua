@@ -1,8 +1,8 @@
 -- Stands between a client and a PostgreSQL server, and loses what it is told to.
 --   lua5.4 spec/support/postgres_proxy.lua LISTEN SERVER ORDERS
--- The first two are sockets. A line of the file ORDERS is "request WORD" or "reply WORD": a request
--- with the word in it is not handed on, or is, and its reply is not; either way the connection is
--- cut on both sides. Each line serves once.
+-- The first two are sockets, or the first is a port of 127.0.0.1. A line of the file ORDERS is
+-- "request WORD" or "reply WORD": a request with the word in it is not handed on, or is, and its
+-- reply is not; either way the connection is cut on both sides. Each line serves once.
 
 local uv = require "luv"
 
@@ -59,10 +59,14 @@ local function join(client, server)
   end)
 end
 
-local listener = uv.new_pipe(false)
-assert(listener:bind(listen_path))
+local port = tonumber(listen_path)
+
+local function new_end() return port and uv.new_tcp() or uv.new_pipe(false) end
+
+local listener = new_end()
+if port then assert(listener:bind("127.0.0.1", port)) else assert(listener:bind(listen_path)) end
 assert(listener:listen(16, function()
-  local client, server = uv.new_pipe(false), uv.new_pipe(false)
+  local client, server = new_end(), uv.new_pipe(false)
   listener:accept(client)
   server:connect(server_path, function(failure)
     if not failure then return join(client, server) end

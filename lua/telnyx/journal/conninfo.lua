@@ -8,10 +8,16 @@ local DEFAULTS = { { "connect_timeout", "5" }, { "tcp_user_timeout", "10000" } }
 
 local function quoted(value) return "'" .. value:gsub("[\\']", "\\%0") .. "'" end
 
+-- 5432.0 is no port.
+local function text_of(value)
+  local is_whole = type(value) == "number" and value % 1 == 0
+  return is_whole and ("%.0f"):format(value) or tostring(value)
+end
+
 local function of_table(connection)
   local words = {}
   for name, value in pairs(connection) do
-    words[#words + 1] = name .. "=" .. quoted(tostring(value))
+    words[#words + 1] = name .. "=" .. quoted(text_of(value))
   end
   table.sort(words)
   return table.concat(words, " ")
@@ -37,6 +43,24 @@ local function decoded(text)
   return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
 
+-- What a password may fall apart into that is not written as it should be, and be told as a name
+-- or a host.
+local function pieces_of(text)
+  local list = {}
+  local function add(part, separators)
+    for piece in part:gmatch("[^" .. separators .. "]+") do list[#list + 1] = piece end
+  end
+  if is_uri(text) then
+    add(text:match("^%l+://[^:@]*:(.*)@") or "", "@:/?#%[%]")
+    add(text:match("^%l+://[^:@/]*:([^@/?]*%D)[/?]") or "", "@:/?")
+    return list
+  end
+  local marked = text:gsub("%f[%w_]([%w_]+%s*=)", "\1%1")
+  for part in marked:gmatch("[Pp]assword%s*=([^\1]*)") do add(part, "%s'\\") end
+  for part in text:gmatch("[Pp]assword%s*=%s*'[^']*'([^%s'=]+)") do add(part, "\1") end
+  return list
+end
+
 -- As it is written, and as it is meant.
 local function passwords_of(text)
   local list = {}
@@ -51,6 +75,7 @@ local function passwords_of(text)
   end
   for value in text:gmatch("[Pp]assword%s*=%s*([^'%s&][^%s&]*)") do add(value) end
   if is_uri(text) then add(text:match("^%l+://[^/@]*:([^/]*)@") or "") end
+  for _, piece in ipairs(pieces_of(text)) do add(piece) end
   return list
 end
 
@@ -61,7 +86,9 @@ function conninfo.read(connection)
   local is_table = type(connection) == "table"
   local text = is_table and of_table(connection) or connection
   local passwords = passwords_of(text)
-  if is_table then passwords[#passwords + 1] = connection.password end
+  if is_table and connection.password then
+    passwords[#passwords + 1] = text_of(connection.password)
+  end
   passwords[#passwords + 1] = os.getenv("PGPASSWORD")
   return with_defaults(text), passwords
 end

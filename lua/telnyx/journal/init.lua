@@ -58,6 +58,24 @@ function journal.sqlite(path, options)
   return object.new(keeper)
 end
 
+local function is_told(value)
+  return type(value) == "number" or (type(value) == "string" and not value:find("\0", 1, true))
+end
+
+-- What is wrong with a connection, or nil; names that are unknown are libpq's to tell.
+local function expected_of(connection)
+  if type(connection) == "string" and connection:find("[=/]") and is_told(connection) then
+    return nil
+  end
+  if type(connection) ~= "table" or next(connection) == nil then
+    return "names and values, an URI, or a table that is not empty"
+  end
+  for name, value in pairs(connection) do
+    if type(name) ~= "string" then return "a table of names and values: one has no name" end
+    if not is_told(value) then return ("text or a number for '%s'"):format(name) end
+  end
+end
+
 ---A journal in PostgreSQL, for many machines; by libpq's string or URI, or a table of its names.
 ---Connects when it is first asked. It does not go on with a server that is not the one it knew,
 ---until `accept_server` says so: a promoted standby may have lost what was claimed last.
@@ -65,9 +83,8 @@ end
 ---@param options telnyx.postgres_options|nil
 ---@return telnyx.journal
 function journal.postgres(connection, options)
-  local kind = type(connection)
-  check(kind == "table" or (kind == "string" and connection:find("[=/]")), "postgres",
-    "names and values, an URI, or a table")
+  local expected = expected_of(connection)
+  check(not expected, "postgres", expected)
   options = options or {}
   check_names("postgres", options, "statement_timeout accept_server")
   check(is_seconds(options.statement_timeout), "postgres", "seconds for 'statement_timeout'")

@@ -2,6 +2,7 @@
 --- disk, and a server that may have lost some of it is not asked: a standby that was promoted, or a
 --- backup, goes on in another timeline than the one that is remembered beside the rows.
 
+local core = require("telnyx.core")
 local conninfo = require("telnyx.journal.conninfo")
 local dbi = require("telnyx.journal.dbi")
 local inherited = require("telnyx.journal.inherited")
@@ -142,12 +143,28 @@ local function keep_whole(connection, statements)
   inherited.keep(objects)
 end
 
+-- The reason stands behind what was tried, host by host; what is indented is good advice at most.
+local function in_one_line(words)
+  local lines = {}
+  for line in words:gmatch("[^\r\n]+") do
+    if not line:find("^%s") then lines[#lines + 1] = line end
+  end
+  return table.concat(lines, "; ")
+end
+
+-- The driver knows no reason, so libpq is asked before it.
+local function connect(own_driver, text)
+  local fault = core.postgres_fault(text)
+  if fault then return nil, in_one_line(fault) end
+  return own_driver.New(text)
+end
+
 local function new_asked(own_driver, text, options)
   local known, asked, sentinel
   asked = dbi.new {
     name = "PostgreSQL",
     patience_s = 0,
-    open = function() return own_driver.New(text) end,
+    open = function() return connect(own_driver, text) end,
     set_up = function(ask)
       local here, why = set_up(ask, known, options)
       known = here or known
