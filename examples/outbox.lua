@@ -1,0 +1,129 @@
+-- Orders and their messages: both are there or neither, and each message is sent once.
+--
+--   TELNYX_API_KEY=KEY… lua5.4 examples/outbox.lua shop.db order +18665550001 "On its way"
+--   TELNYX_API_KEY=KEY… lua5.4 examples/outbox.lua shop.db worker
+--
+-- With TELNYX_BASE_URL=http://127.0.0.1:12111/v2 it goes to the sandbox (make sandbox).
+
+local dbi = require("DBI") -- apt install lua-dbi-sqlite3
+local telnyx = require("telnyx")
+
+local unpack = table.unpack or unpack -- luacheck: ignore 113 143
+
+local USAGE = [[
+usage: lua examples/outbox.lua SHOP.DB COMMAND …
+
+  order PHONE TEXT      writes an order and its message, in one transaction
+  worker                sends what is due, until Ctrl-C or SIGTERM
+  send                  sends what is due, and ends
+  list                  what waits, what was sent, and what nobody knows the end of
+  settle KEY [ID]       of a message that is unknown: it has this id, or was never sent]]
+
+local FROM = "+18445550001"
+
+local path, command = arg[1], arg[2]
+
+-- The journal's connection, and its tables, come first; the shop has another of its own.
+local function open()
+  local journal = telnyx.journal.sqlite(path, { beside = true })
+  local client = telnyx.new { journal = journal }
+  local shop = assert(dbi.Connect("SQLite3", path))
+  shop:autocommit(true) -- transactions are begun by hand
+  return { journal = journal, client = client, outbox = client:outbox(), shop = shop }
+end
+
+-- The rows of a statement.
+local function ask(db, sql, ...)
+  local statement = assert(db.shop:prepare(sql))
+  assert(statement:execute(...))
+  local rows = {}
+  for row in statement:rows(true) do rows[#rows + 1] = row end
+  statement:close()
+  return rows
+end
+
+local function in_transaction(db, change)
+  ask(db, "BEGIN IMMEDIATE")
+  local ok, result = pcall(change)
+  ask(db, ok and "COMMIT" or "ROLLBACK")
+  if not ok then error(result, 0) end
+  return result
+end
+
+local commands = {}
+
+function commands.order(db, phone, text)
+  ask(db, "CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, phone TEXT, text TEXT)")
+  local id = in_transaction(db, function()
+    local rows = ask(db, "INSERT INTO orders (phone, text) VALUES (?, ?) RETURNING id", phone,
+      text)
+    local sql, params, n = db.outbox:statement({ from = FROM, to = phone, text = text },
+      { key = ("order-%d"):format(rows[1].id) })
+    if not sql then error(params, 0) end -- a message that would be refused: no order
+    ask(db, sql, unpack(params, 1, n))
+    return rows[1].id
+  end)
+  print(("order %d is written, and its message waits"):format(id))
+end
+
+local function tell(row, message, result)
+  print(row.key, message and "accepted " .. message.id or result)
+end
+
+local function tell_wait(row, err)
+  print(row.key, ("waits %.1f s: %s"):format(row.wait or 0, tostring(err)))
+end
+
+local function tell_counts(counts)
+  print(("%d sent, %d refused, %d unknown"):format(counts.accepted, counts.rejected,
+    counts.unknown))
+  if counts.stopped then error(counts.stopped, 0) end
+end
+
+function commands.worker(db)
+  tell_counts(db.outbox:run {
+    rate = 20, -- messages a second, of all workers together
+    on_result = tell,
+    on_requeue = tell_wait,
+    on_trouble = function(why) io.stderr:write(why, "\n") end,
+    stops_when = function() return telnyx.terminated(true) end,
+  })
+end
+
+function commands.send(db)
+  tell_counts(db.outbox:run { until_idle = true, on_result = tell, on_requeue = tell_wait })
+end
+
+function commands.list(db)
+  local counts = assert(db.journal:counts())
+  for _, state in ipairs { "queued", "sending", "accepted", "rejected", "unknown", "free" } do
+    print(state, counts[state])
+  end
+  for row in assert(db.journal:unsettled()) do
+    print(row.key, row.to, os.date("begun %Y-%m-%d %H:%M:%S", math.floor(row.claimed_at)))
+  end
+end
+
+function commands.settle(db, key, id)
+  local ok, why = db.client:resolve(key, id and { id = id } or nil)
+  if not ok then error(why, 0) end
+  print(key, id and "was accepted" or "waits again")
+end
+
+local N_WORDS = { order = { 2, 2 }, worker = { 0, 0 }, send = { 0, 0 }, list = { 0, 0 },
+  settle = { 1, 2 } }
+
+local function main()
+  local most = command and N_WORDS[command]
+  if not most or #arg - 2 < most[1] or #arg - 2 > most[2] then
+    io.stderr:write(USAGE, "\n")
+    os.exit(64)
+  end
+  commands[command](open(), unpack(arg, 3))
+end
+
+local ok, err = pcall(main)
+if not ok then
+  io.stderr:write(tostring(err), "\n")
+  os.exit(1)
+end
