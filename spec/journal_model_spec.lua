@@ -1,9 +1,11 @@
--- Everything that two workers, a reaper, a webhook and a person may do to one key, in every order,
--- to a depth (MODEL_DEPTH=7 goes further): over each journal, and over journals that are broken on
--- purpose.
+-- Everything that two workers, a reaper, a webhook, a person and who adds to an outbox may do to
+-- one key, in every order, to a depth (MODEL_DEPTH=7 goes further): over each journal, and over
+-- journals that are broken on purpose.
 
 local journals = require "spec.support.journals"
 local sandbox = require "spec.support.sandbox"
+
+local unpack = rawget(table, "unpack") or unpack -- luacheck: ignore 113
 
 local LASTS = 60
 
@@ -31,7 +33,7 @@ for _, name in ipairs { "A", "B" } do
   local function claim(journal, world)
     local worker = worker_of(world)
     worker.n = worker.n + 1
-    local own = name .. worker.n
+    local own = world.key .. name .. worker.n
     return journal:claim { key = world.key, digest = "d", claim = own, now = world.now,
       expires = world.now + LASTS }, own
   end
@@ -50,6 +52,52 @@ for _, name in ipairs { "A", "B" } do
     return "claim", is_mine, own
   end)
 
+  -- Of its own sender, so that no other key is taken.
+  local function take(journal, world)
+    local worker = worker_of(world)
+    worker.n = worker.n + 1
+    local own = world.key .. name .. worker.n
+    local rows = assert(journal:queue():take { sender = world.key, limit = 1, claim = own,
+      now = world.now, expires = world.now + LASTS })
+    return rows[1] ~= nil, own
+  end
+
+  local function may_take(world) return world.has_queue and is_idle(world) end
+
+  act(name .. " takes", may_take, function(journal, world)
+    local is_mine, own = take(journal, world)
+    if is_mine then
+      worker_of(world).claim, worker_of(world).expires = own, world.now + LASTS
+    end
+    return "take", is_mine, own
+  end)
+
+  act(name .. " takes, and the answer is lost", may_take, function(journal, world)
+    local is_mine, own = take(journal, world)
+    worker_of(world).lost = own
+    return "take", is_mine, own
+  end)
+
+  act(name .. " gives back what it lost", function(world) return worker_of(world).lost end,
+    function(journal, world)
+      local own, is_done = worker_of(world).lost, false
+      for _, row in ipairs(assert(journal:queue():adopt(own))) do
+        is_done = journal:release { key = row.key, claim = own, now = world.now }
+      end
+      worker_of(world).lost = nil
+      return "release", is_done, own
+    end)
+
+  act(name .. " gives back, for later", function(world)
+    return world.has_queue and holds(world) and not has_posted(world)
+  end, function(journal, world)
+    local worker = worker_of(world)
+    local is_done = journal:release { key = world.key, claim = worker.claim, now = world.now,
+      due = world.now + LASTS }
+    world[name] = { n = worker.n, lost = worker.lost }
+    return "release", is_done, worker.claim, nil, world.now + LASTS
+  end)
+
   act(name .. " posts", function(world)
     local worker = worker_of(world)
     return worker.claim and not worker.has_posted and world.now <= worker.expires
@@ -63,7 +111,7 @@ for _, name in ipairs { "A", "B" } do
     act(name .. " finishes: " .. state, has_posted, function(journal, world)
       local worker = worker_of(world)
       local is_done, own = finish(journal, world, worker, state), worker.claim
-      world[name] = { n = worker.n }
+      world[name] = { n = worker.n, lost = worker.lost }
       return "finish", is_done, own, state
     end)
   end
@@ -71,7 +119,7 @@ for _, name in ipairs { "A", "B" } do
   act(name .. " finishes, and again as the answer is lost", has_posted, function(journal, world)
     local worker = worker_of(world)
     local own, is_done = worker.claim, finish(journal, world, worker, "accepted")
-    world[name] = { n = worker.n }
+    world[name] = { n = worker.n, lost = worker.lost }
     worker.key = world.key
     demand(finish(journal, world, worker, "accepted") == is_done, "the second answer is another")
     return "finish", is_done, own, "accepted"
@@ -82,7 +130,7 @@ for _, name in ipairs { "A", "B" } do
   end, function(journal, world)
     local worker = worker_of(world)
     local is_done = journal:release { key = world.key, claim = worker.claim, now = world.now }
-    world[name] = { n = worker.n }
+    world[name] = { n = worker.n, lost = worker.lost }
     return "release", is_done, worker.claim
   end)
 
@@ -91,6 +139,21 @@ for _, name in ipairs { "A", "B" } do
     return "nothing"
   end)
 end
+
+for _, digest in ipairs { "d", "another" } do
+  act("a message is added: " .. digest, function(world) return world.has_queue end,
+    function(journal, world)
+      local is_done, row = journal:queue():add { key = world.key, digest = digest,
+        sender = world.key, body = "{}", due = world.now, ord = 1, now = world.now }
+      demand(is_done or type(row) == "table", row)
+      return "add", is_done, nil, digest
+    end)
+end
+
+act("a message is withdrawn", function(world) return world.has_queue end,
+  function(journal, world)
+    return "withdraw", (journal:queue():withdraw(world.key, world.now))
+  end)
 
 act("time passes", function(world) return world.now < 1200 end, function(_, world)
   world.now = world.now + LASTS + 1
@@ -139,25 +202,33 @@ end)
 
 local is_final = { accepted = true, rejected = true }
 
--- The state after it, by the contract and not by the code; nil: refused.
+-- The state after it, by the contract and not by the code; nil: refused. `world` is the one before.
 local rules = {
-  claim = function(row) return (not row or row.state == "free") and "sending" end,
+  claim = function(row)
+    local is_queued = row and row.state == "queued" and row.digest == "d"
+    return (not row or row.state == "free" or is_queued) and "sending"
+  end,
+  add = function(row) return (not row or row.state == "free") and "queued" end,
+  withdraw = function(row) return row and row.state == "queued" and "free" end,
+  take = function(row, _, _, world)
+    return row and row.state == "queued" and row.due <= world.now and "sending"
+  end,
   finish = function(row, own, state)
     local is_open = row and (row.state == "sending" or row.state == "unknown")
     return is_open and row.claim == own and state
   end,
-  release = function(row, own)
-    return row and row.state == "sending" and row.claim == own and "free"
+  release = function(row, own, _, world)
+    return row and row.state == "sending" and row.claim == own and (world.waits or "free")
   end,
-  reap = function(row, _, _, now)
-    return row and row.state == "sending" and row.expires < now and "unknown"
+  reap = function(row, _, _, world)
+    return row and row.state == "sending" and row.expires < world.now and "unknown"
   end,
   settle = function(row, _, state)
     local may = row and (row.state == "unknown" or (row.state == "sending" and state == "accepted"))
     return may and state
   end,
-  resend = function(row, own)
-    return row and row.state == "unknown" and row.claim == own and "free"
+  resend = function(row, own, _, world)
+    return row and row.state == "unknown" and row.claim == own and (world.waits or "free")
   end,
   purge = function(row) return row and (is_final[row.state] or row.state == "free") and "none" end,
   post = function() return false end,
@@ -166,13 +237,22 @@ local rules = {
 
 local function state_of(row) return row and row.state or "none" end
 
-local function check_rules(before, after, now, what, is_done, own, state)
-  local expected = rules[what](before, own, state, now) or nil
+-- Whether it is an outbox's, that goes back there.
+local function follow(world, what, is_done)
+  if what == "add" and is_done then world.waits = "queued" end
+  if (what == "withdraw" or what == "purge") and is_done then world.waits = nil end
+end
+
+local function check_rules(before, after, world, what, is_done, own, state, due)
+  local expected = rules[what](before, own, state, world) or nil
   demand(state_of(after) == (expected or state_of(before)), what .. " made it " .. state_of(after))
   if what ~= "post" and what ~= "nothing" then
     demand(is_done == (expected ~= nil), what .. " said " .. tostring(is_done))
   end
-  if what == "claim" and is_done then demand(after.claim == own, "claimed for another") end
+  local is_claim = what == "claim" or what == "take"
+  if is_claim and is_done then demand(after.claim == own, "claimed for another") end
+  if what == "add" and is_done then demand(after.digest == state, "another message waits") end
+  if due and expected == "queued" then demand(after.due == due, "due at another time") end
   if is_final[state_of(before)] and after then
     demand(after.message_id == before.message_id, "what was settled has changed")
   end
@@ -187,9 +267,12 @@ end
 
 local n_keys = 0
 
-local function new_world()
+local function has_queue(journal) return journal.queue and journal:queue() ~= nil end
+
+local function new_world(journal)
   n_keys = n_keys + 1
-  return { key = "k" .. n_keys, now = 1000, n_posts = 0, n_resent = 0, was_posted = false,
+  return { has_queue = has_queue(journal), key = "k" .. n_keys,
+    now = 1000, n_posts = 0, n_resent = 0, was_posted = false,
     A = { n = 0 }, B = { n = 0 } }
 end
 
@@ -200,8 +283,9 @@ local function copy(value)
   return own
 end
 
+-- Claims of one key are alike to those of another.
 local function words_of(value)
-  if type(value) ~= "table" then return tostring(value) end
+  if type(value) ~= "table" then return (tostring(value):gsub("k%d+", "")) end
   local words = {}
   for name, item in pairs(value) do
     if name ~= "key" then words[#words + 1] = name .. "=" .. words_of(item) end
@@ -211,8 +295,8 @@ local function words_of(value)
 end
 
 local function replayed(journal, path)
-  local world = new_world()
-  for _, i in ipairs(path) do acts[i].run(journal, world) end
+  local world = new_world(journal)
+  for _, i in ipairs(path) do follow(world, acts[i].run(journal, world)) end
   return world
 end
 
@@ -229,11 +313,13 @@ local function try(journal, path, i, only_posts)
   local world = replayed(journal, path)
   local before = assert(journal:get(world.key) or 0)
   if before == 0 then before = nil end
+  local then_ = { now = world.now, waits = world.waits }
   local answer = { acts[i].run(journal, world) }
+  follow(world, answer[1], answer[2])
   local after = journal:get(world.key) or nil
   local ok, why = pcall(function()
     if not only_posts then
-      check_rules(before, after, world.now, answer[1], answer[2], answer[3], answer[4])
+      check_rules(before, after, then_, unpack(answer, 1, 5))
     end
     check_posts(world)
   end)
@@ -262,6 +348,14 @@ local BEGINNINGS = {
     "a person sends again", "B claims" },
 }
 
+-- And in an outbox: the same, and with what waits again after B could not send it.
+local QUEUED = {
+  path_of { "a message is added: d" },
+  path_of { "a message is added: d", "A takes", "time passes", "the reaper comes",
+    "a person looks", "a person sends again", "B takes" },
+  path_of { "a message is added: d", "B takes", "B gives back, for later", "A claims" },
+}
+
 ---Goes through all orders of `depth` acts behind those of `path`.
 ---@return integer how many acts were tried
 local function walk(journal, depth, path, only_posts)
@@ -288,6 +382,8 @@ end
 local function walk_all(journal, depth)
   local n = walk(journal, depth, BEGINNINGS[1])
   for i = 2, #BEGINNINGS do n = n + walk(journal, depth - 1, BEGINNINGS[i]) end
+  if not has_queue(journal) then return n end
+  for _, beginning in ipairs(QUEUED) do n = n + walk(journal, depth - 1, beginning) end
   return n
 end
 
@@ -368,6 +464,20 @@ local STATEMENTS = {
     "WHERE key = ? AND claim >= substr(?, 1, 0) AND state = 'unknown'" },
   { "a purge takes what is unknown", "'rejected') AND settled_at < {B}",
     "'rejected', 'unknown') AND settled_at < {B}" },
+  { "a take takes what is unknown", "WHERE key IN (SELECT key FROM c) AND state = 'queued'",
+    "WHERE key IN (SELECT key FROM c) AND state = 'queued' OR state = 'unknown' AND due > 0" },
+  { "a take is early", "sender = ? AND due <= {B}", "sender = ? AND {B} > 0" },
+  { "what was given back to the outbox is free",
+    "CASE WHEN body IS NULL THEN 'free' ELSE 'queued' END", "'free'" },
+  { "what waits for later is due at once", "COALESCE({B}, due)", "COALESCE(due, {B})" },
+  { "what is being sent is withdrawn", "WHERE key = ? AND state = 'queued'",
+    "WHERE key = ? AND state IN ('queued', 'sending')" },
+  { "what was withdrawn waits again", "state = 'free', body = NULL", "state = 'free'" },
+  { "another message is added in its place", "WHERE telnyx_send.state = 'free'\nRETURNING key",
+    "WHERE telnyx_send.state IN ('free', 'queued')\nRETURNING key" },
+  { "another message is sent in its place",
+    "telnyx_send.state = 'queued' AND telnyx_send.digest = excluded.digest",
+    "telnyx_send.state = 'queued'" },
 }
 
 describe("the walk finds that", function()
