@@ -118,7 +118,6 @@ end
 local function count_out(self, entry)
   if entry.is_counted then self.n_in_flight = self.n_in_flight - 1 end
   entry.is_counted = false
-  self.next_at = -math.huge -- there is room again
 end
 
 local function on_end(self, row, entry, message, result)
@@ -215,31 +214,29 @@ local function serve(self, target, room)
   return #rows == n and now(self) or false
 end
 
--- Whose rows are due, by sender; where senders do not matter, anybody's.
-local function find_due(self)
-  local at, is_due = wall(self), {}
-  if not self.lanes.is_by_sender then
-    local due, why = self.host.queue:next_due()
-    if due == nil then return nil, why end
-    is_due[false] = due and due <= at
-    return is_due
-  end
-  local senders, why = self.host.queue:senders()
-  if not senders then return nil, why end
-  for _, one in ipairs(senders) do is_due[one.sender] = one.due <= at end
-  return is_due
+-- Who has something waiting, and when the first of it is due; where senders do not matter,
+-- anybody.
+local function find_waiting(self)
+  if self.lanes.is_by_sender then return self.host.queue:senders() end
+  local due, why = self.host.queue:next_due()
+  if due == nil then return nil, why end
+  return due and { { sender = false, due = due } } or {}
 end
 
 local function look(self)
-  local is_due, why = find_due(self)
-  if not is_due then return fail(self, why) end
-  local list = {}
+  local waiting, why = find_waiting(self)
+  if not waiting then return fail(self, why) end
+  table.sort(waiting, function(a, b) return a.due < b.due end)
+  local at, list, is_due, is_there = wall(self), {}, {}, {}
+  for _, one in ipairs(waiting) do is_due[one.sender] = one.due <= at end
   for _, target in ipairs(self.targets) do -- who was there keeps the place
     if is_due[target.sender] then list[#list + 1] = target end
-    is_due[target.sender] = nil
+    is_there[target.sender] = true
   end
-  for sender, is_so in pairs(is_due) do
-    if is_so then list[#list + 1] = { sender = sender } end
+  for _, one in ipairs(waiting) do
+    if is_due[one.sender] and not is_there[one.sender] then
+      list[#list + 1] = { sender = one.sender }
+    end
   end
   self.targets, self.look_at = list, now(self) + self.options.poll
 end
