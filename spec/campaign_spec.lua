@@ -412,6 +412,15 @@ describe("examples/campaign.lua", function()
       assert.is_true(n_replayed >= n_before - n_unknown)
     end)
 
+    it("goes on by another name of the same results, too", function()
+      send(people(3))
+      os.execute(("ln -s results.csv %s"):format(path("link.csv")))
+      local text, code = run { "--from", FROM, path("people.csv"), path("link.csv") }
+      assert.equal("3 of 3: 3 accepted, 3 of these replayed\n", text)
+      assert.equal(0, code)
+      assert.equal(3, server:ledger().posts)
+    end)
+
     it("refuses a row that was sent with another text", function()
       send(people(3))
       local text, code = send((people(3):gsub("Hello 2", "Bye 2")))

@@ -60,6 +60,14 @@ function Results:take()
   return take(self)
 end
 
+---Where it is remembered what was sent for this file: beside it, whatever name it is called by.
+---@return string|nil path
+---@return string|nil why
+function Results:journal_path()
+  local path, why = core.make_file(self.path)
+  return path and path .. ".db", why
+end
+
 local function write(self, line)
   local ok, why = self.file:write(line)
   if ok then ok, why = self.file:flush() end
