@@ -416,3 +416,76 @@ it("a finalizer may send, and be ended by an error", function()
   client:close()
   station:stop()
 end)
+
+-- A sender that can be stepped, with a time of its own: it says 429 to the first attempt of each.
+local function stepped_sender()
+  local sender, begun, attempts = { time = 0, n_posts = 0 }, {}, {}
+  function sender:monotonic() return self.time end
+  function sender.send() error("it can be stepped") end
+  function sender:start(sent, _, owner)
+    local pending = { ready_at = self.time + 0.01, owner = owner }
+    attempts[sent.text] = (attempts[sent.text] or 0) + 1
+    local is_first = attempts[sent.text] == 1
+    self.n_posts = self.n_posts + 1
+    function pending.done() return self.time >= pending.ready_at end
+    function pending.result()
+      if is_first then
+        return nil, { outcome = "rejected", status = 429, retryable = true, retry_after = 0.02 }
+      end
+      return { id = sent.text }, { outcome = "accepted", status = 200 }
+    end
+    begun[#begun + 1] = pending
+    return pending
+  end
+  function sender:step(seconds)
+    self.time = self.time + seconds
+    return #begun
+  end
+  function sender.finished()
+    for _, pending in ipairs(begun) do
+      if not pending.is_told and pending.done() then
+        pending.is_told = true
+        return pending.owner
+      end
+    end
+  end
+  return sender
+end
+
+-- Where a finalizer could run; a hook can be told where.
+it("a step may come between any two instructions of another one, and of what it drives", function()
+  local sethook, N = debug.sethook, 3
+  if has_jit then jit.off() end
+  finally(function()
+    sethook()
+    if has_jit then jit.on() end
+  end)
+  local n_between, n = 0, 0
+  repeat
+    n = n + 1
+    local sender, told = stepped_sender(), {}
+    local client = telnyx.new { sender = sender, retry = { attempts = 2, base = 0.001 } }
+    local was_between = false
+    local function hook()
+      sethook()
+      was_between = true
+      client:step(0)
+    end
+    sethook(hook, "", n)
+    for i = 1, N do
+      client:start(message("text " .. i), function(sent, info)
+        told[#told + 1] = sent and sent.id or tostring(info)
+      end)
+    end
+    local n_steps = 0
+    repeat n_steps = n_steps + 1 until client:step(0.005) == 0 or n_steps == 50
+    sethook()
+    table.sort(told)
+    assert.same({ "text 1", "text 2", "text 3" }, told, n .. " instructions")
+    assert.equal(2 * N, sender.n_posts)
+    assert.is_true(n_steps >= 6, "a pause was too short")
+    assert.is_true(n_steps < 50, "it never ends")
+    if was_between then n_between = n_between + 1 end
+  until not was_between
+  assert.is_true(n_between > 200, n_between)
+end)

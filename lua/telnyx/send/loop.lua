@@ -207,10 +207,12 @@ local function sleep_blocking(self, seconds)
 end
 
 local function sleep_as_task(self, task, seconds)
-  local sleeping = self.sleeping
+  local sleeping, interruption = self.sleeping, nil
   task.wake = self:now() + seconds
-  sleeping[#sleeping + 1] = task
-  local interruption = tasks.wait(task, "pause")
+  table.insert(sleeping, task) -- in one go
+  repeat
+    interruption = tasks.wait(task, "pause")
+  until interruption or self:now() >= task.wake
   for i = 1, #sleeping do
     if sleeping[i] == task then
       table.remove(sleeping, i)
@@ -262,7 +264,7 @@ end
 ---@param callback function|nil
 function Loop:begin(job, callback)
   if self.spawn then return begin_elsewhere(self, job, callback) end
-  tasks.go_on(self, tasks.enter(self, job, callback), job)
+  tasks.go_on(self, tasks.enter(self, job, callback))
 end
 
 Loop.abandon, Loop.abandon_run = tasks.abandon, tasks.abandon_run

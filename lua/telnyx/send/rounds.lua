@@ -43,7 +43,7 @@ end
 local function first_due(self)
   local now = self:now()
   for _, task in ipairs(self.sleeping) do
-    if task.wake <= now then return task end
+    if task.wake <= now and tasks.can_go_on(task) then return task end
   end
 end
 

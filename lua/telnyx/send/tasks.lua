@@ -1,9 +1,10 @@
 --- Tasks: sends that are driven on by others. Each has a coroutine, which gives way while a request
 --- or a pause is under way. Here they begin, go on and end; what they wait for is the loop's.
 ---
---- A host's hook may raise between any two instructions. So what ends is taken out of the books
---- without one, what was about to go on is found again by `mend`, and a task looks by itself
---- whether what it waits for is there: who is woken once too often just goes on waiting.
+--- A host's hook may raise between any two instructions, and a finalizer step the loop there. So
+--- what ends is taken out of the books without a hook, what was about to go on is found again by
+--- `mend`, and a task looks by itself whether what it waits for is there: who is woken once too
+--- often just goes on waiting.
 
 local core = require("telnyx.core")
 
@@ -29,13 +30,13 @@ local function may_yield()
 end
 
 -- A sender that yields to a scheduler of its own yields through us, if it can.
-local function resume(task, what)
-  local ok, signal, more = coroutine.resume(task.thread, what)
+local function resume(thread, what)
+  local ok, signal, more = coroutine.resume(thread, what)
   while ok and signal ~= WAITS and signal ~= ENDS do
     if not may_yield() then
       return false, "the sender yields, but nobody is there to resume it"
     end
-    ok, signal, more = coroutine.resume(task.thread, coroutine.yield(signal, more))
+    ok, signal, more = coroutine.resume(thread, coroutine.yield(signal, more))
   end
   return ok, signal
 end
@@ -46,10 +47,10 @@ local function new_task(loop)
     loop = loop, thread = false, job = false, callback = false, place = false,
     waits = false, wake = 0, message = false, result = false,
   }
-  task.thread = coroutine.create(function(job)
+  task.thread = coroutine.create(function()
     while true do
-      task.message, task.result = loop.host:drive(job, task)
-      job = coroutine.yield(ENDS)
+      task.message, task.result = loop.host:drive(task.job, task)
+      repeat coroutine.yield(ENDS) until task.job and not task.result
     end
   end)
   return task
@@ -82,16 +83,19 @@ local function leave(list, task, place)
   task.place = false
 end
 
+-- Whoever comes between must not find it once more.
 local function end_task(loop, task, message, result)
-  loop.host:settle(task.job, message, result)
-  if task.callback then loop.news:add(task.callback, message, result) end
-  loop.n_ended = loop.n_ended + 1
+  local job, callback = task.job, task.callback
   task.job, task.callback, task.message, task.result = false, false, false, false
+  loop.host:settle(job, message, result)
+  if callback then loop.news:add(callback, message, result) end
+  loop.n_ended = loop.n_ended + 1
   leave(loop.tasks, task, task.place)
 end
 
 -- Its coroutine waits for the next job.
 local function retire(loop, task)
+  if not task.job then return end
   end_task(loop, task, task.message, task.result)
   -- Elsewhere a coroutine may belong to who made it, as nginx's do to a request.
   if not loop.start then return end
@@ -101,6 +105,7 @@ end
 
 -- Its coroutine is dead, or left where it stands.
 local function bury(loop, task, why)
+  if not task.job then return end
   for i, sleeper in ipairs(loop.sleeping) do
     if sleeper == task then
       table.remove(loop.sleeping, i)
@@ -112,14 +117,23 @@ local function bury(loop, task, why)
 end
 
 local function bury_with_fault(loop, task, why)
+  if not task.job then return end
   loop.news:add_fault(why)
   bury(loop, task, why)
 end
 
+---Whether it stands where it can go on; whoever asks may be inside it.
+---@param task telnyx.task
+---@return boolean
+function tasks.can_go_on(task)
+  return task.thread and coroutine.status(task.thread) == "suspended"
+end
+
 ---Lets a task go on, up to where it waits again or ends.
----@param what any the job, or why the wait is over
-function tasks.go_on(loop, task, what)
-  local ok, signal = resume(task, what)
+---@param why string|nil the interruption that ends its wait
+function tasks.go_on(loop, task, why)
+  if not tasks.can_go_on(task) then return end
+  local ok, signal = resume(task.thread, why)
   if not ok then
     core.shielded(bury_with_fault, loop, task, signal)
   elseif signal == ENDS then
