@@ -49,12 +49,15 @@ end
 -- On the caller's own thread, once; not in this file.
 local function limited_once(n, work, ...)
   local sethook, pcall, getinfo = debug.sethook, pcall, debug.getinfo
-  sethook(function()
-    if getinfo(2, "S").source:find("left_by_error_spec", 1, true) then return end
+  local function raise()
+    if getinfo(2, "S").source:find("left_by_error_spec", 1, true) then
+      return sethook(raise, "", 1)
+    end
     sethook()
     was_reached = true
     error(LIMIT, 0)
-  end, "", n)
+  end
+  sethook(raise, "", n)
   local ok, a, b = pcall(work, ...)
   sethook()
   return ok, a, b
@@ -285,6 +288,49 @@ describe("a send that an error ends, over a sender of the user's own,", function
     function sender.step() error(LIMIT, 0) end
     function sender.finished() end
     return sender
+  end
+
+  local SAYS = {
+    accepted = function() return { id = "m-1" }, { outcome = "accepted", status = 200 } end,
+    rejected = function()
+      return nil, { outcome = "rejected", kind = "api", status = 403, retryable = false,
+        errors = { { code = "40300", title = "Blocked" } } }
+    end,
+  }
+
+  for state, says in pairs(SAYS) do
+    it("does not forget that it was " .. state, function()
+      local n, n_known, n_told = 0, 0, 0
+      if has_jit then jit.off() end
+      finally(function() if has_jit then jit.on() end end)
+      repeat
+        n, was_reached = n + 1, false
+        local sender, told = { n_sends = 0 }, nil
+        function sender:send(sent)
+          self.n_sends, self.last = self.n_sends + 1, sent.text
+          return says()
+        end
+        local client = telnyx.new({ sender = sender })
+        limited_once(n, function() client:send(message("again"), ONE) end)
+        local was_posted = sender.n_sends == 1
+        local sent, result = client:send(message("again"), ONE)
+        assert.is_true(sender.n_sends <= 1, n .. " instructions")
+        assert.is_true(result.outcome == state or result.outcome == "unknown", result.outcome)
+        if was_posted and was_reached and result.outcome == state then n_known = n_known + 1 end
+        assert.equal(result.outcome == "accepted", sent ~= nil)
+        limited_once(n, function()
+          client:start(message("one more"), function(_, info) told = info.outcome end)
+        end)
+        pcall(client.step, client, 0)
+        if told and sender.last == "one more" then
+          assert.is_true(told == state or told == "unknown", n .. ": " .. told)
+          n_told = n_told + 1
+        end
+        client:close()
+      until not was_reached
+      assert.is_true(n_known > 50, n_known)
+      assert.is_true(n_told > 50, n_told)
+    end)
   end
 
   it("says unknown of its key where it cannot be cancelled", function()

@@ -490,6 +490,26 @@ describe("a send inside nginx", function()
     listener:wait(function(seen) return seen.connections[1].ended end, "the end of its connection")
   end)
 
+  it("is not carried on by who comes later, when nobody looked after it", function()
+    local listener = listen("http", { wire.SERVICE })
+    local crowded = nginx.start {
+      http = "lua_max_running_timers 1;",
+      server = [[location = /send {
+        content_by_lua_block { require("spec.support.nginx_send").serve() } }]],
+    }
+    finally(function() crowded:stop() end)
+    local killed, later = attempt(listener.url), attempt(listener.url)
+    killed.op = "kill_at_once"
+    killed.message = { from = MESSAGE.from, to = MESSAGE.to, text = "killed" }
+    local results = cjson.decode(crowded:ask("/send", cjson.encode {
+      { op = "hold_timers", seconds = 4 }, killed, { op = "sleep", seconds = 2.5 }, later,
+    }))
+    assert.truthy(results[2].was_killed)
+    verdict.assert_result(results[4], { outcome = "success" })
+    assert.equal(1, listener:seen().whole)
+    assert.is_nil(listener:seen().connections[1].raw:find("killed", 1, true))
+  end)
+
   -- Whether its request went out already, or waits for the connection of another.
   for outcome, max_connections in pairs { unknown = 2, not_sent = 1 } do
     it(("is told as %s when it is taken for dead and lives"):format(outcome), function()
@@ -1017,6 +1037,15 @@ describe("a send inside nginx", function()
         attempt(service.url, nil, { proxy = "nil" }), attempt(service.url))
       verdict.assert_result(results[1], { outcome = "not_sent" })
       verdict.assert_result(results[2], { outcome = "success" })
+    end)
+
+    it("is waited for by send_all when the request's context is another", function()
+      local counts = inside({
+        op = "replace_context", options = { api_key = KEY, base_url = service.url }, messages = {
+          { from = MESSAGE.from, to = SLOW, text = "slow" }, MESSAGE,
+        },
+      })[1]
+      assert.equal(2, counts.accepted)
     end)
 
     it("starts one and goes on", function()

@@ -94,6 +94,8 @@ local function new_job(self, message, call, turn, is_over)
     turn = turn or false,
     is_over = is_over or false,
     may_be_sent = false,
+    sent = false,
+    answer = false,
     was_telling = false,
     attempts = { nil }, -- room for one
     limits = {

@@ -169,7 +169,20 @@ function Wheel:watch(n_rounds)
   self.is_watched = ngx.timer.at(seconds, look) and true or false
 end
 
+-- Nobody has turned it for long: who waits is dead, or the worker was held up. Who lives looks up
+-- before this returns; who is dead is given up before anything more of his is carried.
+function Wheel:miss_dead()
+  local n_heard = {}
+  for waiter in pairs(self.waiting) do n_heard[waiter] = waiter.n_heard end
+  ngx.sleep(2 * STALL_S)
+  for waiter, n in pairs(n_heard) do
+    if self.waiting[waiter] and waiter.n_heard == n then self:give_up(waiter) end
+  end
+end
+
 function Wheel:start(message, limits)
+  local is_still = core.monotonic() - self.turned_at > WATCH_S
+  if is_still and next(self.waiting) ~= nil then self:miss_dead() end
   self.client = self.client or core.client(self.given)
   local waiter = { semaphore = semaphore.new(), seen = self.n_rounds, n_heard = 0 }
   local pending, invalid = self.client:start(message, limits, waiter)

@@ -185,6 +185,22 @@ function steps.kill_alone(step, given)
   return { was_killed = was_killed, why = why }
 end
 
+-- Before it has a connection.
+function steps.kill_at_once(step)
+  local sender = resty.sender(step.options)
+  local thread = ngx.thread.spawn(sender.send, sender, step.message, { timeout = 60 })
+  local was_killed, why = ngx.thread.kill(thread)
+  return { was_killed = was_killed, why = why }
+end
+
+-- Who is told of one takes the place of the request's own table, while others are under way.
+function steps.replace_context(step)
+  local client = telnyx.new(step.options)
+  return client:send_all(step.messages, { concurrency = 2, on_result = function(i)
+    ngx.ctx = { seen = i }
+  end })
+end
+
 -- The first to wait is killed, and then the worker is held up for longer than anybody is missed.
 function steps.kill_and_hold_up(step)
   local sender, results = resty.sender(step.options), {}

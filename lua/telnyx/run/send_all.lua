@@ -143,7 +143,7 @@ end
 ---@return integer n_left under way in the loop
 local function go_on(run)
   fill(run)
-  return run.n_in_flight > 0 and run.host.loop:step(1) or 0
+  return run.n_in_flight > 0 and run.host.loop:await(1) or 0
 end
 
 -- An error that comes here is of nobody's here: Ctrl-C, a host's limit. Where the caller lets what

@@ -334,7 +334,7 @@ local function wait(self, seconds)
   end
   seconds = math.max(0, math.min(seconds, until_ - now(self), SLICE_S))
   if self.n_in_flight > 0 then
-    loop:step(seconds)
+    loop:await(seconds)
   elseif seconds > 0 then
     loop:sleep(nil, seconds)
   end

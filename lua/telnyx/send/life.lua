@@ -24,6 +24,8 @@ local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = 
 ---@field is_claimed boolean|nil its row was taken from an outbox: it is ready, and as it was added
 ---@field is_over (fun(): boolean)|false whether a turn that has come should not be taken
 ---@field may_be_sent boolean an attempt ended as neither not_sent nor rejected
+---@field sent table|nil|false what the last attempt was told, with `answer`
+---@field answer table|false info or err; false before, and while it is under way
 
 -- A spending limit, say, comes as a 429 too, but no wait of ours will lift it.
 local function needs_a_person(err)
@@ -95,7 +97,9 @@ local function attempt(engine, job, task)
   if left < 0.001 then left = 0.001 end
   limits.deadline = left
   if left < job.call.timeout then limits.timeout = left end
+  job.sent, job.answer = false, false
   local message, result, interruption = carry(engine, job, task)
+  job.sent, job.answer = message, message and result or tables.copy(result) -- it will be changed
   job.now = engine.loop:now()
   local row = row_of(message, result, job.now - started)
   job.attempts[#job.attempts + 1] = row
@@ -284,16 +288,27 @@ local function take_back(limits)
   if pending.cancel then limits.begun = pending:cancel() ~= false end
 end
 
+-- What is known of it then. What a service has said is not forgotten for an error that came after.
+local function what_is_left(engine, job)
+  local answer = job.answer
+  local is_told = answer and (job.sent or answer.outcome == "rejected" and not job.may_be_sent)
+  if not is_told then
+    return nil, { outcome = (job.may_be_sent or job.limits.begun) and "unknown" or "not_sent" }
+  end
+  if not job.sent and getmetatable(answer) == nil then engine:new_error(answer) end
+  return job.sent, answer
+end
+
 ---What is to be done when an error has ended a send: nothing of it is sent any more, and its key
----is free again unless something of it may have been read.
+---is free again unless something of it may have been read, or it was refused for good.
 ---@param engine telnyx.engine
 ---@param job telnyx.job
----@return "not_sent"|"unknown" outcome
+---@return telnyx.outcome outcome
 function life.abandon(engine, job)
   pcall(take_back, job.limits)
-  local outcome = (job.may_be_sent or job.limits.begun) and "unknown" or "not_sent"
-  if job.entry then once.settle(engine.journal, job.entry, nil, { outcome = outcome }) end
-  return outcome
+  local message, result = what_is_left(engine, job)
+  if job.entry then once.settle(engine.journal, job.entry, message, result) end
+  return message and "accepted" or result.outcome
 end
 
 return life

@@ -207,9 +207,10 @@ local function sleep_blocking(self, seconds)
 end
 
 local function sleep_as_task(self, task, seconds)
-  local sleeping, interruption = self.sleeping, nil
+  local sleeping = self.sleeping
   task.wake = self:now() + seconds
   table.insert(sleeping, task) -- in one go
+  local interruption
   repeat
     interruption = tasks.wait(task, "pause")
   until interruption or self:now() >= task.wake
@@ -281,21 +282,38 @@ local function n_tasks(self)
   return #self.tasks + (self.elsewhere[scope_of(self)] or 0)
 end
 
----Drives every task until one is done or `seconds` have passed.
----@param seconds number 0 never waits, and does part when there is much to do
----@return integer n_tasks still under way
-function Loop:step(seconds)
+-- Until one is done or the time is up; and while there are some, unless somebody knows that there
+-- are.
+local function drive(self, seconds, is_awaited)
   heed_fork(self)
   rounds.mend(self)
   local n_before, now = self.n_ended, self:now()
   local deadline, left = now + seconds, seconds
   local spent_at = seconds > 0 and math.huge or now + BUDGET
   repeat
-    if n_tasks(self) > 0 then wait_once(self, math.min(left, SLICE), spent_at, false) end
+    local is_worth_it = is_awaited or n_tasks(self) > 0
+    if is_worth_it then wait_once(self, math.min(left, SLICE), spent_at, false) end
     self.news:call_back()
     left = left > 0 and math.max(0, deadline - self:now()) or 0
-  until n_tasks(self) == 0 or self.n_ended ~= n_before or left == 0
+    local is_idle = not is_awaited and n_tasks(self) == 0
+  until is_idle or self.n_ended ~= n_before or left == 0
   self.news:raise()
+end
+
+---Drives every task until one is done or `seconds` have passed.
+---@param seconds number 0 never waits, and does part when there is much to do
+---@return integer n_tasks still under way
+function Loop:step(seconds)
+  drive(self, seconds, false)
+  return n_tasks(self)
+end
+
+---The same for who has begun some and not heard of them. A scheduler of its own may count them for
+---another by now, as nginx does when a request's context was replaced: it has to be let go on.
+---@param seconds number
+---@return integer n_tasks still under way, as far as can be told
+function Loop:await(seconds)
+  drive(self, seconds, self.spawn ~= nil)
   return n_tasks(self)
 end
 
