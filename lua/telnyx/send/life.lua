@@ -135,8 +135,9 @@ local function fail(engine, job, err)
   return nil, engine:new_error(err)
 end
 
-local function next_wait(job, err)
+local function next_wait(engine, job, err)
   local policy = job.call.policy
+  job.random, job.budget = engine.random, engine.budget -- few need them
   local ok, wait, reason = pcall(policy.next, policy, err, #job.attempts, job)
   if ok then return wait, reason end
   err.should_retry_error = tostring(wait) -- the user's rule failed: no further attempt
@@ -181,7 +182,7 @@ local function carry_out(engine, job, task)
     if told then return tell(engine, job, told) end
     local message, result, row, interruption = attempt(engine, job, task)
     local reason
-    if not message and not interruption then row.wait, reason = next_wait(job, result) end
+    if not message and not interruption then row.wait, reason = next_wait(engine, job, result) end
     report(engine.log, row, #job.attempts, job.entry and job.entry.key)
     if message then return succeed(engine, job, message, result) end
     if not row.wait or engine.is_closed then return fail(engine, job, result) end
