@@ -132,3 +132,21 @@ it("a row that is purged while it is looked at leaves the key to who asked", fun
   assert.is_true(claim())
   assert.equal("c", own:get("k").claim)
 end)
+
+it("the table is made by a user's query that is sure that nothing was done where there is none", function()
+  local driver = require "dbd.sqlite3"
+  local db = driver.New(":memory:")
+  db:autocommit(true)
+  local own_journal = journal.sql { dialect = "sqlite", query = function(sql, params, n)
+    local statement, why = db:prepare(sql)
+    if not statement then return nil, why, true end
+    local ok, execute_why = statement:execute(unpack(params, 1, n))
+    if not ok then return nil, execute_why end
+    local rows = {}
+    for row in statement:rows(true) do rows[#rows + 1] = row end
+    statement:close()
+    return rows
+  end }
+  assert.is_true(own_journal:claim { key = "k", digest = "d", claim = "c", now = 1, expires = 2 })
+  db:close()
+end)

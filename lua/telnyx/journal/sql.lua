@@ -40,9 +40,9 @@ local UNFIT = "the table telnyx_send cannot be used, it may be another program's
 -- Whoever may not make tables may use one that is there.
 local function make_ready(self)
   local rows, why, is_sure = ask(self, self.sql.check, {}, 0)
-  if not rows and is_sure then return nil, why end
   if not rows then
     local made, make_why = ask(self, self.sql.table, {}, 0)
+    if not made and is_sure then return nil, why end
     rows, why = ask(self, self.sql.check, {}, 0)
     if not rows then return nil, UNFIT .. (made and why or make_why) end
   end
