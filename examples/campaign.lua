@@ -229,7 +229,9 @@ local function send(asked, people)
   local options = { max_parts = asked.max_parts, on_ucs2 = asked.on_ucs2 }
   made(MISUSED, telnyx.new, options):close() -- before a file is made
   had(own:take())
-  options.journal = made(NO_FILE, open_journal, asked.journal or had(own:journal_path()))
+  options.journal = had(own:open_journal(asked.journal or had(own:journal_path()), function(path)
+    return made(NO_FILE, open_journal, path)
+  end))
   local client = made(MISUSED, telnyx.new, options)
   local counts, was_read = send_all(asked, people, client, options.journal, own, total)
   client:close()

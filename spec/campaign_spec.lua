@@ -134,7 +134,7 @@ describe("examples/campaign.lua", function()
     local FAULTY = {
       { "an unquoted comma", "to,text\n+18665550001,Hello, you\n", "line 2: it has 3 fields" },
       { "an open quote", 'to,text\n+18665550001,"Hello\n+18665550002,x\n', "never closed" },
-      { "a column that is unknown", "to,text,name\n+18665550001,x,you\n", "no column 'name'" },
+      { "a column that is unknown", "to,text,name\n+18665550001,x,you\n", "column 'name' is none of" },
       { "no heading", "+18665550001,Hello\n", "the first line must name the columns" },
       { "nobody in it", "to,text\n", "there is nobody in it" },
       { "a number that is none, far below", people(300) .. "866,x\n", "line 302: 'to' must be" },
@@ -315,8 +315,9 @@ describe("examples/campaign.lua", function()
     it("goes on when the first was interrupted", function()
       interrupt(first)
       first = nil
-      local text, code = run { "--from", FROM, path("others.csv"), path("results.csv"),
-        "--journal", path("own.db") }
+      write_file(path("others.csv"), "to,text,key\n+18665550001,x,a\n+18665550002,x,b\n"
+        .. "+18665550003,x,c\n")
+      local text, code = run { "--from", FROM, path("others.csv"), path("results.csv") }
       assert.equal(0, code, text)
       assert.equal(3, #results())
     end)
@@ -324,8 +325,9 @@ describe("examples/campaign.lua", function()
     it("goes on when the first was killed", function()
       assert.equal("137", select(2, signal(first, "KILL")))
       first = nil
-      local text, code = run { "--from", FROM, path("others.csv"), path("results.csv"),
-        "--journal", path("own.db") }
+      write_file(path("others.csv"), "to,text,key\n+18665550001,x,a\n+18665550002,x,b\n"
+        .. "+18665550003,x,c\n")
+      local text, code = run { "--from", FROM, path("others.csv"), path("results.csv") }
       assert.equal(0, code, text)
       assert.equal(3, #results())
     end)
@@ -420,6 +422,23 @@ describe("examples/campaign.lua", function()
       assert.equal("3 of 3: 3 accepted, 3 of these replayed\n", text)
       assert.equal(0, code)
       assert.equal(3, server:ledger().posts)
+    end)
+
+    it("sends nobody anything while it lacks what it knew", function()
+      send(people(3))
+      for _, change in ipairs {
+        { "mv %s/results.csv %s/moved.csv", "moved.csv" },
+        { "rm %s/results.csv.db*", "results.csv" },
+      } do
+        os.execute((change[1]:gsub("%%s", folder)))
+        local text, code = run { "--from", FROM, path("people.csv"), path(change[2]) }
+        assert.equal(66, code, text)
+        assert.matches("says that key %S+ 1' was accepted, and the journal %S+ does not know", text)
+        os.execute(("test -f %s || mv %s %s"):format(path("results.csv"), path("moved.csv"),
+          path("results.csv")))
+      end
+      assert.equal(3, server:ledger().posts)
+      assert.is_nil(support.read_file(path("results.csv.db")))
     end)
 
     it("refuses a row that was sent with another text", function()

@@ -96,7 +96,7 @@ local REFUSED = {
   { "a required column that is missing", "text\na\n", "the column 'to' is missing" },
   { "an unknown column", "to,txt\n", "there is no column 'txt'; did you mean 'text'?" },
   { "one that is like none", "to,telephone\n",
-    "there is no column 'telephone'; there are: to, text, from" },
+    "column 'telephone' is none of those that are read, and not allowed: to, text, from" },
   { "a column twice", "to,text,To\n", "two columns are named 'to'" },
   { "a column without a name", "to,text,\n", "column 3 has no name" },
   { "no heading", "+18665550001,Hello\n",
@@ -108,7 +108,8 @@ local REFUSED = {
   { "a heading that is not UTF-8", "to,\228\n", 'it is not UTF-8: save the file as "CSV UTF-8"' },
   { "an open quote in the heading", 'to,"text\n1,a\n', OPEN },
   { "a lone CR after it", "to,text\r1,a\r", LONE_CR },
-  { "line breaks in a name", 'to,"a\nb"\n', "there is no column 'a b'; there are: to, text, from" },
+  { "line breaks in a name", 'to,"a\nb"\n',
+    "column 'a b' is none of those that are read, and not allowed: to, text, from" },
 }
 
 describe("CSV", function()

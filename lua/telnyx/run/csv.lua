@@ -213,7 +213,7 @@ local function unknown_column(name, columns)
   if name:find("^%+?%d+$") then
     return ("the first line must name the columns; '%s' is no name"):format(shown(name))
   end
-  return ("there is no column '%s'; there are: %s"):format(shown(name),
+  return ("column '%s' is none of those that are read, and not allowed: %s"):format(shown(name),
     table.concat(columns.known, ", "))
 end
 

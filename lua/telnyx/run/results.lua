@@ -68,6 +68,36 @@ function Results:journal_path()
   return path and path .. ".db", why
 end
 
+-- The first that it says was accepted, if there is one.
+local function first_accepted(path)
+  local file, why = io.open(path, "rb")
+  if not file then return nil, why end
+  local rows = csv.rows(function() return file:read(65536) end,
+    { name = path, known = HEADING })
+  local row, key = rows and rows(), nil
+  while row and not key do
+    if row.fields and row.fields.outcome == "accepted" then key = row.fields.key end
+    row = not row.fault and rows() or nil
+  end
+  file:close()
+  return key
+end
+
+---Whether the journal is the one of these results: who sends by another sends to everybody again.
+---@param journal_path string
+---@param open fun(path: string): telnyx.journal made if it is not there
+---@return telnyx.journal|nil
+---@return string|nil why
+function Results:open_journal(journal_path, open)
+  local key = first_accepted(self.path)
+  local journal = (not key or core.file_id(journal_path)) and open(journal_path)
+  if journal and (not key or journal:get(key) ~= false) then return journal end
+  if journal then journal:close() end
+  return nil, ("%s says that key '%s' was accepted, and the journal %s does not know it; --journal"
+    .. " says where it is, and without it everybody would get the message again"):format(self.path,
+    key, journal_path)
+end
+
 local function write(self, line)
   local ok, why = self.file:write(line)
   if ok then ok, why = self.file:flush() end
