@@ -71,7 +71,8 @@ local function tell(row, message, result)
 end
 
 local function tell_wait(row, err)
-  print(row.key, ("waits %.1f s: %s"):format(row.wait or 0, tostring(err)))
+  local wait = row.wait and (" %.1f s"):format(row.wait) or ""
+  print(row.key, ("waits%s: %s"):format(wait, tostring(err)))
 end
 
 local function tell_counts(counts)
@@ -105,7 +106,7 @@ function commands.list(db)
 end
 
 function commands.settle(db, key, id)
-  local ok, why = db.client:resolve(key, id and { id = id } or nil)
+  local ok, why = db.client:resolve(key, id and { id = id } or "not_sent")
   if not ok then error(why, 0) end
   print(key, id and "was accepted" or "waits again")
 end

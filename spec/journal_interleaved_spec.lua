@@ -246,7 +246,7 @@ describe("two and three workers", function()
   it("of which one gives back while the other settles", function()
     one_of_two("sending", release, function(keeper)
       return keeper:settle { key = "k", state = "accepted", by = "webhook", now = 3 }
-    end, { ["true false"] = "free", ["false true"] = "accepted" })
+    end, { ["true true"] = "accepted", ["false true"] = "accepted" })
   end)
 
   local function purge(keeper) return keeper:purge(9, 10) end

@@ -224,8 +224,9 @@ local rules = {
     return row and row.state == "sending" and row.expires < world.now and "unknown"
   end,
   settle = function(row, _, state)
-    local may = row and (row.state == "unknown" or (row.state == "sending" and state == "accepted"))
-    return may and state
+    local was_tried = row and row.tries > 0 and (row.state == "free" or row.state == "queued")
+    local may_be = row and (row.state == "sending" or was_tried)
+    return row and (row.state == "unknown" or may_be and state == "accepted") and state
   end,
   resend = function(row, own, _, world)
     return row and row.state == "unknown" and row.claim == own and (world.waits or "free")

@@ -373,8 +373,8 @@ describe("a standby", function()
       "the promotion")
     ok, why = claim("order-2")
     assert.is_nil(ok)
-    local system, accepted = why:match(
-      "timeline 1 of system (%d+) [^\n]* timeline 2 [^\n]*accept_server = \"([^\"]+)\"")
+    local accepted, system = why:match(
+      "accept_server = \"([^\"]+)\"[^\n]* timeline 1 of system (%d+) [^\n]* timeline 2 ")
     assert.equal(system .. "/2", accepted)
     own:close()
 

@@ -105,7 +105,7 @@ release by its claim          -        -        -        back      -         -  
 release by another claim      -        -        -        -         -         -         -
 reap in time                  -        -        -        -         -         -         -
 reap                          -        -        -        unknown   -         -         -
-settle accepted               -        -        -        accepted  -         -         accepted
+settle accepted               -        accepted -        accepted  -         -         accepted
 settle rejected               -        -        -        -         -         -         rejected
 resend by its claim           -        -        -        -         -         -         back
 resend by another claim       -        -        -        -         -         -         -

@@ -103,7 +103,9 @@ it("docs/journal.md can be run from its beginning to its end", function()
     local message = { from = "+18445550001", to = "+15550090001", text = "accepted, unanswered" }
     local sent, err = send("order-9", message)
     assert(not sent and err.outcome == "unknown", tostring(err))
-    assert(on_webhook("order-9", { data = { payload = { id = "m-9" } } }))
+    local payload = { record_type = "message", id = "m-9", to = { { phone_number = message.to } } }
+    assert(not on_webhook("order-9", { data = {} }))
+    assert(on_webhook("order-9", { data = { payload = payload } }))
     assert(journal:get("order-9").message_id == "m-9")
     print("the end")]]
   host.write(folder .. "/docs.lua", table.concat(script, "\n"))

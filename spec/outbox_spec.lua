@@ -36,6 +36,8 @@ local REFUSED = { outcome = "rejected", kind = "api", status = 400, code = "4030
 local BUSY = { outcome = "rejected", kind = "api", status = 429, code = "10011", retryable = true,
   retry_after = 20 }
 local DOWN = { outcome = "not_sent", kind = "connection", retryable = true, cause = "no service" }
+local PAGE = { outcome = "rejected", kind = "protocol", status = 404, retryable = false,
+  cause = "the answer is not JSON" }
 local BROKEN = { outcome = "unknown", kind = "connection", retryable = false, cause = "cut" }
 local NO_KEY = { outcome = "rejected", kind = "api", status = 401, code = "10009",
   retryable = false }
@@ -241,6 +243,66 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal("queued", journal:get("later").state)
     end)
 
+    it("says that a refusal is an old one, and which key is no key", function()
+      open { copy(REFUSED) }
+      add(1)
+      run()
+      local _, err = client:send(message("text 1"), { key = "k1" })
+      assert.matches("^rejected before %(400%)", tostring(err))
+      for _, key in ipairs { "", ("x"):rep(256), "\255" } do
+        local nothing, why = box:withdraw(key)
+        assert.is_nil(nothing)
+        assert.matches("no key is like this", tostring(why))
+      end
+    end)
+
+    it("burns nothing where it is not the service that answers", function()
+      open { copy(PAGE), copy(PAGE), copy(PAGE) }
+      add(2)
+      local started_at = sender.time
+      local counts = run { concurrency = 1, sender_rates = { toll_free = 1000 } }
+      assert.equal(2, counts.accepted)
+      assert.equal(3, counts.requeued)
+      assert.equal(0, counts.rejected)
+      assert.is_true(sender.time - started_at > 1) -- everybody waits
+    end)
+
+    it("with until_idle ends where it would wait for long, or the journal is away", function()
+      local patient = copy(BUSY)
+      patient.retry_after = 3000
+      open { patient }
+      add(2)
+      local started_at = sender.time
+      run { concurrency = 1, until_empty = false, until_idle = true }
+      assert.is_true(sender.time - started_at < 60)
+      assert.equal(2, journal:counts().queued)
+      local query = journal.keeper.query
+      journal.keeper.query = function() return nil, "the connection broke" end
+      local counts = run { until_empty = false, until_idle = true }
+      journal.keeper.query = query
+      assert.matches("the connection broke", counts.trouble)
+      assert.equal(1, #sender.posted)
+    end)
+
+    it("tells of what dead workers left, and not of sends that were nobody's", function()
+      open()
+      add(1)
+      local past = core.now() - 1000
+      assert(journal:queue():take { limit = 1, claim = "dead", now = core.now(), owner = "vm/1",
+        expires = past + 1 })
+      assert.is_true(journal:claim { key = "direct", digest = "d", claim = "d", now = past,
+        expires = past + 1 })
+      local told = {}
+      local counts = run { on_result = function(row, sent, err)
+        told[#told + 1] = { row.key, row.to, row.tries, sent, err.outcome, tostring(err) }
+      end }
+      assert.equal(2, counts.reaped)
+      assert.equal(1, #told)
+      assert.same({ "k1", TO, 1, nil, "unknown" }, { told[1][1], told[1][2], told[1][3], nil,
+        told[1][5] })
+      assert.matches("a worker that has died", told[1][6])
+    end)
+
     it("keeps everything while there is no service, and asks it ever less", function()
       local answers = {}
       for i = 1, 12 do answers[i] = copy(DOWN) end
@@ -345,7 +407,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.same({ "text 2" }, sender.posted)
       assert.equal("unknown", journal:get("k1").state)
       assert.equal("k1", journal:unsettled()().key)
-      assert.is_true(client:resolve("k1", nil))
+      assert.is_true(client:resolve("k1", "not_sent"))
       run()
       assert.same({ "text 2", "text 1" }, sender.posted)
     end)
@@ -729,6 +791,9 @@ describe("an outbox", function()
       ["not longcode"] = function() box:run { sender_rates = { longcode = 1 } } end,
       ["not 13125550001"] = function() box:run { sender_rates = { ["13125550001"] = 1 } } end,
       ["before the year 2200"] = function() box:add(message(), { key = "k", at = 1.8e12 }) end,
+      ["must be seconds since 1970, and past"] = function()
+        box.host.journal:purge { before = core.now() * 1000 }
+      end,
       ["step expects seconds"] = function() box:start():step("x") end,
       ["call it with a colon: outbox:run"] = function() box.run {} end,
       ["call it with a colon: outbox:add"] = function() box.add(message(), { key = "k" }) end,

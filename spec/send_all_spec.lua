@@ -57,6 +57,35 @@ describe("send_all in process", function()
     assert.equal(2, sender:ledger().accepted)
   end)
 
+  it("stops where it is not the service that answers, and leaves the keys free", function()
+    local sender = { n_sends = 0 }
+    function sender:send()
+      self.n_sends = self.n_sends + 1
+      return nil, { outcome = "rejected", kind = "protocol", status = 404, retryable = false }
+    end
+    local client = telnyx.new({ sender = sender })
+    local options = { concurrency = 1, key = function(i) return "k" .. i end }
+    local counts = client:send_all(messages(50), options)
+    assert.equal(404, counts.stopped.status)
+    assert.equal(3, counts.total)
+    function sender.send(_, sent) return { id = sent.text }, { outcome = "accepted" } end
+    counts = client:send_all(messages(50), options)
+    assert.equal(50, counts.accepted)
+    assert.equal(0, counts.replayed)
+  end)
+
+  it("goes on past a page of somebody else's where the service has answered before", function()
+    local sender = { n_sends = 0 }
+    function sender:send()
+      self.n_sends = self.n_sends + 1
+      if self.n_sends == 1 then return { id = "m" }, { outcome = "accepted" } end
+      return nil, { outcome = "rejected", kind = "protocol", status = 403, retryable = false }
+    end
+    local counts = telnyx.new({ sender = sender }):send_all(messages(20), { concurrency = 1 })
+    assert.is_nil(counts.stopped)
+    assert.equal(20, counts.total)
+  end)
+
   it("takes an iterator and looks no further ahead than it must", function()
     local client = telnyx.new({ sender = sandbox.sender() })
     local n = 0

@@ -240,7 +240,7 @@ local function outbox_host(self, queue)
     is_closed = function() return own.is_closed end,
     new_error = function(fields) return own:new_error(fields) end,
     run = function(body, run) return own:run(body, run) end,
-    check_add = options.add,
+    check_add = options.add, is_key = options.is_key,
   }
   function host.prepare(message, given)
     local call = tables.merge(self.call_, { key = given.key, max_parts = given.max_parts,
@@ -292,24 +292,25 @@ function Client:profile(name)
   }, Client)
 end
 
----Settles what became of a message sent under a key, for example by a webhook. The
----second argument must be given: the message that was sent, with its id, or nil when none
----was, which frees the key. What is known already stays.
+local NOT_SENT = "not_sent"
+
+---Settles what became of a message sent under a key, for example by a webhook: by the message that
+---was sent, with its id, or by "not_sent", which is for a person who has looked and lets it be sent
+---again. What is known already stays.
 ---@param key string
----@param ... { id: string }|nil
+---@param message { id: string, to: any, direction: string|nil }|"not_sent"
 ---@return true|nil
 ---@return string|nil why
-function Client:resolve(key, ...)
+function Client:resolve(key, message)
   check_open(self, "resolve", 2)
-  local message = ...
   if type(key) ~= "string" then error("resolve expects a key, a string", 2) end
   local is_message = type(message) == "table" and type(message.id) == "string"
     and message.id ~= ""
-  if select("#", ...) == 0 or not (message == nil or is_message) then
-    error("resolve expects the message that was sent, a table with its id; or nil, when none was",
-      2)
+  if not (message == NOT_SENT or is_message) then
+    error("resolve expects the message that was sent, a table with its id; or \"not_sent\", when"
+      .. " it is sure that none was", 2)
   end
-  return self.engine_:resolve(key, message)
+  return self.engine_:resolve(key, is_message and message or nil)
 end
 
 ---Closes every connection. What is in flight ends as it stands. May be called twice.

@@ -69,6 +69,7 @@ local labels = { not_sent = "not sent" }
 
 local function head(err)
   local label = clean(labels[err.outcome] or err.outcome) or "failed"
+  if err.replayed == true and err.outcome == "rejected" then label = label .. " before" end
   local status = clean(err.status)
   return status and ("%s (%s)"):format(label, status) or label
 end

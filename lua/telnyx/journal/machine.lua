@@ -75,8 +75,13 @@ function machine.reap(row, now)
   return changed(row, { state = "unknown", settled_at = now, settled_by = "reaper" })
 end
 
+-- A message may be, although a row says that none is any more.
+local function may_be_there(row)
+  return row.state == "sending" or row.tries > 0 and (row.state == "free" or row.state == "queued")
+end
+
 function machine.settle(row, s)
-  local may = row and (row.state == "unknown" or (row.state == "sending" and s.state == "accepted"))
+  local may = row and (row.state == "unknown" or may_be_there(row) and s.state == "accepted")
   if not may then return nil end
   return changed(row, { state = s.state, settled_at = s.now, settled_by = s.by,
     message_id = s.message_id, result = s.result })

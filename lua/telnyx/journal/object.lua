@@ -237,6 +237,9 @@ end
 function Journal:purge(options)
   local own, why = checked(self, "purge", options)
   if not own then return nil, why end
+  if own.before > now_ms() + 1000 then
+    error("journal:purge: 'before' must be seconds since 1970, and past", 2)
+  end
   local n, left = 0, own.limit or math.huge
   while left > 0 do
     local part = math.min(left, PURGED_AT_ONCE)

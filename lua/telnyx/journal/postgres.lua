@@ -88,9 +88,10 @@ local REMEMBER = [[
 INSERT INTO telnyx_server (id, system, timeline) VALUES (1, ?, ?) ON CONFLICT (id) DO NOTHING]]
 local ACCEPT = "UPDATE telnyx_server SET system = ?, timeline = ? WHERE id = 1"
 
-local CHANGED = "its history is another: it was timeline %d of system %s and is timeline %d of"
-  .. " system %s. What was claimed last may be missing there, and be sent again. When somebody has"
-  .. " looked: { accept_server = %q }"
+-- The cure first: errors are cut where they are long.
+local CHANGED = "its history is another; when somebody has looked, { accept_server = %q }: it was"
+  .. " timeline %d of system %s and is timeline %d of system %s, where what was claimed last may be"
+  .. " missing, and be sent again"
 
 local function number_of(place) return tonumber(place.timeline, 16) or 0 end
 
@@ -117,8 +118,8 @@ local function check_history(ask, known, accepted)
   local first = was or here
   if known and not is_same(known, here) then first = known end
   if not is_same(first, here) and name_of(here) ~= accepted then
-    return nil, CHANGED:format(number_of(first), first.system, number_of(here), here.system,
-      name_of(here))
+    return nil, CHANGED:format(name_of(here), number_of(first), first.system, number_of(here),
+      here.system)
   end
   if not was then rows, why = ask(REMEMBER, { here.system, here.timeline }, 2) end
   if was and not is_same(was, here) then

@@ -97,7 +97,8 @@ RETURNING key]],
   settle = [[
 UPDATE telnyx_send SET state = ?, settled_at = {B}, settled_by = ?,
   message_id = COALESCE(?, message_id), result = COALESCE(?, result)
-WHERE key = ? AND (state = 'unknown' OR (state = 'sending' AND CAST(? AS TEXT) = 'accepted'))
+WHERE key = ? AND (state = 'unknown' OR ((state = 'sending' OR (tries > 0
+  AND state IN ('free', 'queued'))) AND CAST(? AS TEXT) = 'accepted'))
 RETURNING key]],
 
   resend = [[

@@ -109,6 +109,10 @@ function Outbox:withdraw(key)
   if type(key) ~= "string" then
     error("withdraw expects a key, a string; got a " .. type(key), 2)
   end
+  if not self.host.is_key(key) then
+    return nil, self.host.new_error({ outcome = "not_sent", kind = "invalid", retryable = false,
+      key = key, code = "10015", detail = "no key is like this: it is UTF-8, 1 to 255 bytes" })
+  end
   local is_back, why = self.host.queue:withdraw(key, core.now())
   if is_back then return true end
   if is_back == nil then return nil, failed(self, key, why) end

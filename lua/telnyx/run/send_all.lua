@@ -56,6 +56,14 @@ local function guarded(run, what, ...)
   return ok and result or nil
 end
 
+local FIRST_FEW = 3
+
+-- Whether it seems to be no service at all that answers: another base_url's pages, or a proxy's.
+local function is_elsewhere(counts, result)
+  return result.outcome == "rejected" and result.kind == "protocol" and not result.replayed
+    and counts.accepted == 0 and counts.total >= FIRST_FEW
+end
+
 local function count(run, index, message, result)
   local counts = run.counts
   local outcome = message and "accepted" or result.outcome
@@ -63,7 +71,9 @@ local function count(run, index, message, result)
   counts.total = counts.total + 1
   if result.replayed then counts.replayed = counts.replayed + 1 end
   run.n_in_flight = run.n_in_flight - 1
-  if not message and is_fatal(result) then counts.stopped = counts.stopped or result end
+  if not message and (is_fatal(result) or is_elsewhere(counts, result)) then
+    counts.stopped = counts.stopped or result
+  end
   if run.options.on_result then guarded(run, run.options.on_result, index, message, result) end
 end
 

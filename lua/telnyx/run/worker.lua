@@ -21,6 +21,8 @@ local BASE_S, CAP_S, ROW_CAP_S = 0.5, 30, 300
 local MOST_ASKED_S = 3600
 -- A take whose answer was lost may be done so much later.
 local LATE_S = 15
+-- So long a run that is to end when it is idle waits for a service that asks for patience.
+local LONGEST_HOLD_S = 30
 -- A worker that waits looks up so often.
 local SLICE_S = 0.1
 
@@ -32,6 +34,7 @@ local SLICE_S = 0.1
 ---@field requeued integer times that a message was given back: not sent, or refused for the moment
 ---@field reaped integer claims left behind by workers that died: unknown now
 ---@field stopped telnyx.error|nil the error that no further message could get past
+---@field trouble string|nil why the journal could not be asked, of a run with `until_idle`
 
 ---@class telnyx.outbox_result a message with an end, or one that waits again
 ---@field key string
@@ -87,6 +90,7 @@ local function fail(self, why)
   self.held_until = math.max(self.held_until, now(self) + backoff(self, self.n_troubles, CAP_S))
   local is_new = self.trouble ~= tostring(why)
   self.trouble = tostring(why)
+  if self.options.until_idle then self.counts.trouble = self.trouble end
   if is_new then guarded(self, self.options.on_trouble, self.trouble) end
 end
 
@@ -98,7 +102,8 @@ end
 -- a refusal of too many is the sender's, where senders have paces.
 local function hold(self, sender, result, wait)
   local until_ = now(self) + wait
-  if result.outcome == "rejected" and self.lanes:hold(sender, until_) then return end
+  local is_senders = result.outcome == "rejected" and result.kind ~= "protocol"
+  if is_senders and self.lanes:hold(sender, until_) then return end
   self.held_until = math.max(self.held_until, until_)
 end
 
@@ -106,7 +111,8 @@ local function due_after(self, entry, result)
   if is_over(self) or is_fatal(result) then return nil end
   local asked = retry.asked_wait(result)
   asked = asked and math.min(asked, MOST_ASKED_S)
-  if result.outcome == "not_sent" then self.n_unsent = self.n_unsent + 1 end
+  local is_nobodys = result.outcome == "not_sent" or result.kind == "protocol"
+  if is_nobodys then self.n_unsent = self.n_unsent + 1 end
   hold(self, entry.sender, result, asked or backoff(self, self.n_unsent, CAP_S))
   entry.wait_s = asked or backoff(self, entry.tries, ROW_CAP_S)
   return entry.wait_s
@@ -273,9 +279,16 @@ end
 
 local function room_of(self) return self.options.concurrency - self.n_in_flight end
 
+-- A run that ends when it is idle is followed by another, which may find it better.
+local function heed_standstill(self)
+  if not self.options.until_idle or self.n_in_flight > 0 then return end
+  if self.trouble or self.held_until - now(self) > LONGEST_HOLD_S then self.is_empty = true end
+end
+
 -- Begins what may be begun: a part of the room for each target, and another first each time.
 local function fill(self)
-  if not may_take(self) then return end
+  heed_standstill(self)
+  if self.is_empty or not may_take(self) then return end
   if now(self) >= self.look_at then look(self) end
   local next_at = math.huge
   for n_left = #self.targets, 1, -1 do
@@ -296,12 +309,25 @@ end
 
 -- What is left to do besides -------------------------------------------------------------------
 
+-- Who took it may be about to say what became of it, but hardly any more.
+local function tell_of_dead(self, key)
+  local row = self.host.journal:get(key)
+  if not row or not row.due then return end -- a send of its own
+  guarded(self, self.options.on_result,
+    { key = key, to = row.to, campaign = row.campaign, tries = row.tries }, nil,
+    self.host.new_error({ outcome = "unknown", kind = "protocol", retryable = false, key = key,
+      cause = "the request of a worker that has died since" }))
+end
+
 local function reap(self)
   if now(self) < self.reap_at then return end
   self.reap_at = now(self) + REAP_S
   local keys, why = self.host.journal:reap({ now = wall(self) })
   if not keys then return fail(self, why) end
   self.counts.reaped = self.counts.reaped + #keys
+  if self.options.on_result then
+    for _, key in ipairs(keys) do tell_of_dead(self, key) end
+  end
 end
 
 -- What cannot be mended goes behind the others; what an error ends here stays where it was.

@@ -145,7 +145,8 @@ local function next_wait(engine, job, err)
 end
 
 local function not_begun(cause)
-  return { outcome = "not_sent", kind = "connection", retryable = false, cause = cause }
+  return { outcome = "not_sent", kind = "connection", retryable = false, cause = cause,
+    advice = "Send it again." }
 end
 
 -- Told instead of posting: what an earlier send under the key was told, or why nothing may be

@@ -261,7 +261,8 @@ end
 
 -- After it ----------------------------------------------------------------------------
 
--- Refusals that are about the moment, not the message: its key stays free.
+-- Refusals that are about the moment, not the message: its key stays free. So it does where it was
+-- not the service that refused, but a proxy, say, or what is at another base_url.
 local PASSING_CLASS = { credentials = true, account = true, rate = true }
 
 ---What a journal will say of it.
@@ -272,8 +273,8 @@ function once.state_of(message, result)
   if message or result.outcome == "accepted" then return "accepted" end
   if result.outcome == "not_sent" then return nil end
   if result.outcome ~= "rejected" then return "unknown" end
-  local is_passing = result.retryable or result.status == 401 or result.status == 402
-    or result.status == 429 or PASSING_CLASS[result.class]
+  local is_passing = result.kind == "protocol" or result.retryable or result.status == 401
+    or result.status == 402 or result.status == 429 or PASSING_CLASS[result.class]
   return not is_passing and "rejected" or nil
 end
 
@@ -320,6 +321,26 @@ local function settle_unsent(journal, row)
   return nil, done == nil and tostring(why) or "the key was settled meanwhile"
 end
 
+-- Somebody may have said that it was not, and a webhook say now that it was.
+local function may_have_been_sent(row)
+  return row.state == "sending" or row.tries > 0 and (row.state == "free" or row.state == "queued")
+end
+
+-- Whether the service's message, a webhook's for example, is to the row's recipient, and ours.
+local function is_of(row, message)
+  if message.direction == "inbound" then return nil, "it is a message that came in" end
+  local to = message.to
+  if type(to) == "string" then to = { { phone_number = to } } end
+  if type(to) ~= "table" or not row.to then return true end
+  for _, one in pairs(to) do
+    local number = type(one) == "table" and one.phone_number
+    if number == row.to then return true end
+    if type(number) == "string" then to = number end
+  end
+  if type(to) == "table" then return true end -- it says nothing of it
+  return nil, ("it is a message to %s, and not to %s"):format(to, row.to)
+end
+
 local KNOWN = {
   free = "nothing that was sent under this key can have become a message: it is free",
   queued = "the message of this key has not been sent yet",
@@ -338,7 +359,12 @@ function once.resolve(journal, key, message)
   local now = core.now()
   local row, why = ask(journal, "get", key)
   if row == nil then return nil, tostring(why) end
-  if not row then return nil, "nothing was sent under this key" end
+  if not row then return nil, "this journal knows no such key" end
+  if message then
+    local is_so
+    is_so, why = is_of(row, message)
+    if not is_so then return nil, why end
+  end
   if row.state == "accepted" then
     if message and message.id == row.message_id then return true end
     return nil, "a message was accepted under this key"
@@ -346,7 +372,7 @@ function once.resolve(journal, key, message)
   end
   if is_broken_off(row, now) then
     ask(journal, "reap", { now = now })
-  elseif row.state ~= "unknown" and not (row.state == "sending" and message) then
+  elseif row.state ~= "unknown" and not (message and may_have_been_sent(row)) then
     return nil, KNOWN[row.state]
   end
   return (message and settle_accepted or settle_unsent)(journal, row, message)
