@@ -134,7 +134,8 @@ describe("examples/campaign.lua", function()
     local FAULTY = {
       { "an unquoted comma", "to,text\n+18665550001,Hello, you\n", "line 2: it has 3 fields" },
       { "an open quote", 'to,text\n+18665550001,"Hello\n+18665550002,x\n', "never closed" },
-      { "a column that is unknown", "to,text,name\n+18665550001,x,you\n", "column 'name' is none of" },
+      { "a column that is unknown", "to,text,name\n+18665550001,x,you\n",
+        "column 'name' is none of" },
       { "no heading", "+18665550001,Hello\n", "the first line must name the columns" },
       { "nobody in it", "to,text\n", "there is nobody in it" },
       { "a number that is none, far below", people(300) .. "866,x\n", "line 302: 'to' must be" },

@@ -133,8 +133,7 @@ it("a row that is purged while it is looked at leaves the key to who asked", fun
   assert.equal("c", own:get("k").claim)
 end)
 
-it("the table is made by a user's query that is sure that nothing was done where there is none", function()
-  local driver = require "dbd.sqlite3"
+it("the table is made by a query that is sure that nothing was done where there is none", function()
   local db = driver.New(":memory:")
   db:autocommit(true)
   local own_journal = journal.sql { dialect = "sqlite", query = function(sql, params, n)
