@@ -9,6 +9,8 @@ local unpack = rawget(table, "unpack") or unpack -- luacheck: ignore 113
 -- A failing statement leaves some 2 kB behind in the client's library, or the server.
 local MOST_FAILURES = 200
 local LONGEST_NAP_S = 0.005
+-- Among the statements, the one that runs.
+local UNFINISHED = {}
 -- What fails sooner may be asked again at once.
 local LEAST_SILENCE_S = 1
 
@@ -74,19 +76,23 @@ local function fetch_all(statement, params, n)
 end
 
 local function ask_once(self, sql, params, n)
-  local statement, why = self.statements[sql], nil
-  self.statements[sql] = nil
+  local statements = self.statements
+  local statement, why = statements[sql], nil
   local is_new = not statement
   if is_new then statement, why = self.connection:prepare(sql) end
   if not statement then return nil, why end
+  statements[UNFINISHED] = statement
+  statements[sql] = nil
   if is_new and self.watch then self.watch() end
   local ok, rows
   ok, rows, why = pcall(fetch_all, statement, params, n)
   if ok and rows then
-    self.statements[sql] = statement
+    statements[sql] = statement
+    statements[UNFINISHED] = nil
     return rows
   end
   pcall(statement.close, statement)
+  statements[UNFINISHED] = nil
   return nil, ok and why or rows
 end
 
@@ -156,7 +162,9 @@ end
 ---@return boolean|nil is_sure that nothing was done
 function Dbi:query(sql, params, n)
   self:leave_parents()
-  if not self.is_set_up then drop(self) end -- an error came while it was being made
+  -- An error came while it was being made, or while a statement ran: as long as that one lives,
+  -- SQLite commits nothing more of what it is told.
+  if not self.is_set_up or self.statements[UNFINISHED] then drop(self) end
   local ok, why = true, nil
   if self.check then ok, why = self.check(self.is_set_up) end
   if ok and not self.is_set_up then ok, why = connect_unless_silent(self) end
