@@ -256,6 +256,33 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       end
     end)
 
+    it("asks ever less where the service asks for no patience", function()
+      local answers = {}
+      for i = 1, 8 do
+        answers[i] = copy(BUSY)
+        answers[i].retry_after = 0
+      end
+      open(answers)
+      add(1)
+      local started_at = sender.time
+      assert.equal(8, run({ concurrency = 1 }).requeued)
+      assert.is_true(sender.time - started_at > 10)
+    end)
+
+    it("says each time that the journal is away, also where nothing is due", function()
+      open()
+      local query, told = journal.keeper.query, {}
+      local own = box:start { poll = 0.1, on_trouble = function(why) told[#told + 1] = why end }
+      for _ = 1, 3 do
+        journal.keeper.query = function() return nil, "the connection broke" end
+        for _ = 1, 5 do own:step(1) end
+        journal.keeper.query = query
+        for _ = 1, 50 do own:step(1) end
+        assert.is_nil(own.trouble)
+      end
+      assert.equal(3, #told)
+    end)
+
     it("burns nothing where it is not the service that answers", function()
       open { copy(PAGE), copy(PAGE), copy(PAGE) }
       add(2)

@@ -110,7 +110,7 @@ end
 local function due_after(self, entry, result)
   if is_over(self) or is_fatal(result) then return nil end
   local asked = retry.asked_wait(result)
-  asked = asked and math.min(asked, MOST_ASKED_S)
+  asked = asked and asked >= BASE_S and math.min(asked, MOST_ASKED_S) or nil -- none is no wait
   local is_nobodys = result.outcome == "not_sent" or result.kind == "protocol"
   if is_nobodys then self.n_unsent = self.n_unsent + 1 end
   hold(self, entry.sender, result, asked or backoff(self, self.n_unsent, CAP_S))
@@ -245,6 +245,7 @@ local function look(self)
     end
   end
   self.targets, self.look_at = list, now(self) + self.options.poll
+  if not list[1] then recover(self) end -- else the next take says
 end
 
 -- Whether there is nothing to wait for, of what is due then; nil when the journal cannot be asked.
