@@ -23,15 +23,6 @@ local FROM = "+18445550001"
 
 local path, command = arg[1], arg[2]
 
--- The journal's connection, and its tables, come first; the shop has another of its own.
-local function open()
-  local journal = telnyx.journal.sqlite(path, { beside = true })
-  local client = telnyx.new { journal = journal }
-  local shop = assert(dbi.Connect("SQLite3", path))
-  shop:autocommit(true) -- transactions are begun by hand
-  return { journal = journal, client = client, outbox = client:outbox(), shop = shop }
-end
-
 -- The rows of a statement.
 local function ask(db, sql, ...)
   local statement = assert(db.shop:prepare(sql))
@@ -40,6 +31,17 @@ local function ask(db, sql, ...)
   for row in statement:rows(true) do rows[#rows + 1] = row end
   statement:close()
   return rows
+end
+
+-- The journal's connection, and its tables, come first; the shop has another of its own.
+local function open()
+  local journal = telnyx.journal.sqlite(path, { beside = true })
+  local client = telnyx.new { journal = journal }
+  local shop = assert(dbi.Connect("SQLite3", path))
+  shop:autocommit(true) -- transactions are begun by hand
+  local db = { journal = journal, client = client, outbox = client:outbox(), shop = shop }
+  ask(db, "PRAGMA busy_timeout = 5000") -- workers write as well
+  return db
 end
 
 local function in_transaction(db, change)
