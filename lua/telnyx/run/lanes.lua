@@ -54,6 +54,15 @@ local function drop_stale(turns, now)
   for i = 1, #turns do turns[i] = turns[i + n] end
 end
 
+-- A turn is kept while another is waited for, without which it is of no use: where many workers
+-- reserve, one that gave up the first by then would never have both.
+local function drop_all_stale(list, now)
+  for _, own in ipairs(list) do
+    if own.turns[1] and own.turns[1] >= now - STALE_S then return end
+  end
+  for _, own in ipairs(list) do drop_stale(own.turns, now) end
+end
+
 local function reserve(self, own, n, clock)
   local step = 1 / own.rate
   n = math.max(1, math.min(n, math.floor(own.rate * BLOCK_S)))
@@ -78,11 +87,11 @@ end
 ---@return integer|nil n
 ---@return number|string|nil next_at or why
 function Lanes:ripe(sender, most, clock)
-  local n = most
-  for _, own in ipairs(lanes_of(self, sender)) do
+  local n, list = most, lanes_of(self, sender)
+  drop_all_stale(list, clock())
+  for _, own in ipairs(list) do
     local now = clock()
     if own.held_until > now then return 0, own.held_until end
-    drop_stale(own.turns, now)
     if not own.turns[1] then
       local ok, why = reserve(self, own, most, clock)
       if not ok then return nil, why end
