@@ -1,0 +1,46 @@
+-- Paces within paces, kept by many workers together: in a time of its own, with a database's part
+-- played by a table.
+
+local lanes = require "telnyx.run.lanes"
+
+describe("workers that keep a rate of all and of each sender", function()
+  local SENDERS = { "+12025550001", "+12025550002", "+12025550003" }
+  local SECONDS, TICK_S = 20, 0.01
+
+  -- How many leave by sender, of many that wait.
+  local function leave(n_workers, options)
+    local now, next_at, left, workers = 1000, {}, {}, {}
+    local queue = {}
+    function queue.reserve(_, name, step, n)
+      next_at[name] = math.max(now, next_at[name] or 0) + n * step
+      return next_at[name] - now
+    end
+    local function clock() return now end
+    for i = 1, n_workers do workers[i] = lanes.new(queue, options) end
+    for tick = 1, SECONDS / TICK_S do
+      now = now + TICK_S
+      for i = 1, n_workers do
+        for k = 1, #SENDERS do
+          local sender = SENDERS[(k + tick + i) % #SENDERS + 1]
+          local n = workers[i]:ripe(sender, 4, clock)
+          workers[i]:spend(sender, n)
+          left[sender] = (left[sender] or 0) + n
+        end
+      end
+    end
+    return left
+  end
+
+  for _, row in ipairs { { 8, 20, 10 }, { 2, 2, 1 }, { 4, 2, 1 }, { 16, 30, 15 } } do
+    local n_workers, all, each = row[1], row[2], row[3]
+    it(("starve none: %d workers, %d a second, %d each"):format(n_workers, all, each), function()
+      local left, total = leave(n_workers, { rate = all, sender_rates = { long_code = each } }), 0
+      for _, sender in ipairs(SENDERS) do
+        assert.is_true(left[sender] > SECONDS * all / #SENDERS / 3, sender .. ": " .. left[sender])
+        assert.is_true(left[sender] <= (SECONDS + 1) * each)
+        total = total + left[sender]
+      end
+      assert.is_true(total <= (SECONDS + 1) * all)
+    end)
+  end
+end)
