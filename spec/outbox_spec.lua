@@ -635,10 +635,12 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
     it("takes nothing more when the journal was closed under it", function()
       open()
       add(10)
-      local own = box:start { concurrency = 1, on_result = function() journal:close() end }
-      for _ = 1, 20 do own:step(0.1) end
+      local words = {}
+      local counts = box:run { concurrency = 1, on_result = function() journal:close() end,
+        on_trouble = function(why) words[#words + 1] = why end }
       assert.equal(1, #sender.posted)
-      assert.matches("closed", own.trouble)
+      assert.same({ "the journal is closed" }, words)
+      assert.equal(words[1], counts.trouble)
     end)
 
     it("looks again for a take that was done after its answer was lost", function()
@@ -755,6 +757,28 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
         assert.is_true(since > 15 and since <= 20.03, since)
       end
       assert.is_true(ends[1] > 19.9 and ends[1] <= 20, ends[1])
+    end)
+
+    -- As many as one look finds, and all before the one that counts.
+    local function add_senders_of_next_year(n)
+      local query = journal.keeper.query
+      for from = 1, n, 1000 do
+        local rows = {}
+        for i = from, math.min(n, from + 999) do
+          rows[#rows + 1] = ("('n%d', 'queued', 'd', '+1212%07d', '{}', %.0f, 1, 0, 1)"):format(i, i,
+            (os.time() + 3e7) * 1000)
+        end
+        assert(query("INSERT INTO telnyx_send (key, state, digest, sender, body, due, ord, tries,"
+          .. " created_at) VALUES " .. table.concat(rows, ", "), {}, 0))
+      end
+    end
+
+    it("finds what is due behind any number of senders that wait for later", function()
+      open()
+      add(1)
+      add_senders_of_next_year(10001)
+      run { sender_rates = { [FROM] = 1000 }, until_empty = false, until_idle = true }
+      assert.same({ "text 1" }, sender.posted)
     end)
 
     it("holds up only the sender whose pace is spent", function()

@@ -120,16 +120,19 @@ end
 ---@return string|nil why
 function Queue:adopt(claim) return self.keeper:look("adopt", { claim }, 1) end
 
+-- To find so many takes some 0.1 s.
 local MOST_SENDERS = 10000
 
----Each sender that has rows waiting, and when the first of them is due, in seconds since 1970.
+---Senders that have rows waiting, and when the first of each is due, in seconds since 1970: as many
+---as are found in a short time.
+---@param from string the first of them, or ""
 ---@return { sender: string, due: number }[]|nil
----@return string|nil why
-function Queue:senders()
-  local rows, why = self.keeper:look("senders", { MOST_SENDERS }, 1)
+---@return string next_from where to go on, or "" after the last; or why
+function Queue:senders(from)
+  local rows, why = self.keeper:look("senders", { from, MOST_SENDERS }, 2)
   if not rows then return nil, why end
   for _, row in ipairs(rows) do row.due = row.due / 1000 end
-  return rows
+  return rows, #rows == MOST_SENDERS and rows[#rows].sender or ""
 end
 
 ---When the first row is due; false: none waits.

@@ -186,14 +186,14 @@ RETURNING key]],
   -- Each sender that has something, and when its first is due: from one to the next by the index.
   senders = [[
 WITH RECURSIVE s (sender, n) AS (
-  SELECT (SELECT MIN(sender) FROM telnyx_send WHERE state = 'queued'), 1
+  SELECT (SELECT MIN(sender) FROM telnyx_send WHERE state = 'queued' AND sender >= ?), 1
   UNION ALL
   SELECT (SELECT MIN(t.sender) FROM telnyx_send AS t
     WHERE t.state = 'queued' AND t.sender > s.sender), s.n + 1
   FROM s WHERE s.sender IS NOT NULL AND s.n < CAST(? AS INTEGER))
 SELECT sender, CAST((SELECT MIN(t.due) FROM telnyx_send AS t
     WHERE t.state = 'queued' AND t.sender = s.sender) AS TEXT) AS due
-FROM s WHERE sender IS NOT NULL]],
+FROM s WHERE sender IS NOT NULL ORDER BY s.n]],
 
   next_due = [[
 SELECT CAST(MIN(due) AS TEXT) AS due FROM telnyx_send WHERE state = 'queued']],

@@ -34,7 +34,7 @@ local SLICE_S = 0.1
 ---@field requeued integer times that a message was given back: not sent, or refused for the moment
 ---@field reaped integer claims left behind by workers that died: unknown now
 ---@field stopped telnyx.error|nil the error that no further message could get past
----@field trouble string|nil why the journal could not be asked, of a run with `until_idle`
+---@field trouble string|nil why the journal could not be asked, where that ended the run
 
 ---@class telnyx.outbox_result a message with an end, or one that waits again
 ---@field key string
@@ -51,6 +51,7 @@ local SLICE_S = 0.1
 ---@field private options table
 ---@field private lanes telnyx.lanes
 ---@field private targets { sender: string|false }[] whose rows may be due
+---@field private senders_from string where the next look begins; "": with the first sender
 ---@field private taken table<telnyx.entry, true> claimed, and perhaps not begun
 ---@field private taking string|nil the claim of a take that has not returned
 ---@field private lost_takes { claim: string, until_: number }[] whose answer was lost
@@ -61,7 +62,7 @@ Worker.__name = "telnyx.worker"
 
 local function is_over(self)
   return self.counts.stopped ~= nil or self.fault ~= nil or self.is_left == true
-    or self.host.is_closed()
+    or self.host.is_closed() or self.host.journal.is_closed
 end
 
 local function now(self) return self.host.loop:now() end
@@ -90,7 +91,9 @@ local function fail(self, why)
   self.held_until = math.max(self.held_until, now(self) + backoff(self, self.n_troubles, CAP_S))
   local is_new = self.trouble ~= tostring(why)
   self.trouble = tostring(why)
-  if self.options.until_idle then self.counts.trouble = self.trouble end
+  if self.options.until_idle or self.host.journal.is_closed then
+    self.counts.trouble = self.trouble
+  end
   if is_new then guarded(self, self.options.on_trouble, self.trouble) end
 end
 
@@ -221,17 +224,18 @@ local function serve(self, target, room)
 end
 
 -- Who has something waiting, and when the first of it is due; where senders do not matter,
--- anybody.
+-- anybody. And where the next look goes on, when there are so many senders; or nil and why.
 local function find_waiting(self)
-  if self.lanes.is_by_sender then return self.host.queue:senders() end
+  if self.lanes.is_by_sender then return self.host.queue:senders(self.senders_from) end
   local due, why = self.host.queue:next_due()
   if due == nil then return nil, why end
-  return due and { { sender = false, due = due } } or {}
+  return due and { { sender = false, due = due } } or {}, ""
 end
 
 local function look(self)
-  local waiting, why = find_waiting(self)
-  if not waiting then return fail(self, why) end
+  local waiting, next_or_why = find_waiting(self)
+  if not waiting then return fail(self, next_or_why) end
+  self.senders_from = next_or_why
   table.sort(waiting, function(a, b) return a.due < b.due end)
   local at, list, is_due, is_there = wall(self), {}, {}, {}
   for _, one in ipairs(waiting) do is_due[one.sender] = one.due <= at end
@@ -304,6 +308,7 @@ local function fill(self)
     recover(self)
     if more_at then next_at = math.min(next_at, more_at) end
   end
+  if not self.targets[1] and self.senders_from ~= "" then self.look_at = now(self) end
   self.next_at = math.min(next_at, self.look_at)
   find_out_whether_empty(self)
 end
@@ -367,6 +372,13 @@ local function wait(self, seconds)
   end
 end
 
+-- Nothing can be taken from it any more, nor written down.
+local function heed_closed_journal(self)
+  if self.host.journal.is_closed and not self.counts.trouble then
+    fail(self, "the journal is closed")
+  end
+end
+
 local function go_on(self, seconds)
   heed_stop(self)
   mend(self)
@@ -409,6 +421,7 @@ function Worker:step(seconds)
     error("step expects seconds from 0 up, got a " .. type(seconds), 2)
   end
   self.host.run(function(own) go_on_all_the_same(own, seconds or 0) end, self)
+  heed_closed_journal(self)
   if self:is_done() then self:leave() end -- the last time to write down what could not be
   if self.fault and self.n_in_flight == 0 then
     local fault = self.fault
@@ -448,7 +461,7 @@ function worker.new(host, options)
   local self = setmetatable({
     host = host, options = options, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
-    targets = {}, taken = {}, lost_takes = {}, unwritten = {},
+    targets = {}, senders_from = "", taken = {}, lost_takes = {}, unwritten = {},
     n_in_flight = 0, n_troubles = 0, n_unsent = 0,
     held_until = -math.huge, look_at = -math.huge, next_at = -math.huge, reap_at = -math.huge,
     mend_at = -math.huge, is_draining = false, is_empty = false,
