@@ -311,6 +311,25 @@ describe("a server", function()
     listener:close()
   end)
 
+  it("whose table is locked is waited for twice, and then let alone for as long", function()
+    open { statement_timeout = 1.2 }
+    claim("order-1")
+    local let_go = hold("LOCK TABLE telnyx_send")
+    local function last_asked()
+      return server:ask("SELECT max(query_start) FROM pg_stat_activity WHERE query LIKE"
+        .. " '%telnyx_send%' AND query NOT LIKE '%LOCK%' AND pid <> pg_backend_pid()")
+    end
+    local ok, why = claim("order-2")
+    assert.is_nil(ok)
+    assert.matches("statement timeout", why)
+    local asked_at = last_asked()
+    for i = 3, 6 do assert.same({ nil, why }, { claim("order-" .. i) }) end
+    assert.equal(asked_at, last_asked())
+    let_go()
+    sandbox.wait(function() return claim("order-7") end, "it to be asked again")
+    assert.is_not.equal(asked_at, last_asked())
+  end)
+
   it("that commits before it has written is told to write", function()
     server:ask("ALTER ROLE spec SET synchronous_commit = off")
     open()

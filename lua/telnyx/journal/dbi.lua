@@ -25,6 +25,8 @@ local LEAST_SILENCE_S = 1
 ---@field patience_s number how long it waits for other writers
 ---@field private busy_until number|nil they have been waited for in vain
 ---@field private silent_until number nobody has answered
+---@field private silence string why
+---@field private n_silences integer statements that were given up, one after another
 local Dbi = {}
 Dbi.__index = Dbi
 
@@ -136,22 +138,34 @@ local function connect(self)
   return nil, first_line(ok and why or is_set_up)
 end
 
--- Who has waited for a connection in vain does not wait as long again.
+-- Who has waited in vain does not wait as long again; it was this long.
+local function heed_silence(self, waited_s, why)
+  if waited_s <= LEAST_SILENCE_S then return end
+  self.silent_until, self.silence = core.monotonic() + waited_s, why
+end
+
 local function connect_unless_silent(self)
   local started = core.monotonic()
-  if started < self.silent_until then return nil, self.silence end
   local ok, why = connect(self)
   if ok then return true end
-  local time = core.monotonic()
-  if time - started > LEAST_SILENCE_S then
-    self.silent_until, self.silence = time + (time - started), why
-  end
+  heed_silence(self, core.monotonic() - started, why)
   return nil, why
 end
 
 local function is_alive(connection)
   local ok, is_up = pcall(connection.ping, connection)
   return ok and is_up
+end
+
+-- A connection that has failed goes. One that is alive has given a statement up: the first of them
+-- is not waited for in vain, since the next may be its repetition, and do what it did not.
+local function heed_failure(self, waited_s, why, is_sure)
+  self.n_failures = self.n_failures + 1
+  if not is_alive(self.connection) then return drop(self) end
+  if self.n_failures > MOST_FAILURES then drop(self) end
+  if is_sure or waited_s <= LEAST_SILENCE_S then return end
+  self.n_silences = self.n_silences + 1
+  if self.n_silences > 1 then heed_silence(self, waited_s, why) end
 end
 
 ---@param sql string
@@ -165,14 +179,17 @@ function Dbi:query(sql, params, n)
   -- An error came while it was being made, or while a statement ran: as long as that one lives,
   -- SQLite commits nothing more of what it is told.
   if not self.is_set_up or self.statements[UNFINISHED] then drop(self) end
-  local ok, why = true, nil
-  if self.check then ok, why = self.check(self.is_set_up) end
+  local started, ok, why = core.monotonic(), true, nil
+  if started < self.silent_until then ok, why = false, self.silence end
+  if ok and self.check then ok, why = self.check(self.is_set_up) end
   if ok and not self.is_set_up then ok, why = connect_unless_silent(self) end
   if not ok then return nil, self.name .. ": " .. why, true end
   local rows, ask_why, is_sure = ask(self, sql, params, n)
-  if rows then return rows end
-  self.n_failures = self.n_failures + 1
-  if self.n_failures > MOST_FAILURES or not is_alive(self.connection) then drop(self) end
+  if rows then
+    self.n_silences = 0
+    return rows
+  end
+  heed_failure(self, core.monotonic() - started, ask_why, is_sure)
   return nil, self.name .. ": " .. ask_why, is_sure
 end
 
@@ -188,7 +205,7 @@ local dbi = {}
 ---@return telnyx.dbi
 function dbi.new(own)
   own.statements, own.n_failures, own.n_forks = {}, 0, core.forks()
-  own.is_set_up, own.silent_until = false, 0
+  own.is_set_up, own.silent_until, own.n_silences = false, 0, 0
   own.random = random.new()
   return setmetatable(own, Dbi)
 end
