@@ -765,8 +765,8 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       for from = 1, n, 1000 do
         local rows = {}
         for i = from, math.min(n, from + 999) do
-          rows[#rows + 1] = ("('n%d', 'queued', 'd', '+1212%07d', '{}', %.0f, 1, 0, 1)"):format(i, i,
-            (os.time() + 3e7) * 1000)
+          rows[#rows + 1] = ("('n%d', 'queued', 'd', '+1212%07d', '{}', %.0f, 1, 0, 1)"):format(
+            i, i, (os.time() + 3e7) * 1000)
         end
         assert(query("INSERT INTO telnyx_send (key, state, digest, sender, body, due, ord, tries,"
           .. " created_at) VALUES " .. table.concat(rows, ", "), {}, 0))

@@ -53,6 +53,7 @@ local SLICE_S = 0.1
 ---@field private targets { sender: string|false }[] whose rows may be due
 ---@field private senders_from string where the next look begins; "": with the first sender
 ---@field private taken table<telnyx.entry, true> claimed, and perhaps not begun
+---@field private begun table<telnyx.entry, table> their rows: begun, and not told of
 ---@field private taking string|nil the claim of a take that has not returned
 ---@field private lost_takes { claim: string, until_: number }[] whose answer was lost
 ---@field private unwritten telnyx.unwritten[]
@@ -129,23 +130,44 @@ local function count_out(self, entry)
   entry.is_counted = false
 end
 
-local function on_end(self, row, entry, message, result)
+-- Returns how it ended; nil: it waits again.
+local function book(self, entry, message, result)
+  self.begun[entry] = nil
   count_out(self, entry)
-  if entry.unwritten then
-    self.unwritten[#self.unwritten + 1] = entry.unwritten
-    fail(self, result.journal_error)
-  end
+  if entry.unwritten then self.unwritten[#self.unwritten + 1] = entry.unwritten end
   local counts, state = self.counts, once.state_of(message, result)
   if not message and is_fatal(result) then counts.stopped = counts.stopped or result end
-  local told = { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }
   if not state then
-    counts.requeued, told.wait = counts.requeued + 1, entry.wait_s
-    return guarded(self, self.options.on_requeue, told, result)
+    counts.requeued = counts.requeued + 1
+    return nil
   end
   self.n_unsent = 0
   counts.total = counts.total + 1
   counts[state] = counts[state] + 1
-  guarded(self, self.options.on_result, told, message, result)
+  return state
+end
+
+-- Once for each that was begun, whoever says so first.
+local function on_end(self, row, entry, message, result)
+  if not self.begun[entry] then return end
+  local state = core.shielded(book, self, entry, message, result)
+  if entry.unwritten then fail(self, result.journal_error) end
+  local told = { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }
+  if state then return guarded(self, self.options.on_result, told, message, result) end
+  told.wait = entry.wait_s
+  guarded(self, self.options.on_requeue, told, result)
+end
+
+-- Where an error has come between an end and its telling.
+local function tell_missed(self)
+  local missed = {}
+  for entry in pairs(self.begun) do
+    if entry.result then missed[#missed + 1] = entry end
+  end
+  for _, entry in ipairs(missed) do
+    local row = self.begun[entry]
+    if row then on_end(self, row, entry, entry.message, entry.result) end
+  end
 end
 
 local function entry_of(self, row)
@@ -156,6 +178,7 @@ local function entry_of(self, row)
 end
 
 local function begin(self, row, entry, started_at)
+  self.begun[entry] = row
   self.n_in_flight, entry.is_counted = self.n_in_flight + 1, true
   self.host.begin({ body = row.body, entry = entry, started_at = started_at,
     is_over = self.is_over, call = self.options.send_call,
@@ -351,8 +374,9 @@ local function mend_each(list, is_mended)
 end
 
 local function mend(self)
-  if now(self) < self.mend_at or not (self.unwritten[1] or self.lost_takes[1]) then return end
+  if now(self) < self.mend_at then return end
   self.mend_at = now(self) + MEND_S
+  tell_missed(self)
   mend_each(self.lost_takes, function(one) return mend_take(self, one) end)
   mend_each(self.unwritten, function(one) return once.write_again(self.host.journal, one) end)
 end
@@ -366,7 +390,7 @@ local function wait(self, seconds)
   end
   seconds = math.max(0, math.min(seconds, until_ - now(self), SLICE_S))
   if self.n_in_flight > 0 then
-    loop:await(seconds)
+    if loop:await(seconds) == 0 then tell_missed(self) end
   elseif seconds > 0 then
     loop:sleep(nil, seconds)
   end
@@ -405,6 +429,7 @@ function Worker:leave()
     if not entry.is_begun then
       if entry.claim then give_back(self, entry) end
       count_out(self, entry)
+      self.begun[entry] = nil
     end
   end
   self.taken = {}
@@ -461,7 +486,7 @@ function worker.new(host, options)
   local self = setmetatable({
     host = host, options = options, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
-    targets = {}, senders_from = "", taken = {}, lost_takes = {}, unwritten = {},
+    targets = {}, senders_from = "", taken = {}, begun = {}, lost_takes = {}, unwritten = {},
     n_in_flight = 0, n_troubles = 0, n_unsent = 0,
     held_until = -math.huge, look_at = -math.huge, next_at = -math.huge, reap_at = -math.huge,
     mend_at = -math.huge, is_draining = false, is_empty = false,

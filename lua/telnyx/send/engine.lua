@@ -129,6 +129,7 @@ end
 ---Records what came of a job that was begun.
 function Engine:settle(job, message, result)
   if not message and getmetatable(result) == nil then self:new_error(result) end
+  if job.is_claimed then job.entry.message, job.entry.result = message, result end
   local pending = job.pending
   if pending then pending.done, pending.message_, pending.info_ = true, message, result end
 end
