@@ -61,7 +61,7 @@ local lua = {
   { "resty", "ngx.semaphore telnyx.core" },
 
   { "send/random", "telnyx.core" },
-  { "journal/arguments" },
+  { "journal/arguments", "telnyx.core" },
   { "journal/machine" },
   { "journal/object", "telnyx.core telnyx.journal.arguments" },
   { "journal/rows", "telnyx.journal.machine" },

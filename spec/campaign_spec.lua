@@ -144,7 +144,7 @@ describe("examples/campaign.lua", function()
       { "a key twice", "to,text,key\n+18665550001,x,a\n+18665550002,y,a\n",
         "line 3: the key 'a' stands in line 2 already" },
       { "a key that is missing", "to,text,key\n+18665550001,x,a\n+18665550002,y,\n",
-        "line 3: 'key' must be" },
+        "line 3: 'key' is empty" },
       { "a time that is past", "to,text,send_at\n+18665550001,x,2020-01-01T00:00:00Z\n", "2020" },
       { "a text that is too long", ("to,text\n+18665550001,%s\n"):format(("x"):rep(200)),
         "max_parts allows 1", "--max-parts=1" },

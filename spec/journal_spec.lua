@@ -1,6 +1,7 @@
 -- Every journal, by one table of what may become of a row.
 
 local journals = require "spec.support.journals"
+local telnyx = require "telnyx"
 
 local NOW = 1700000000.123
 local EXPIRES = NOW + 60
@@ -278,6 +279,25 @@ local function specs()
     end
   end)
 
+  it("finds the rows of a campaign", function()
+    if not candidate.queue then return end
+    claim("alone")
+    queue("one of autumn's")
+    local found = journal:find { campaign = "autumn" }
+    assert.equal(1, #found)
+    assert.equal("one of autumn's", found[1].key)
+    assert.same({}, journal:find { campaign = "autumn", state = "sending" })
+    assert.same({}, journal:find { campaign = "spring" })
+  end)
+
+  it("says what may have been meant", function()
+    if candidate.is_remote then return end
+    local _, why = pcall(journal.find, journal, { stat = "unknown" })
+    assert.matches("knows no 'stat'; did you mean 'state'?", why, 1, true)
+    _, why = pcall(journal.purge, journal, { older = 7 })
+    assert.matches("knows no 'older'; known: before, limit", why, 1, true)
+  end)
+
   it("keeps a result of 1 MB", function()
     local result = ('{"a":"\\n?%s\195\164"}'):rep(75000)
     assert.is_true(#result > 1e6)
@@ -465,3 +485,20 @@ for _, own in ipairs(journals.all) do
     specs()
   end)
 end
+
+describe("a journal", function()
+  local function why_not(make, ...)
+    local ok, why = pcall(make, ...)
+    assert.is_false(ok)
+    return why
+  end
+
+  it("is told nothing where it takes nothing, and what it takes by its name and kind", function()
+    assert.matches("journal.memory expects nothing", why_not(telnyx.journal.memory, 1))
+    assert.matches("the path of a file", why_not(telnyx.journal.sqlite, "sent.db\0"))
+    for _, name in ipairs { "beside", "create" } do
+      assert.matches("true or false for '" .. name .. "'",
+        why_not(telnyx.journal.sqlite, "sent.db", { [name] = "yes" }))
+    end
+  end)
+end)

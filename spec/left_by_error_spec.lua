@@ -537,8 +537,8 @@ it("a step may come between any two instructions of another one, and of what it 
   assert.is_true(n_between > 200, n_between)
 end)
 
--- What ends it is nobody's of the worker's, which goes on. An error that comes just as a callback is
--- to be called may keep it from that; where it comes within, it ends the run as any other does.
+-- What ends it is nobody of the worker, which goes on. An error that comes just as a callback is to
+-- be called may keep it from that; where it comes within, it ends the run as any other does.
 for name, is_beside in pairs { [""] = false, [", beside others"] = true } do
   it("a worker hears of each message, whichever step the limit ends" .. name, function()
     if has_jit then jit.off() end

@@ -113,7 +113,7 @@ it("docs/journal.md can be run from its beginning to its end", function()
     .. in_service("env LUA_PATH=%s LUA_CPATH=%s %s docs.lua"):format(
       sandbox.quote(package.path:gsub("%./", host.checkout() .. "/")),
       sandbox.quote((package.cpath:gsub("%./", host.checkout() .. "/"))), process.lua()))
-  assert.equal("the end\n", said)
+  assert.equal("0 wait, 0 of them are due\nthe end\n", said)
   assert.equal(1, posts())
   local own = journal.sqlite(folder .. "/sent.db")
   assert.equal("accepted", own:get("order-9").state)

@@ -156,6 +156,22 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.is_true(times.a > 55 and times.a < 70, times.a)
     end)
 
+    it("says how many wait, how many of them are due, and since when", function()
+      open()
+      assert.same({ total = 0, due = 0 }, box:backlog())
+      local now = os.time()
+      for i, at in ipairs { now + 3600, now - 60, now - 7200 } do
+        assert.is_true(box:add(message("text " .. i), { key = "k" .. i, at = at }))
+      end
+      assert.same({ total = 3, due = 2, first_due = now - 7200 }, box:backlog())
+      run { until_idle = true, until_empty = false }
+      assert.same({ total = 1, due = 0, first_due = now + 3600 }, box:backlog())
+      journal:close()
+      local backlog, why = box:backlog()
+      assert.is_nil(backlog)
+      assert.matches("the journal is closed", why)
+    end)
+
     it("takes a key that a send has given back, and no key that one has used", function()
       open { copy(DOWN), [2] = nil }
       client:send(message("text 1"), { key = "k1", retry = false })

@@ -1,6 +1,8 @@
 --- What a journal may be asked: the arguments of its methods, checked once for whatever keeps the
 --- rows, and times turned into whole milliseconds, so no two journals differ in that.
 
+local core = require("telnyx.core")
+
 local MAX_BYTES = 255 -- of keys and names
 
 -- Each takes a value and returns what is handed on; or nil and what it must be, which is misuse; or
@@ -102,8 +104,8 @@ local SHAPES = {
   resend = { key = "key", claim = "name", by = "name", now = "time" },
   get = { key = "key" },
   unsettled = { older_than = "seconds?", now = "time?" },
-  find = { state = "state?", to = "name?", message_id = "name?", older_than = "seconds?",
-    now = "time?", limit = "count?" },
+  find = { state = "state?", to = "name?", message_id = "name?", campaign = "name?",
+    older_than = "seconds?", now = "time?", limit = "count?" },
   purge = { before = "time", limit = "count?" },
   add = { key = "key", digest = "name", to = "name?", sender = "text", body = "body",
     campaign = "name?", due = "time", ord = "order", now = "time" },
@@ -121,6 +123,16 @@ local function sound(name, kind, value)
   return nil, ("'%s' must be %s"):format(name, expected), is_worlds
 end
 
+-- What a name is taken for that is not known.
+local function hint(name, shape)
+  local known = {}
+  for one in pairs(shape) do known[#known + 1] = one end
+  table.sort(known)
+  local near = type(name) == "string" and core.nearest(name, known)
+  if near then return ("; did you mean '%s'?"):format(near) end
+  return "; known: " .. table.concat(known, ", ")
+end
+
 local arguments = {}
 
 ---The arguments as a keeper takes them; or nil, why, where the world may be at fault. Misuse is
@@ -134,7 +146,7 @@ function arguments.checked(method, given)
   local function misuse(text, ...) error(("journal:" .. method .. text):format(...), 5) end
   if type(given) ~= "table" then misuse(" expects a table, got a %s", type(given)) end
   for name in pairs(given) do
-    if not shape[name] then misuse(" knows no '%s'", tostring(name)) end
+    if not shape[name] then misuse(" knows no '%s'%s", tostring(name), hint(name, shape)) end
   end
   for name, kind in pairs(shape) do
     local value, why, is_worlds = sound(name, kind, given[name])

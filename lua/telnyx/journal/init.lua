@@ -27,7 +27,8 @@ end
 
 ---A journal that lives as long as the program.
 ---@return telnyx.journal
-function journal.memory()
+function journal.memory(...)
+  check(select("#", ...) == 0, "memory", "nothing, and no colon before it")
   return object.new(require("telnyx.journal.memory").new())
 end
 
@@ -48,11 +49,16 @@ end
 ---@param options telnyx.sqlite_options|nil
 ---@return telnyx.journal
 function journal.sqlite(path, options)
-  check(type(path) == "string" and path ~= "" and path ~= ":memory:" and not path:find("^file:"),
-    "sqlite", "the path of a file")
+  local is_path = type(path) == "string" and path ~= "" and path ~= ":memory:"
+    and not path:find("^file:") and not path:find("\0", 1, true)
+  check(is_path, "sqlite", "the path of a file")
   options = options or {}
-  check_names("sqlite", options, "busy_timeout beside")
+  check_names("sqlite", options, "busy_timeout beside create")
   check(is_seconds(options.busy_timeout), "sqlite", "seconds for 'busy_timeout'")
+  for _, name in ipairs { "beside", "create" } do
+    check(options[name] == nil or type(options[name]) == "boolean", "sqlite",
+      ("true or false for '%s'"):format(name))
+  end
   local keeper, why = require("telnyx.journal.sqlite").new(path, options)
   if not keeper then error("journal.sqlite: " .. why, 2) end
   return object.new(keeper)

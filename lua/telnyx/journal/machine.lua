@@ -107,6 +107,7 @@ end
 function machine.is_found(row, f)
   return (not f.state or row.state == f.state) and (not f.to or row.to == f.to)
     and (not f.message_id or row.message_id == f.message_id)
+    and (not f.campaign or row.campaign == f.campaign)
     and (not f.before or row.created_at <= f.before)
 end
 

@@ -199,6 +199,7 @@ end
 ---@field state string|nil
 ---@field to string|nil
 ---@field message_id string|nil
+---@field campaign string|nil
 ---@field older_than number|nil seconds since the row was made
 ---@field now number|nil
 ---@field limit integer|nil default 100

@@ -144,6 +144,21 @@ function Queue:next_due()
   return rows[1] and rows[1].due and rows[1].due / 1000 or false
 end
 
+---@class telnyx.backlog
+---@field total integer rows that wait
+---@field due integer of those, how many are due
+---@field first_due number|nil when the first of them is, in seconds since 1970
+
+---@param now number
+---@return telnyx.backlog|nil
+---@return string|nil why
+function Queue:backlog(now)
+  local backlog, why = self.keeper:backlog(math.floor(now * 1000))
+  if not backlog then return nil, why end
+  backlog.first_due = backlog.first_due and backlog.first_due / 1000
+  return backlog
+end
+
 -- Paces -----------------------------------------------------------------------------------------
 
 ---@return boolean|nil

@@ -221,6 +221,14 @@ end
 ---@return telnyx.queue
 function Sql:queue() return queue.new(self) end
 
+function Sql:backlog(now)
+  local rows, why = look(self, self.sql.backlog, { now }, 1)
+  if not rows then return nil, why end
+  local row = rows[1]
+  return { total = tonumber(row.total), due = tonumber(row.n_due) or 0,
+    first_due = tonumber(row.due) }
+end
+
 ---The table of paces: made, or found.
 ---@return true|nil
 ---@return string|nil why

@@ -38,14 +38,17 @@ local function set(ask)
   return true
 end
 
+local MISSING = "there is no journal in it, and { create = false } makes none"
+
 -- Before anything is changed in the file.
-local function is_ours(ask, may_be_others)
+local function is_ours(ask, options)
   local rows, why = ask("SELECT name FROM sqlite_master WHERE type = 'table'")
   if not rows then return nil, why end
   for _, row in ipairs(rows) do
     if row.name == "telnyx_send" then return true end
   end
-  if rows[1] and not may_be_others then
+  if options.create == false then return nil, MISSING end
+  if rows[1] and not options.beside then
     return nil, "it is a database of something else; with { beside = true } the journal is kept"
       .. " there all the same"
   end
@@ -79,7 +82,7 @@ local function new_file(path, id)
 end
 
 local function set_up(file, options, is_first, ask)
-  local ok, why = is_ours(ask, options.beside)
+  local ok, why = is_ours(ask, options)
   if ok then ok, why = set(ask) end
   if ok and is_first then ok, why = is_sound(ask) end
   if ok then ok, why = file.is_there(false) end
@@ -89,6 +92,9 @@ local function set_up(file, options, is_first, ask)
 end
 
 local function open(own_driver, path, options)
+  if options.create == false and not core.file_id(path) then
+    return nil, path .. ": it is not there, and { create = false } makes none"
+  end
   local absolute, id, n_bytes = core.make_file(path)
   if not absolute then return nil, id end
   if n_bytes > 0 and n_bytes < LEAST_BYTES then return nil, absolute .. ": it is no database" end
@@ -117,6 +123,7 @@ local sqlite = {}
 ---@class telnyx.sqlite_options
 ---@field busy_timeout number|nil seconds to wait while others write; default 5
 ---@field beside boolean|nil the file may be another program's database
+---@field create boolean|nil false: a journal must be there; else it is made
 
 ---@param path string
 ---@param options telnyx.sqlite_options

@@ -198,6 +198,11 @@ FROM s WHERE sender IS NOT NULL ORDER BY s.n]],
   next_due = [[
 SELECT CAST(MIN(due) AS TEXT) AS due FROM telnyx_send WHERE state = 'queued']],
 
+  backlog = [[
+SELECT CAST(count(*) AS TEXT) AS total,
+  CAST(sum(CASE WHEN due <= {B} THEN 1 ELSE 0 END) AS TEXT) AS n_due, CAST(MIN(due) AS TEXT) AS due
+FROM telnyx_send WHERE state = 'queued']],
+
   -- The turns that a pace gives out are those before its time. Who has rested has a right to none
   -- of the past, and a time further ahead than workers can have asked for is of a clock that was
   -- wrong, or of another rate. The clock is the database's, the same for all.
@@ -232,7 +237,7 @@ local UNPAUSED =
 -- What `find` may ask for, by name.
 local CONDITIONS = {
   { "state", "state = ?" }, { "to", "recipient = ?" }, { "message_id", "message_id = ?" },
-  { "before", "created_at <= {B}" },
+  { "campaign", "campaign = ?" }, { "before", "created_at <= {B}" },
 }
 
 -- How the two differ: nothing else does.

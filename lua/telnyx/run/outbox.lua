@@ -155,6 +155,14 @@ function Outbox:drain()
   for own in pairs(self.workers) do own:drain() end
 end
 
+---How many messages wait for a worker, how many of them are due, and when the first is, or was.
+---@return telnyx.backlog|nil
+---@return string|nil why
+function Outbox:backlog()
+  check(self, "backlog", 2)
+  return self.host.queue:backlog(core.now())
+end
+
 ---Lets no worker anywhere take anything, until `resume`; what is under way goes on.
 ---@return true|nil
 ---@return string|nil why

@@ -96,6 +96,7 @@ end
 local function new_register()
   local line_of = {}
   return function(key, line)
+    if key == "" then return nil, "'key' is empty: each has one, or the column is left out" end
     local is_key, expected = options.is_key(key)
     if not is_key then return nil, "'key' must be " .. expected end
     local first = line_of[key]
