@@ -104,8 +104,11 @@ local lua = {
   { "run/send_all", "telnyx.run.fatal telnyx.run.pace" },
   { "run/stored", "cjson.safe telnyx.core telnyx.tables" },
   { "run/lanes", "telnyx.run.pace" },
+  { "run/debts", "telnyx.core telnyx.send.once" },
+  { "run/demand" },
   { "run/worker", [[
-    telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.send.once telnyx.send.retry
+    telnyx.core telnyx.run.debts telnyx.run.demand telnyx.run.fatal telnyx.run.lanes
+    telnyx.send.once telnyx.send.retry
   ]] },
   { "run/outbox", "telnyx.core telnyx.errors telnyx.run.worker telnyx.send.once" },
   { "run/csv", "telnyx.core" },

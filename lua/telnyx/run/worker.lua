@@ -2,6 +2,8 @@
 --- Any number of workers may serve one outbox, in any number of processes and on any machines.
 
 local core = require("telnyx.core")
+local debts = require("telnyx.run.debts")
+local demand = require("telnyx.run.demand")
 local is_fatal = require("telnyx.run.fatal")
 local lanes = require("telnyx.run.lanes")
 local once = require("telnyx.send.once")
@@ -12,15 +14,12 @@ local retry = require("telnyx.send.retry")
 local MARGIN_S = 30
 -- How often the claims of workers that died are looked for.
 local REAP_S = 5
--- How often the journal is told again what it could not be told, and how long that may go on
--- when it fails.
-local MEND_S, MENDING_S = 1, 1
+-- How often the journal is told again what it could not be told.
+local MEND_S = 1
 -- Waits of ours, after failures in a row.
 local BASE_S, CAP_S, ROW_CAP_S = 0.5, 30, 300
 -- The longest that the service may ask for.
 local MOST_ASKED_S = 3600
--- A take whose answer was lost may be done so much later.
-local LATE_S = 15
 -- So long a run that is to end when it is idle waits for a service that asks for patience.
 local LONGEST_HOLD_S = 30
 -- A worker that waits looks up so often.
@@ -50,13 +49,11 @@ local SLICE_S = 0.1
 ---@field private host table
 ---@field private options table
 ---@field private lanes telnyx.lanes
----@field private targets { sender: string|false }[] whose rows may be due
----@field private senders_from string where the next look begins; "": with the first sender
+---@field private demand telnyx.demand
+---@field private debts telnyx.debts
 ---@field private taken table<telnyx.entry, true> claimed, and perhaps not begun
 ---@field private begun table<telnyx.entry, table> their rows: begun, and not told of
 ---@field private taking string|nil the claim of a take that has not returned
----@field private lost_takes { claim: string, until_: number }[] whose answer was lost
----@field private unwritten telnyx.unwritten[]
 local Worker = {}
 Worker.__index = Worker
 Worker.__name = "telnyx.worker"
@@ -134,7 +131,7 @@ end
 local function book(self, entry, message, result)
   self.begun[entry] = nil
   count_out(self, entry)
-  if entry.unwritten then self.unwritten[#self.unwritten + 1] = entry.unwritten end
+  if entry.unwritten then self.debts:add(entry.unwritten) end
   local counts, state = self.counts, once.state_of(message, result)
   if not message and is_fatal(result) then counts.stopped = counts.stopped or result end
   if not state then
@@ -190,26 +187,6 @@ end
 
 -- Taking ------------------------------------------------------------------------------------------
 
-local function give_back(self, row)
-  local change = { key = row.key, claim = row.claim, now = core.now() }
-  local ok, done = pcall(self.host.journal.release, self.host.journal, change)
-  if not ok or done == nil then
-    self.unwritten[#self.unwritten + 1] = { method = "release", change = change }
-  end
-end
-
--- Rows of a take whose answer was lost wait again: nothing was posted under them. It may be done
--- after it was given up here.
-local function mend_take(self, lost)
-  local rows = self.host.queue:adopt(lost.claim)
-  for _, row in ipairs(rows or {}) do give_back(self, row) end
-  return rows and (rows[1] ~= nil or now(self) > lost.until_)
-end
-
-local function lose_take(self, claim)
-  self.lost_takes[#self.lost_takes + 1] = { claim = claim, until_ = now(self) + LATE_S }
-end
-
 -- Rows and their entries, or nil: then the journal cannot be asked.
 local function take(self, sender, n)
   local claim, at = core.new_claim(), wall(self)
@@ -223,7 +200,7 @@ local function take(self, sender, n)
   end
   self.taking = nil
   if not rows then
-    lose_take(self, claim)
+    self.debts:add_take(claim)
     fail(self, why)
   end
   return rows, entries
@@ -246,33 +223,11 @@ local function serve(self, target, room)
   return #rows == n and now(self) or false
 end
 
--- Who has something waiting, and when the first of it is due; where senders do not matter,
--- anybody. And where the next look goes on, when there are so many senders; or nil and why.
-local function find_waiting(self)
-  if self.lanes.is_by_sender then return self.host.queue:senders(self.senders_from) end
-  local due, why = self.host.queue:next_due()
-  if due == nil then return nil, why end
-  return due and { { sender = false, due = due } } or {}, ""
-end
-
 local function look(self)
-  local waiting, next_or_why = find_waiting(self)
-  if not waiting then return fail(self, next_or_why) end
-  self.senders_from = next_or_why
-  table.sort(waiting, function(a, b) return a.due < b.due end)
-  local at, list, is_due, is_there = wall(self), {}, {}, {}
-  for _, one in ipairs(waiting) do is_due[one.sender] = one.due <= at end
-  for _, target in ipairs(self.targets) do -- who was there keeps the place
-    if is_due[target.sender] then list[#list + 1] = target end
-    is_there[target.sender] = true
-  end
-  for _, one in ipairs(waiting) do
-    if is_due[one.sender] and not is_there[one.sender] then
-      list[#list + 1] = { sender = one.sender }
-    end
-  end
-  self.targets, self.look_at = list, now(self) + self.options.poll
-  if not list[1] then recover(self) end -- else the next take says
+  local ok, why = self.demand:look(wall(self))
+  if not ok then return fail(self, why) end
+  self.look_at = now(self) + self.options.poll
+  if not self.demand.targets[1] then recover(self) end -- else the next take says
 end
 
 -- Whether there is nothing to wait for, of what is due then; nil when the journal cannot be asked.
@@ -286,12 +241,12 @@ end
 local function find_out_whether_empty(self)
   local options = self.options
   if not (options.until_empty or options.until_idle) then return end
-  if self.targets[1] or self.n_in_flight > 0 then return end
+  if self.demand.targets[1] or self.n_in_flight > 0 then return end
   local due, why = self.host.queue:next_due()
   if due == nil then return fail(self, why) end
   local is_done, done_why = is_enough(self, due)
   if is_done == nil then return fail(self, done_why) end
-  self.is_empty = is_done and not self.unwritten[1] and not self.lost_takes[1]
+  self.is_empty = is_done and self.debts:is_none()
   if due then self.look_at = math.min(self.look_at, now(self) + math.max(0, due - wall(self))) end
 end
 
@@ -319,19 +274,19 @@ local function fill(self)
   if self.is_empty or not may_take(self) then return end
   if now(self) >= self.look_at then look(self) end
   local next_at = math.huge
-  for n_left = #self.targets, 1, -1 do
+  for n_left = #self.demand.targets, 1, -1 do
     if room_of(self) == 0 or not may_take(self) then
       next_at = now(self)
       break
     end
-    local target = table.remove(self.targets, 1)
+    local target = self.demand:take_first()
     local more_at = serve(self, target, math.max(1, math.floor(room_of(self) / n_left)))
-    if more_at ~= false then self.targets[#self.targets + 1] = target end
+    if more_at ~= false then self.demand:put_last(target) end
     if more_at == nil then return end
     recover(self)
     if more_at then next_at = math.min(next_at, more_at) end
   end
-  if not self.targets[1] and self.senders_from ~= "" then self.look_at = now(self) end
+  if self.demand:calls_for_a_look() then self.look_at = now(self) end
   self.next_at = math.min(next_at, self.look_at)
   find_out_whether_empty(self)
 end
@@ -359,26 +314,11 @@ local function reap(self)
   end
 end
 
--- What cannot be mended goes behind the others; what an error ends here stays where it was.
-local function mend_each(list, is_mended)
-  local give_up = core.monotonic() + MENDING_S
-  for _ = 1, #list do
-    local one = list[1]
-    local is_good = is_mended(one)
-    if list[1] == one then table.remove(list, 1) end -- by nobody else meanwhile
-    if not is_good then
-      list[#list + 1] = one
-      if core.monotonic() > give_up then return end
-    end
-  end
-end
-
 local function mend(self)
   if now(self) < self.mend_at then return end
   self.mend_at = now(self) + MEND_S
   tell_missed(self)
-  mend_each(self.lost_takes, function(one) return mend_take(self, one) end)
-  mend_each(self.unwritten, function(one) return once.write_again(self.host.journal, one) end)
+  self.debts:settle()
 end
 
 -- Waits for a message's end, or its turn.
@@ -423,11 +363,11 @@ end
 
 ---Gives back what is claimed and not begun, and tells the journal what it could not be told.
 function Worker:leave()
-  if self.taking then lose_take(self, self.taking) end
+  if self.taking then self.debts:add_take(self.taking) end
   self.taking = nil
   for entry in pairs(self.taken) do
     if not entry.is_begun then
-      if entry.claim then give_back(self, entry) end
+      if entry.claim then self.debts:give_back(entry) end
       count_out(self, entry)
       self.begun[entry] = nil
     end
@@ -486,7 +426,7 @@ function worker.new(host, options)
   local self = setmetatable({
     host = host, options = options, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
-    targets = {}, senders_from = "", taken = {}, begun = {}, lost_takes = {}, unwritten = {},
+    taken = {}, begun = {},
     n_in_flight = 0, n_troubles = 0, n_unsent = 0,
     held_until = -math.huge, look_at = -math.huge, next_at = -math.huge, reap_at = -math.huge,
     mend_at = -math.huge, is_draining = false, is_empty = false,
@@ -494,6 +434,8 @@ function worker.new(host, options)
     has_own_clock = host.loop.clock ~= core.monotonic,
   }, Worker)
   self.clock = function() return now(self) end
+  self.demand = demand.new(host.queue, self.lanes.is_by_sender)
+  self.debts = debts.new(host.journal, host.queue, self.clock)
   self.is_over = function() return is_over(self) end
   self.due_after = function(entry, result) return due_after(self, entry, result) end
   return self

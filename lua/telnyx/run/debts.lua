@@ -1,0 +1,78 @@
+--- What a worker owes its journal: ends that could not be written down, claims that could not be
+--- given back, and rows of a take whose answer was lost. It is tried again until it is settled.
+
+local core = require("telnyx.core")
+local once = require("telnyx.send.once")
+
+-- How long trying may go on when it fails.
+local TRYING_S = 1
+-- A take whose answer was lost may be done so much later.
+local LATE_S = 15
+
+---@class telnyx.debts
+---@field private journal telnyx.journal
+---@field private queue telnyx.queue
+---@field private clock fun(): number the loop's
+---@field private unwritten telnyx.unwritten[]
+---@field private lost_takes { claim: string, until_: number }[]
+local Debts = {}
+Debts.__index = Debts
+
+---@return boolean
+function Debts:is_none() return not (self.unwritten[1] or self.lost_takes[1]) end
+
+---@param unwritten telnyx.unwritten
+function Debts:add(unwritten) self.unwritten[#self.unwritten + 1] = unwritten end
+
+---@param claim string of a take that may be done, or still be done
+function Debts:add_take(claim)
+  self.lost_takes[#self.lost_takes + 1] = { claim = claim, until_ = self.clock() + LATE_S }
+end
+
+---Lets a row wait again: nothing was posted under this claim.
+---@param row { key: string, claim: string }
+function Debts:give_back(row)
+  local change = { key = row.key, claim = row.claim, now = core.now() }
+  local ok, done = pcall(self.journal.release, self.journal, change)
+  if not ok or done == nil then self:add { method = "release", change = change } end
+end
+
+-- It may be done after it was given up here.
+local function settle_take(self, lost)
+  local rows = self.queue:adopt(lost.claim)
+  for _, row in ipairs(rows or {}) do self:give_back(row) end
+  return rows and (rows[1] ~= nil or self.clock() > lost.until_)
+end
+
+-- What cannot be settled goes behind the others; what an error ends here stays where it was.
+local function settle_each(list, settle)
+  local give_up = core.monotonic() + TRYING_S
+  for _ = 1, #list do
+    local one = list[1]
+    local is_good = settle(one)
+    if list[1] == one then table.remove(list, 1) end -- by nobody else meanwhile
+    if not is_good then
+      list[#list + 1] = one
+      if core.monotonic() > give_up then return end
+    end
+  end
+end
+
+---Tries once more.
+function Debts:settle()
+  settle_each(self.lost_takes, function(one) return settle_take(self, one) end)
+  settle_each(self.unwritten, function(one) return once.write_again(self.journal, one) end)
+end
+
+local debts = {}
+
+---@param journal telnyx.journal
+---@param queue telnyx.queue
+---@param clock fun(): number
+---@return telnyx.debts
+function debts.new(journal, queue, clock)
+  return setmetatable({ journal = journal, queue = queue, clock = clock, unwritten = {},
+    lost_takes = {} }, Debts)
+end
+
+return debts
