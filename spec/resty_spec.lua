@@ -911,6 +911,15 @@ describe("a send inside nginx", function()
       assert.is_true(wall >= 2 and wall < 12, "took " .. wall)
     end)
 
+    it("sends a long list in constant memory", function()
+      local run = inside({
+        op = "memory_of_run", count = 3000, message = MESSAGE,
+        options = { api_key = KEY, base_url = service.url },
+      })[1]
+      assert.equal(3000, run.accepted)
+      assert.is_true(run.grown_kb < 300, run.grown_kb)
+    end)
+
     -- The first to wait turns the wheel for both.
     it("goes on when another's thread is killed", function()
       local started = socket.gettime()

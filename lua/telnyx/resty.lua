@@ -301,9 +301,25 @@ function Sender:send(message, limits)
   return sent, result
 end
 
+-- Light threads that have ended, by the one that began them: nginx keeps each until that one waits
+-- for it, or ends itself.
+local ended = setmetatable({}, { __mode = "k" })
+
+local function let_go_of_ended(parent)
+  local list = ended[parent]
+  for i = list and #list or 0, 1, -1 do
+    local child = list[i]
+    if child.thread then
+      table.remove(list, i)
+      ngx.thread.wait(child.thread) -- which returns at once
+    end
+  end
+end
+
 ---Waits without holding up the worker.
 ---@param seconds number
 function Sender.sleep(_, seconds)
+  let_go_of_ended(coroutine.running())
   ngx.sleep(math.max(seconds, MOMENT_S))
 end
 
@@ -312,7 +328,14 @@ end
 ---@param body fun()
 function Sender.spawn(_, body)
   if not may_wait() then return body() end
-  ngx.thread.spawn(body)
+  local parent, child = coroutine.running(), {}
+  let_go_of_ended(parent)
+  child.thread = ngx.thread.spawn(function()
+    local ok, err = pcall(body)
+    local list = ended[parent] or {}
+    ended[parent], list[#list + 1] = list, child
+    if not ok then error(err, 0) end
+  end)
 end
 
 ---Whose tasks are counted together: those of one request or timer, whose end ends them.
