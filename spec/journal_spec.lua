@@ -279,6 +279,17 @@ local function specs()
     end
   end)
 
+  it("reaps one key where it is told which", function()
+    claim("a")
+    claim("b")
+    assert.same({}, journal:reap { now = EXPIRES - 1, key = "a" })
+    assert.same({ "a" }, journal:reap { now = EXPIRES + 1, key = "a" })
+    assert.same({}, journal:reap { now = EXPIRES + 1, key = "a" })
+    assert.same({}, journal:reap { now = EXPIRES + 1, key = "none" })
+    assert.same({ "unknown", "reaper" }, { journal:get("a").state, journal:get("a").settled_by })
+    assert.equal("sending", journal:get("b").state)
+  end)
+
   it("finds the rows of a campaign", function()
     if not candidate.queue then return end
     claim("alone")

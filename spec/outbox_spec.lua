@@ -346,6 +346,113 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.matches("a worker that has died", told[1][6])
     end)
 
+    -- Rows that were taken long ago, by nobody who lives.
+    local function leave_behind(n)
+      add(n)
+      for i = 1, n do
+        assert(journal:queue():take { limit = 1, claim = "dead" .. i, now = core.now(),
+          owner = "vm/1", expires = core.now() - 1000 })
+      end
+    end
+
+    it("tells of what dead workers left though the answer is lost, or others look first", function()
+      open()
+      leave_behind(3)
+      assert.is_true(client:resolve("k1", "not_sent")) -- it meets its own row only
+      assert.equal("sending", journal:get("k2").state)
+      assert.equal("unknown", select(2, client:send(message("text 2"), { key = "k2" })).outcome)
+      assert.equal("sending", journal:get("k3").state)
+      local query = journal.keeper.query
+      journal.keeper.query = function(sql, params, n)
+        if sql:find("settled_by = 'reaper'", 1, true) then
+          journal.keeper.query = query
+          assert(query(sql, params, n))
+          return nil, "the answer is lost"
+        end
+        return query(sql, params, n)
+      end
+      local counts = run()
+      assert.equal(1, counts.reaped)
+      table.sort(results)
+      assert.same({ "k1 m-1", "k3 unknown" }, results)
+    end)
+
+    it("does not take for dead what it cannot write down", function()
+      open(nil, { deadline = 5 })
+      add(1)
+      local query = journal.keeper.query
+      journal.keeper.query = function(sql, params, n)
+        if sql:find("SET state = ?, settled_at", 1, true) then return nil, "no room" end
+        return query(sql, params, n)
+      end
+      local own = box:start { poll = 0.1, on_result = function(row, sent)
+        results[#results + 1] = row.key .. " " .. (sent and sent.id or "lost")
+      end }
+      for _ = 1, 40 do
+        own:step(0.1)
+        sender.time = sender.time + 5
+      end
+      assert.same({ "k1 m-1" }, results)
+      assert.equal("sending", journal:get("k1").state)
+      journal.keeper.query = query
+      for _ = 1, 20 do own:step(0.5) end
+      assert.equal("accepted", journal:get("k1").state)
+      assert.equal(0, own.counts.reaped)
+    end)
+
+    it("tells no more of dead workers when the journal is closed under it", function()
+      open()
+      leave_behind(3)
+      local n_told = 0
+      run { on_result = function()
+        n_told = n_told + 1
+        journal:close()
+      end }
+      assert.equal(1, n_told)
+    end)
+
+    it("takes neither its own for dead nor others' who live, after a journal was away", function()
+      open(nil, { deadline = 5 })
+      add(3)
+      local query, is_away = journal.keeper.query, false
+      journal.keeper.query = function(...)
+        if is_away then return nil, "no database" end
+        return query(...)
+      end
+      local other_told, n_posted = {}, 0
+      local other = box:start { concurrency = 1, on_result = function(row, sent, err)
+        other_told[#other_told + 1] = row.key .. " " .. (sent and "accepted" or err.outcome)
+      end }
+      local send = sender.send
+      function sender:send(...)
+        n_posted = n_posted + 1
+        is_away = true
+        return send(self, ...)
+      end
+      other:step(0)
+      assert.equal(1, n_posted)
+      local own = box:start { concurrency = 1, on_result = function(row, sent, err)
+        results[#results + 1] = row.key .. " " .. (sent and "accepted" or err.outcome)
+      end }
+      for _ = 1, 20 do
+        own:step(0.1)
+        sender.time = sender.time + 5
+      end
+      is_away = false
+      for _ = 1, 20 do
+        own:step(0.5)
+        other:step(0.5)
+        is_away = false
+      end
+      table.sort(results)
+      assert.same({ "k1 accepted" }, { other_told[1] })
+      for _, told in ipairs(results) do assert.matches("accepted$", told) end
+      for _, told in ipairs(other_told) do assert.matches("accepted$", told) end
+      assert.equal(3, #results + #other_told)
+      assert.equal(3, journal:counts().accepted)
+      assert.equal(0, own.counts.reaped + other.counts.reaped)
+    end)
+
     it("keeps everything while there is no service, and asks it ever less", function()
       local answers = {}
       for i = 1, 12 do answers[i] = copy(DOWN) end

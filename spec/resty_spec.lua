@@ -912,12 +912,12 @@ describe("a send inside nginx", function()
     end)
 
     it("sends a long list in constant memory", function()
-      local run = inside({
+      local result = inside({
         op = "memory_of_run", count = 3000, message = MESSAGE,
         options = { api_key = KEY, base_url = service.url },
       })[1]
-      assert.equal(3000, run.accepted)
-      assert.is_true(run.grown_kb < 300, run.grown_kb)
+      assert.equal(3000, result.accepted)
+      assert.is_true(result.grown_kb < 300, result.grown_kb)
     end)
 
     -- The first to wait turns the wheel for both.

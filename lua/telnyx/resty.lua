@@ -311,7 +311,8 @@ local function let_go_of_ended(parent)
     local child = list[i]
     if child.thread then
       table.remove(list, i)
-      ngx.thread.wait(child.thread) -- which returns at once
+      -- nginx uses threads again: what is kept may be another request's, or another by now.
+      if coroutine.status(child.thread) == "zombie" then pcall(ngx.thread.wait, child.thread) end
     end
   end
 end

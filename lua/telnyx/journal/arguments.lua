@@ -98,7 +98,7 @@ local SHAPES = {
   finish = { key = "key", claim = "name", state = "outcome", now = "time", message_id = "name?",
     status = "count?", result = "text?" },
   release = { key = "key", claim = "name", now = "time", due = "time?" },
-  reap = { now = "time" },
+  reap = { now = "time", key = "key?" },
   settle = { key = "key", state = "truth", by = "name", now = "time", message_id = "name?",
     result = "text?" },
   resend = { key = "key", claim = "name", by = "name", now = "time" },

@@ -115,14 +115,14 @@ end
 
 -- People and clocks -----------------------------------------------------------------------------
 
----Turns claims that have expired into `unknown`.
----@param options { now: number }
+---Turns claims that have expired into `unknown`: all of them, or a key's.
+---@param options { now: number, key: string|nil }
 ---@return string[]|nil keys sorted
 ---@return string|nil why
 function Journal:reap(options)
   local own, why = checked(self, "reap", options)
   if not own then return nil, why end
-  return self.keeper:reap(own.now)
+  return self.keeper:reap(own.now, own.key)
 end
 
 ---@class telnyx.journal_settlement

@@ -114,6 +114,15 @@ function Queue:take(t)
   return rows
 end
 
+---Rows whose claims have expired, the longest ago first.
+---@param now number
+---@param limit integer
+---@return table[]|nil rows
+---@return string|nil why
+function Queue:expired(now, limit)
+  return self.keeper:look("expired", { math.floor(now * 1000), limit }, 2)
+end
+
 ---The rows of a take whose answer was lost.
 ---@param claim string
 ---@return table[]|nil rows

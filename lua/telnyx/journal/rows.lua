@@ -53,8 +53,13 @@ function Rows:settle(s) return without_row(change(self, machine.settle, s)) end
 
 function Rows:resend(r) return without_row(change(self, machine.resend, r)) end
 
-function Rows:reap(now)
+function Rows:reap(now, key)
   local function step(row) return row and machine.reap(row, now) end
+  if key then
+    local is_done, why = without_row(self.store:change(key, step))
+    if is_done == nil then return nil, why end
+    return { is_done and key or nil }
+  end
   local expired, why = chosen(self, "created_at", math.huge, step)
   if not expired then return nil, why end
   local keys = {}

@@ -147,7 +147,16 @@ function Sql:release(r)
   end)
 end
 
-function Sql:reap(now)
+local function reap_one(self, now, key)
+  local is_done, why = change_row(self, "reap_one", key, { key, now, now, now }, 4, function(row)
+    return row.state == "unknown" and row.settled_by == "reaper" and row.settled_at == now
+  end)
+  if is_done == nil then return nil, why end
+  return { is_done and key or nil }
+end
+
+function Sql:reap(now, key)
+  if key then return reap_one(self, now, key) end
   local rows, why = change(self, "reap", { now, now, now }, 3)
   if not rows then return nil, why end
   local keys = {}

@@ -94,6 +94,13 @@ UPDATE telnyx_send SET state = 'unknown', settled_at = {B}, settled_by = 'reaper
 WHERE key IN (SELECT key FROM c) AND state = 'sending' AND expires < {B}
 RETURNING key]],
 
+  reap_one = [[
+WITH c AS MATERIALIZED (
+  SELECT key FROM telnyx_send WHERE key = ? AND state = 'sending' AND expires < {B}{SKIP})
+UPDATE telnyx_send SET state = 'unknown', settled_at = {B}, settled_by = 'reaper'
+WHERE key IN (SELECT key FROM c) AND state = 'sending' AND expires < {B}
+RETURNING key]],
+
   settle = [[
 UPDATE telnyx_send SET state = ?, settled_at = {B}, settled_by = ?,
   message_id = COALESCE(?, message_id), result = COALESCE(?, result)
@@ -179,6 +186,11 @@ UPDATE telnyx_send SET state = 'free', body = NULL, sender = NULL, campaign = NU
   ord = NULL, settled_at = {B}, settled_by = ?
 WHERE key = ? AND state = 'queued'
 RETURNING key]],
+
+  -- An outbox's that were left behind by whoever had taken them; and direct sends' as well.
+  expired = [[
+SELECT {COLUMNS} FROM telnyx_send WHERE state = 'sending' AND expires < {B}
+ORDER BY telnyx_send.expires LIMIT CAST(? AS INTEGER)]],
 
   -- Of a claim whose answer was lost.
   adopt = "SELECT {COLUMNS}, body FROM telnyx_send WHERE claim = ? AND state = 'sending'",

@@ -21,6 +21,16 @@ Debts.__index = Debts
 ---@return boolean
 function Debts:is_none() return not (self.unwritten[1] or self.lost_takes[1]) end
 
+---Whether the end of a claim is known here, and only not yet written down.
+---@param claim string
+---@return boolean
+function Debts:knows(claim)
+  for _, one in ipairs(self.unwritten) do
+    if one.change.claim == claim then return true end
+  end
+  return false
+end
+
 ---@param unwritten telnyx.unwritten
 function Debts:add(unwritten) self.unwritten[#self.unwritten + 1] = unwritten end
 

@@ -12,8 +12,10 @@ local retry = require("telnyx.send.retry")
 -- A claim is good for so much more than the time that a send may take: clocks of two machines
 -- differ, and who was held up may still be about to record what became of it.
 local MARGIN_S = 30
--- How often the claims of workers that died are looked for.
-local REAP_S = 5
+-- How often the claims of workers that died are looked for, and how many are told of at once.
+local REAP_S, MOST_REAPED = 5, 100
+-- After the journal could not be asked, others who live have so long to say what became of theirs.
+local GRACE_S = 15
 -- How often the journal is told again what it could not be told.
 local MEND_S = 1
 -- Waits of ours, after failures in a row.
@@ -96,6 +98,7 @@ local function fail(self, why)
 end
 
 local function recover(self)
+  if self.trouble then self.reap_at = math.max(self.reap_at, now(self) + GRACE_S) end
   self.n_troubles, self.trouble = 0, nil
 end
 
@@ -293,25 +296,44 @@ end
 
 -- What is left to do besides -------------------------------------------------------------------
 
+-- What this worker has under way, or knows the end of, nobody has left behind.
+local function is_own(self, row)
+  if self.debts:knows(row.claim) then return true end
+  for entry in pairs(self.begun) do
+    if entry.claim == row.claim then return true end
+  end
+  return false
+end
+
 -- Who took it may be about to say what became of it, but hardly any more.
-local function tell_of_dead(self, key)
-  local row = self.host.journal:get(key)
-  if not row or not row.due then return end -- a send of its own
+local function tell_of_dead(self, row)
+  self.counts.reaped = self.counts.reaped + 1
+  if not row.due then return end -- a send of its own
   guarded(self, self.options.on_result,
-    { key = key, to = row.to, campaign = row.campaign, tries = row.tries }, nil,
-    self.host.new_error({ outcome = "unknown", kind = "protocol", retryable = false, key = key,
-      cause = "the request of a worker that has died since" }))
+    { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }, nil,
+    self.host.new_error({ outcome = "unknown", kind = "protocol", retryable = false,
+      key = row.key, cause = "the request of a worker that has died since" }))
+end
+
+-- One by one, so that each is told of by who made it unknown.
+local function reap_each(self, rows)
+  for _, row in ipairs(rows) do
+    if is_over(self) then return end
+    local keys, why = {}, nil
+    if not is_own(self, row) then
+      keys, why = self.host.journal:reap({ now = wall(self), key = row.key })
+    end
+    if not keys then return fail(self, why) end
+    if keys[1] then tell_of_dead(self, row) end
+  end
 end
 
 local function reap(self)
-  if now(self) < self.reap_at then return end
+  if self.trouble or now(self) < self.reap_at then return end
   self.reap_at = now(self) + REAP_S
-  local keys, why = self.host.journal:reap({ now = wall(self) })
-  if not keys then return fail(self, why) end
-  self.counts.reaped = self.counts.reaped + #keys
-  if self.options.on_result then
-    for _, key in ipairs(keys) do tell_of_dead(self, key) end
-  end
+  local rows, why = self.host.queue:expired(wall(self), MOST_REAPED)
+  if not rows then return fail(self, why) end
+  reap_each(self, rows)
 end
 
 local function mend(self)

@@ -218,7 +218,7 @@ local function told_by(journal, row, entry, now)
   if row.state == "accepted" then return accepted(row) end
   if row.state == "rejected" then return rejected(row) end
   if row.state == "sending" and not is_broken_off(row, now) then return in_flight(row, now) end
-  ask(journal, "reap", { now = now })
+  ask(journal, "reap", { now = now, key = row.key })
   return unsettled(row, now)
 end
 
@@ -371,7 +371,7 @@ function once.resolve(journal, key, message)
       .. (row.message_id and ": " .. row.message_id or "")
   end
   if is_broken_off(row, now) then
-    ask(journal, "reap", { now = now })
+    ask(journal, "reap", { now = now, key = key })
   elseif row.state ~= "unknown" and not (message and may_have_been_sent(row)) then
     return nil, KNOWN[row.state]
   end
