@@ -1,6 +1,7 @@
 -- Paces within paces, kept by many workers together: in a time of its own, with a database's part
 -- played by a table.
 
+local demand = require "telnyx.run.demand"
 local lanes = require "telnyx.run.lanes"
 
 describe("workers that keep a rate of all and of each sender", function()
@@ -15,18 +16,28 @@ describe("workers that keep a rate of all and of each sender", function()
       next_at[name] = math.max(now, next_at[name] or 0) + n * step
       return next_at[name] - now
     end
+    function queue.ahead(_, name) return (next_at[name] or 0) - now end
+    function queue.reserve_due(self, name, step, within)
+      return (next_at[name] or 0) <= now + within and self:reserve(name, step, 1)
+    end
     local function clock() return now end
-    for i = 1, n_workers do workers[i] = lanes.new(queue, options) end
-    for tick = 1, SECONDS / TICK_S do
-      now = now + TICK_S
-      for i = 1, n_workers do
-        for k = 1, #SENDERS do
-          local sender = SENDERS[(k + tick + i) % #SENDERS + 1]
-          local n = workers[i]:ripe(sender, 4, clock)
-          workers[i]:spend(sender, n)
-          left[sender] = (left[sender] or 0) + n
-        end
+    for i = 1, n_workers do
+      workers[i] = { lanes = lanes.new(queue, options), demand = demand.new({}, true) }
+      for _, sender in ipairs(SENDERS) do table.insert(workers[i].demand.targets, sender) end
+    end
+    local function serve(worker)
+      local place = 1
+      for _ = 1, #SENDERS do
+        local sender = worker.demand.targets[place]
+        local n = worker.lanes:ripe(sender, 4, clock)
+        worker.lanes:spend(sender, n)
+        left[sender] = (left[sender] or 0) + n
+        place = worker.demand:put(place, n > 0 and "last" or "here")
       end
+    end
+    for _ = 1, SECONDS / TICK_S do
+      now = now + TICK_S
+      for i = 1, n_workers do serve(workers[i]) end
     end
     return left
   end

@@ -839,6 +839,86 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.is_true(ends > 0 and ends <= 0.01, ends)
     end)
 
+    it("takes no turn with it when it ends", function()
+      open()
+      add(5)
+      for _ = 1, 5 do
+        local own = box:start { sender_rates = { [FROM] = 0.01 } }
+        for _ = 1, 3 do own:step(0) end
+        own:drain()
+        own:step(0)
+        assert.is_true(own:is_done())
+      end
+      assert.equal(1, #sender.posted)
+      local ahead = journal:queue():ahead("sender " .. FROM, 100)
+      assert.is_true(ahead > 50 and ahead <= 100, ahead)
+    end)
+
+    it("gives a turn that has come to one who asks, and no more than have come", function()
+      open()
+      local own = journal:queue()
+      assert.equal(0, own:ahead("slow", 1000))
+      assert.is_true(own:reserve_due("slow", 1000, 0) > 990)
+      assert.is_false(own:reserve_due("slow", 1000, 0))
+      assert.is_true(own:reserve_due("slow", 1000, 1000) > 1990) -- a burst's
+      assert.is_false(own:reserve_due("slow", 1000, 1000))
+      assert.is_true(own:ahead("slow", 1000) > 1990)
+      assert.equal(0, own:ahead("slow", 0.01)) -- nobody can have asked for so many
+      assert.is_true(own:reserve_due("slow", 0.01, 0) <= 0.01)
+    end)
+
+    it("asks for nobody's messages while it is paused", function()
+      open()
+      for i = 1, 20 do
+        local from = ("+1844555%04d"):format(i)
+        assert.is_true(box:add(message("text " .. i, from), { key = "k" .. i }))
+      end
+      assert.is_true(box:pause())
+      local query, n_changes = journal.keeper.query, 0
+      journal.keeper.query = function(sql, params, n)
+        if sql:find("SET state = 'sending'", 1, true) or sql:find("telnyx_pace (", 1, true) then
+          n_changes = n_changes + 1
+        end
+        return query(sql, params, n)
+      end
+      local own = box:start { sender_rates = { toll_free = 1 } }
+      for _ = 1, 5 do own:step(0.01) end
+      journal.keeper.query = query
+      assert.equal(0, n_changes)
+      assert.is_true(box:resume())
+    end)
+
+    it("looks what has ended before it has asked about everybody", function()
+      open()
+      for i = 1, 100 do
+        local from = ("+1844555%04d"):format(i)
+        assert.is_true(box:add(message("text " .. i, from), { key = "k" .. i }))
+      end
+      local query = journal.keeper.query
+      journal.keeper.query = function(sql, params, n)
+        if sql:find("SET state = 'sending'", 1, true) then core.sleep(0.005) end
+        return query(sql, params, n)
+      end
+      local own = box:start { concurrency = 1000, sender_rates = { toll_free = 1000 } }
+      own:step(0)
+      assert.is_true(#sender.posted > 0 and #sender.posted < 50, #sender.posted)
+      for _ = 1, 100 do own:step(0) end
+      journal.keeper.query = query
+      assert.equal(100, #sender.posted)
+    end)
+
+    it("with until_idle ends where each sender that has something is held for long", function()
+      local patient = copy(BUSY)
+      patient.retry_after = 3000
+      open { patient }
+      add(3)
+      local started_at = sender.time
+      run { concurrency = 1, until_empty = false, until_idle = true,
+        sender_rates = { [FROM] = 1000 } }
+      assert.is_true(sender.time - started_at < 60, sender.time - started_at)
+      assert.equal(1, #sender.posted)
+    end)
+
     it("uses up no turn where nothing waits", function()
       open()
       for _ = 1, 5 do run { rate = 0.1 } end

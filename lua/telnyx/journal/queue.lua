@@ -201,6 +201,34 @@ function Queue:reserve(name, step_s, n)
   return tonumber(rows[1].ends) / US
 end
 
+---Takes one turn, if it has come.
+---@param name string
+---@param step_s number
+---@param within_s number a turn that comes within this time has come: a burst's
+---@return number|false|nil ends_s from now to its end; false: it has not come
+---@return string|nil why
+function Queue:reserve_due(name, step_s, within_s)
+  if not self:make_paces() then return nil, self.why end
+  local length, most_ahead = us(step_s), us(step_s * MOST_TURNS_AHEAD + MOST_AHEAD_S)
+  local rows, why = self.keeper:change("reserve_due",
+    { name, length, length, us(SLACK_S), most_ahead, us(within_s), most_ahead }, 7)
+  if not rows then return nil, why end
+  return rows[1] ~= nil and tonumber(rows[1].ends) / US
+end
+
+---How far ahead the next turn of a pace is.
+---@param name string
+---@param step_s number
+---@return number|nil seconds 0 or less: it has come
+---@return string|nil why
+function Queue:ahead(name, step_s)
+  if not self:make_paces() then return nil, self.why end
+  local rows, why = self.keeper:change("ahead", { name }, 1)
+  if not rows then return nil, why end
+  local seconds = rows[1] and tonumber(rows[1].ends) / US or 0
+  return seconds <= step_s * MOST_TURNS_AHEAD + MOST_AHEAD_S and seconds or 0
+end
+
 local FOR_EVER = 2 ^ 53
 
 ---Lets no worker take anything, until `resume`.

@@ -225,6 +225,17 @@ ON CONFLICT (name) DO UPDATE SET next_at = {B} + CASE
   THEN telnyx_pace.next_at ELSE {NOW} END
 RETURNING CAST(next_at - {NOW} AS TEXT) AS ends]],
 
+  -- The same for one turn, of which no more is taken than has come by now.
+  reserve_due = [[
+INSERT INTO telnyx_pace (name, next_at) VALUES (?, {NOW} + {B})
+ON CONFLICT (name) DO UPDATE SET next_at = {B} + CASE
+  WHEN telnyx_pace.next_at > {NOW} - {B} AND telnyx_pace.next_at <= {NOW} + {B}
+  THEN telnyx_pace.next_at ELSE {NOW} END
+WHERE telnyx_pace.next_at <= {NOW} + {B} OR telnyx_pace.next_at > {NOW} + {B}
+RETURNING CAST(next_at - {NOW} AS TEXT) AS ends]],
+
+  ahead = "SELECT CAST(next_at - {NOW} AS TEXT) AS ends FROM telnyx_pace WHERE name = ?",
+
   pause = [[
 INSERT INTO telnyx_pace (name, next_at) VALUES ('pause', {B})
 ON CONFLICT (name) DO UPDATE SET next_at = excluded.next_at

@@ -27,7 +27,10 @@ end
 ---@return true|nil
 ---@return string|nil why the journal could not be asked
 function Demand:look(at)
-  local waiting, next_or_why = find_waiting(self)
+  local is_paused, why = self.queue:is_paused()
+  if is_paused == nil then return nil, why end
+  local waiting, next_or_why = {}, ""
+  if not is_paused then waiting, next_or_why = find_waiting(self) end
   if not waiting then return nil, next_or_why end
   self.from = next_or_why
   table.sort(waiting, function(a, b) return a.due < b.due end)
@@ -50,11 +53,16 @@ end
 ---@return boolean
 function Demand:calls_for_a_look() return not self.targets[1] and self.from ~= "" end
 
----@return telnyx.demand_target
-function Demand:take_first() return table.remove(self.targets, 1) end
-
----@param target telnyx.demand_target
-function Demand:put_last(target) self.targets[#self.targets + 1] = target end
+---Puts the target at a place where it belongs now.
+---@param place integer
+---@param where "here"|"last"|"off"
+---@return integer place of the next one
+function Demand:put(place, where)
+  if where == "here" then return place + 1 end
+  local target = table.remove(self.targets, place)
+  if where == "last" then self.targets[#self.targets + 1] = target end
+  return place
+end
 
 local demand = {}
 

@@ -4,7 +4,8 @@
 local pace = require("telnyx.run.pace")
 
 -- So much of its rate does a worker reserve at once: less asking, for turns that are lost when it
--- ends or finds no message.
+-- ends or finds no message. Of a rate of which that is no two turns, none is reserved before it has
+-- come: a worker that ends may have had turns of minutes in hand.
 local BLOCK_S = 0.1
 -- What was not used so long after its time is given up, so that messages do not come in a bunch.
 local STALE_S = 0.25
@@ -14,6 +15,7 @@ local STALE_S = 0.25
 ---@field rate number
 ---@field turns number[] on the worker's clock, the next first
 ---@field held_until number by the service's wish
+---@field look_at number when it makes sense to look whether a turn has come
 
 ---@class telnyx.lanes
 ---@field private queue telnyx.queue
@@ -27,7 +29,8 @@ Lanes.__index = Lanes
 local function lane(self, name, rate)
   local own = self.by_name[name]
   if not own then
-    own = { name = name, rate = rate, turns = {}, held_until = -math.huge }
+    own = { name = name, rate = rate, turns = {}, held_until = -math.huge,
+      look_at = -math.huge }
     self.by_name[name] = own
   end
   return own
@@ -63,15 +66,50 @@ local function drop_all_stale(list, now)
   for _, own in ipairs(list) do drop_stale(own.turns, now) end
 end
 
-local function reserve(self, own, n, clock)
+-- A turn of a burst comes so much before its time.
+local function advance_of(self, own)
+  return (math.max(self.options.burst or 1, 1) - 1) / own.rate
+end
+
+local function reserve_block(self, own, n, clock)
   local step = 1 / own.rate
   n = math.max(1, math.min(n, math.floor(own.rate * BLOCK_S)))
   local ends, why = self.queue:reserve(own.name, step, n)
   if not ends then return nil, why end
   local now = clock()
-  local first = now + ends - (n + math.max(self.options.burst or 1, 1) - 1) * step
+  local first = now + ends - n * step - advance_of(self, own)
   for i = 1, n do own.turns[i] = math.max(now, first + (i - 1) * step) end
   return true
+end
+
+local function is_slow(own) return own.rate * BLOCK_S < 2 end
+
+-- Of many workers that wait for it one takes it, and the others look again.
+local function reserve_due(self, own, clock)
+  local step, advance = 1 / own.rate, advance_of(self, own)
+  local ahead, why = self.queue:ahead(own.name, step)
+  if not ahead then return nil, why end
+  own.look_at = clock() + ahead - advance
+  if ahead > advance then return true end
+  local ends
+  ends, why = self.queue:reserve_due(own.name, step, advance)
+  if ends == nil then return nil, why end
+  if ends then own.turns[1], own.look_at = clock(), clock() + ends - advance end
+  return true
+end
+
+local function reserve(self, own, n, clock)
+  if is_slow(own) then return reserve_due(self, own, clock) end
+  return reserve_block(self, own, n, clock)
+end
+
+-- Nothing is reserved for a message that has to wait for another turn anyway.
+local function wait_of(list, now)
+  local at = -math.huge
+  for _, own in ipairs(list) do
+    at = math.max(at, own.held_until, own.turns[1] and at or own.look_at)
+  end
+  return at > now and at or nil
 end
 
 local function n_ripe_of(turns, now)
@@ -89,16 +127,15 @@ end
 function Lanes:ripe(sender, most, clock)
   local n, list = most, lanes_of(self, sender)
   drop_all_stale(list, clock())
+  local wait_until = wait_of(list, clock())
+  if wait_until then return 0, wait_until end
   for _, own in ipairs(list) do
-    local now = clock()
-    if own.held_until > now then return 0, own.held_until end
     if not own.turns[1] then
       local ok, why = reserve(self, own, most, clock)
       if not ok then return nil, why end
-      now = clock()
     end
-    n = math.min(n, n_ripe_of(own.turns, now))
-    if n == 0 then return 0, own.turns[1] end
+    n = math.min(n, n_ripe_of(own.turns, clock()))
+    if n == 0 then return 0, own.turns[1] or math.max(own.look_at, clock()) end
   end
   return n
 end
@@ -122,6 +159,15 @@ function Lanes:hold(sender, until_)
   if not own or own.name == "all" then return false end
   own.held_until = math.max(own.held_until, until_)
   return true
+end
+
+---How long the service's wish holds up a sender.
+---@param sender string
+---@return number
+function Lanes:held_until(sender)
+  local at = -math.huge
+  for _, own in ipairs(lanes_of(self, sender)) do at = math.max(at, own.held_until) end
+  return at
 end
 
 local lanes = {}

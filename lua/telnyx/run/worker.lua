@@ -26,6 +26,8 @@ local MOST_ASKED_S = 3600
 local LONGEST_HOLD_S = 30
 -- A worker that waits looks up so often.
 local SLICE_S = 0.1
+-- So long it asks about one sender after the other before it looks what has ended.
+local LONGEST_PASS_S = 0.05
 
 ---@class telnyx.worker_counts
 ---@field total integer with an end
@@ -210,20 +212,20 @@ local function take(self, sender, n)
 end
 
 -- Begins what a target has and may; nil when the journal cannot be asked. Returns when it may more,
--- or false when it has no more that is due.
+-- or false when it has no more that is due; and how many it has begun.
 local function serve(self, target, room)
   local n, next_at = self.lanes:ripe(target.sender or "", room, self.clock)
   if not n then
     fail(self, next_at)
     return nil
   end
-  if n == 0 then return next_at end
+  if n == 0 then return next_at, 0 end
   local started_at = now(self)
   local rows, entries = take(self, target.sender, n)
   if not rows then return nil end
   self.lanes:spend(target.sender or "", #rows)
   for i, row in ipairs(rows) do begin(self, row, entries[i], started_at) end
-  return #rows == n and now(self) or false
+  return #rows == n and now(self) or false, #rows
 end
 
 local function look(self)
@@ -265,30 +267,48 @@ end
 
 local function room_of(self) return self.options.concurrency - self.n_in_flight end
 
+local function are_all_held(self)
+  local targets, at = self.demand.targets, now(self) + LONGEST_HOLD_S
+  for _, target in ipairs(targets) do
+    if self.lanes:held_until(target.sender or "") <= at then return false end
+  end
+  return targets[1] ~= nil
+end
+
 -- A run that ends when it is idle is followed by another, which may find it better.
 local function heed_standstill(self)
   if not self.options.until_idle or self.n_in_flight > 0 then return end
-  if self.trouble or self.held_until - now(self) > LONGEST_HOLD_S then self.is_empty = true end
+  local is_held = self.held_until - now(self) > LONGEST_HOLD_S or are_all_held(self)
+  if self.trouble or is_held then self.is_empty = true end
 end
 
--- Begins what may be begun: a part of the room for each target, and another first each time.
+-- A part of the room for each target. Who was served goes behind those who were not, since of those
+-- who come first each time the others may get nothing. Returns when there is more to do; nil when
+-- the journal cannot be asked.
+local function serve_each(self)
+  local all, next_at, give_way_at = self.demand, math.huge, core.monotonic() + LONGEST_PASS_S
+  local place = 1
+  for n_left = #all.targets, 1, -1 do
+    if room_of(self) == 0 or not may_take(self) or core.monotonic() > give_way_at then
+      return now(self)
+    end
+    local room = math.max(1, math.floor(room_of(self) / n_left))
+    local more_at, n_begun = serve(self, all.targets[place], room)
+    if more_at == nil then return nil end
+    recover(self)
+    if more_at then next_at = math.min(next_at, more_at) end
+    place = all:put(place, more_at and (n_begun > 0 and "last" or "here") or "off")
+  end
+  return next_at
+end
+
+-- Begins what may be begun.
 local function fill(self)
   heed_standstill(self)
   if self.is_empty or not may_take(self) then return end
   if now(self) >= self.look_at then look(self) end
-  local next_at = math.huge
-  for n_left = #self.demand.targets, 1, -1 do
-    if room_of(self) == 0 or not may_take(self) then
-      next_at = now(self)
-      break
-    end
-    local target = self.demand:take_first()
-    local more_at = serve(self, target, math.max(1, math.floor(room_of(self) / n_left)))
-    if more_at ~= false then self.demand:put_last(target) end
-    if more_at == nil then return end
-    recover(self)
-    if more_at then next_at = math.min(next_at, more_at) end
-  end
+  local next_at = serve_each(self)
+  if not next_at then return end
   if self.demand:calls_for_a_look() then self.look_at = now(self) end
   self.next_at = math.min(next_at, self.look_at)
   find_out_whether_empty(self)
