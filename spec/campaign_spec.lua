@@ -434,12 +434,44 @@ describe("examples/campaign.lua", function()
         os.execute((change[1]:gsub("%%s", folder)))
         local text, code = run { "--from", FROM, path("people.csv"), path(change[2]) }
         assert.equal(66, code, text)
-        assert.matches("says that key %S+ 1' was accepted, and the journal %S+ does not know", text)
+        assert.matches("was begun with a journal, and %S+%.db is not there", text)
         os.execute(("test -f %s || mv %s %s"):format(path("results.csv"), path("moved.csv"),
           path("results.csv")))
       end
       assert.equal(3, server:ledger().posts)
       assert.is_nil(support.read_file(path("results.csv.db")))
+    end)
+
+    it("sends nobody anything by a journal that does not know what was sent", function()
+      for to, outcome in pairs { ["+18665550001"] = "accepted", ["+15550000500"] = "unknown" } do
+        send("to,text\n" .. to .. ",x\n")
+        assert.equal(outcome, results()[1].outcome)
+        telnyx.journal.sqlite(path("other.db")):close()
+        local text, code = run { "--from", FROM, "--journal", path("other.db"),
+          path("people.csv"), path("results.csv") }
+        assert.equal(66, code, text)
+        assert.matches("says that key %S+ 1' was sent, and the journal %S+ does not know", text)
+        os.execute("rm " .. path("results.csv*"))
+      end
+      assert.equal(2, server:ledger().posts)
+    end)
+
+    it("sends nobody anything while it lacks what a run has known that was killed as it began", function()
+      send(people(3))
+      local heading = support.read_file(path("results.csv")):match("^[^\n]*\n")
+      write_file(path("results.csv"), heading)
+      os.execute("rm " .. path("results.csv.db*"))
+      local text, code = run { "--from", FROM, path("people.csv"), path("results.csv") }
+      assert.equal(66, code, text)
+      assert.equal(3, server:ledger().posts)
+    end)
+
+    it("waits for nobody where the results are a pipe", function()
+      os.execute("mkfifo " .. path("pipe"))
+      write_file(path("people.csv"), people(3))
+      local text, code = run { "--from", FROM, path("people.csv"), path("pipe") }
+      assert.equal(66, code, text)
+      assert.equal(0, server:ledger().posts)
     end)
 
     it("refuses a row that was sent with another text", function()

@@ -76,7 +76,8 @@ static int take_lock(file_lock *lock, const char *path) {
   struct stat status;
   if (stat(path, &status) != 0) return errno;
   if (S_ISDIR(status.st_mode)) return EISDIR;
-  if (!S_ISREG(status.st_mode)) return 0; /* /dev/null is anybody's; a pipe would hear of it */
+  if (S_ISFIFO(status.st_mode)) return ESPIPE; /* who opens it waits for its other end */
+  if (!S_ISREG(status.st_mode)) return 0;      /* /dev/null is anybody's */
   lock->fd = open(path, O_RDWR | O_CLOEXEC);
   return lock->fd >= 0 && flock(lock->fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
 }
@@ -87,7 +88,7 @@ static void give_back(file_lock *lock) {
 }
 
 /*
- * core.lock_file(path) -> lock | false, when another has it | nil, why
+ * core.lock_file(path) -> lock | false, when another has it | nil, why: it is not there, a pipe …
  *
  * It is the file's that is there, whatever its names, until lock:close(), or the lock is collected,
  * or the process ends, in whatever way. Who does not ask for it is not held up. Another state, or

@@ -10,6 +10,7 @@ local results = {}
 
 ---@class telnyx.results
 ---@field private path string
+---@field private is_begun boolean|nil a campaign has written its heading
 ---@field private lock table|nil the system's: it ends with this process, however that ends
 ---@field private file file*|nil
 local Results = {}
@@ -19,14 +20,21 @@ Results.__index = Results
 ---@return telnyx.results
 function results.new(path) return setmetatable({ path = path }, Results) end
 
--- What is in it is looked at when nobody else writes any more.
-local function is_ours(path)
-  local heading = csv.line(HEADING)
+-- The first line of a file; false: it is empty.
+local function first_line(path)
   local file, why = io.open(path, "rb")
   if not file then return nil, why end
-  local first = file:read(#heading)
+  local line = file:read(#csv.line(HEADING))
   file:close()
-  if not first or first == heading then return true end
+  return line or false
+end
+
+-- Whether a campaign has begun it; nil: it is somebody else's. It is looked at when nobody else
+-- writes any more.
+local function is_begun(path)
+  local line, why = first_line(path)
+  if line == nil then return nil, why end
+  if not line or line == csv.line(HEADING) then return line and true or false end
   return nil, path .. " is there, and is not the results of a campaign: it is left alone"
 end
 
@@ -38,7 +46,8 @@ local function take(self)
   end
   self.lock = lock
   if not lock then return nil, why end
-  return is_ours(self.path)
+  self.is_begun, why = is_begun(self.path)
+  return self.is_begun ~= nil or nil, why
 end
 
 ---Takes the file, if it is there: what is refused is refused before anything is done for it.
@@ -68,19 +77,27 @@ function Results:journal_path()
   return path and path .. ".db", why
 end
 
--- The first that it says was accepted, if there is one.
-local function first_accepted(path)
+-- The first that was on the wire, if it says so of one: the journal has its key. Lines that cannot
+-- be read are no lines.
+local function first_posted(path)
   local file, why = io.open(path, "rb")
   if not file then return nil, why end
   local rows = csv.rows(function() return file:read(65536) end,
     { name = path, known = HEADING })
   local row, key = rows and rows(), nil
   while row and not key do
-    if row.fields and row.fields.outcome == "accepted" then key = row.fields.key end
-    row = not row.fault and rows() or nil
+    local outcome = row.fields and row.fields.outcome
+    if outcome == "accepted" or outcome == "unknown" then key = row.fields.key end
+    row = rows()
   end
   file:close()
   return key
+end
+
+local function is_missing(self, journal_path)
+  return nil, ("%s was begun with a journal, and %s is not there; --journal says where it is, and"
+    .. " without it everybody would get the message again. For a new campaign, take another"
+    .. " name for the results"):format(self.path, journal_path)
 end
 
 ---Whether the journal is the one of these results: who sends by another sends to everybody again.
@@ -89,12 +106,12 @@ end
 ---@return telnyx.journal|nil
 ---@return string|nil why
 function Results:open_journal(journal_path, open)
-  local key = first_accepted(self.path)
-  local journal = (not key or core.file_id(journal_path)) and open(journal_path)
-  if journal and (not key or journal:get(key) ~= false) then return journal end
-  if journal then journal:close() end
-  return nil, ("%s says that key '%s' was accepted, and the journal %s does not know it; --journal"
-    .. " says where it is, and without it everybody would get the message again"):format(self.path,
+  if self.is_begun and not core.file_id(journal_path) then return is_missing(self, journal_path) end
+  local key, journal = first_posted(self.path), open(journal_path)
+  if not key or journal:get(key) ~= false then return journal end
+  journal:close()
+  return nil, ("%s says that key '%s' was sent, and the journal %s does not know it; --journal says"
+    .. " where it is, and without it everybody would get the message again"):format(self.path,
     key, journal_path)
 end
 
