@@ -187,6 +187,7 @@ end
 -- Raises when an option is not right or the journal cannot be had.
 local function made(code, make, ...)
   local ok, result = pcall(make, ...)
+  if not ok and campaign.is_interrupt(result) then error(result, 0) end
   if not ok then fail(code, (tostring(result):gsub("^[^\n]-:%d+: ", ""))) end
   return result
 end

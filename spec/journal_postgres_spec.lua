@@ -1,5 +1,6 @@
 -- A journal in PostgreSQL, and what befalls servers, networks and processes.
 
+local core = require "telnyx.core"
 local host = require "spec.support.host"
 local journal = require "telnyx.journal"
 local postgres = require "spec.support.postgres"
@@ -247,6 +248,15 @@ describe("a reply that is lost", function()
     assert.is_false(finish("order-1", "claim-7"))
     assert_orders_served()
   end)
+end)
+
+it("asks libpq what is wrong without keeping a connection", function()
+  local function n_sessions()
+    return tonumber(server:ask("SELECT count(*) FROM pg_stat_activity WHERE usename = 'spec'"))
+  end
+  local text = ("host=%s user=spec dbname=postgres"):format(server.folder)
+  for _ = 1, 20 do assert.is_nil(core.postgres_fault(text)) end
+  sandbox.wait(function() return n_sessions() < 10 end, "the sessions to end")
 end)
 
 describe("a server", function()

@@ -8,10 +8,11 @@ describe("workers that keep a rate of all and of each sender", function()
   local SENDERS = { "+12025550001", "+12025550002", "+12025550003" }
   local SECONDS, TICK_S = 20, 0.01
 
-  -- How many leave by sender, of many that wait.
-  local function leave(n_workers, options)
-    local now, next_at, left, workers = 1000, {}, {}, {}
-    local queue = {}
+  local now
+  local function clock() return now end
+
+  local function new_workers(n_workers, options)
+    local queue, next_at, workers = {}, {}, {}
     function queue.reserve(_, name, step, n)
       next_at[name] = math.max(now, next_at[name] or 0) + n * step
       return next_at[name] - now
@@ -20,24 +21,33 @@ describe("workers that keep a rate of all and of each sender", function()
     function queue.reserve_due(self, name, step, within)
       return (next_at[name] or 0) <= now + within and self:reserve(name, step, 1)
     end
-    local function clock() return now end
-    for i = 1, n_workers do
-      workers[i] = { lanes = lanes.new(queue, options), demand = demand.new({}, true) }
-      for _, sender in ipairs(SENDERS) do table.insert(workers[i].demand.targets, sender) end
+    now = 1000
+    for i = 1, n_workers do workers[i] = lanes.new(queue, options) end
+    return workers
+  end
+
+  -- A pass over all who wait, as a worker makes it.
+  local function serve(own, all, left)
+    local place = 1
+    for _ = 1, #SENDERS do
+      local sender = all.targets[place]
+      local n = own:ripe(sender, 4, clock)
+      own:spend(sender, n)
+      left[sender] = (left[sender] or 0) + n
+      place = all:put(place, n > 0 and "last" or "here")
     end
-    local function serve(worker)
-      local place = 1
-      for _ = 1, #SENDERS do
-        local sender = worker.demand.targets[place]
-        local n = worker.lanes:ripe(sender, 4, clock)
-        worker.lanes:spend(sender, n)
-        left[sender] = (left[sender] or 0) + n
-        place = worker.demand:put(place, n > 0 and "last" or "here")
-      end
+  end
+
+  -- How many leave by sender, of many that wait.
+  local function leave(n_workers, options)
+    local workers, waiting, left = new_workers(n_workers, options), {}, {}
+    for i = 1, n_workers do
+      waiting[i] = demand.new({}, true)
+      for _, sender in ipairs(SENDERS) do table.insert(waiting[i].targets, sender) end
     end
     for _ = 1, SECONDS / TICK_S do
       now = now + TICK_S
-      for i = 1, n_workers do serve(workers[i]) end
+      for i, own in ipairs(workers) do serve(own, waiting[i], left) end
     end
     return left
   end
@@ -54,4 +64,20 @@ describe("workers that keep a rate of all and of each sender", function()
       assert.is_true(total <= (SECONDS + 1) * all)
     end)
   end
+
+  it("leave in no bunch after a rest for which they had turns", function()
+    local workers, n_left = new_workers(16, { rate = 100 }), 0
+    for _, own in ipairs(workers) do assert(own:ripe("", 10, clock)) end
+    now = now + 60
+    for tick = 0, 100 do
+      for _, own in ipairs(workers) do
+        local n = own:ripe("", 10, clock)
+        own:spend("", n)
+        n_left = n_left + n
+      end
+      if tick == 0 then assert.is_true(n_left <= 1, n_left) end
+      now = now + TICK_S
+    end
+    assert.is_true(n_left > 50 and n_left <= 101, n_left)
+  end)
 end)

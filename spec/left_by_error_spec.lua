@@ -2,6 +2,8 @@
 -- takes its request with it: nothing is posted afterwards, nothing twice, and who goes on can.
 
 local core = require("telnyx.core")
+local journals = require("spec.support.journals")
+local once = require("telnyx.send.once")
 local socket = require("socket")
 local telnyx = require("telnyx")
 local wire = require("spec.support.wire")
@@ -354,6 +356,59 @@ describe("a send that an error ends, over a sender of the user's own,", function
     assert.equal("accepted", outcome_of(client))
   end)
 
+  -- What each attempt is told, and where the error comes: in the pause after them, or the next one.
+  local REFUSED = { outcome = "rejected", kind = "api", status = 429, retryable = true }
+  local CUT = { outcome = "unknown", kind = "connection", retryable = true }
+  for about, row in pairs {
+    ["is unknown where it came in the attempt after a refusal"] = { { REFUSED }, "send",
+      "unknown" },
+    ["is free where it came in the pause after a refusal"] = { { REFUSED }, "sleep", "accepted" },
+    ["is unknown where an attempt before the refusal was"] = { { CUT, REFUSED }, "sleep",
+      "unknown" },
+  } do
+    it("has a key that " .. about, function()
+      local answers, is_ended = row[1], false
+      local sender = { n_sends = 0 }
+      local function fail()
+        is_ended = true
+        error(LIMIT, 0)
+      end
+      function sender:send()
+        self.n_sends = self.n_sends + 1
+        if is_ended then return { id = "m" }, { outcome = "accepted" } end
+        if answers[self.n_sends] then return nil, answers[self.n_sends] end
+        fail()
+      end
+      function sender:sleep()
+        if row[2] == "sleep" and self.n_sends == #answers then fail() end
+      end
+      local client = telnyx.new { sender = sender,
+        retry = { attempts = 3, unknown = true } }
+      assert.is_false(pcall(client.send, client, message("again"), ONE))
+      assert.equal(row[3], outcome_of(client))
+    end)
+  end
+
+  it("has its key free where the account was refused, as the code says", function()
+    local sender, settle = { n_sends = 0 }, once.settle
+    finally(function() once.settle = settle end)
+    function sender:send()
+      self.n_sends = self.n_sends + 1
+      if self.n_sends == 2 then return { id = "m" }, { outcome = "accepted" } end
+      return nil, { outcome = "rejected", kind = "api", status = 403, retryable = false,
+        errors = { { code = "20100", title = "Insufficient Funds" } } }
+    end
+    local client = telnyx.new { sender = sender, log = function()
+      if sender.n_sends == 2 then return end
+      once.settle = function()
+        once.settle = settle
+        error(LIMIT, 0)
+      end
+    end }
+    assert.is_false(pcall(client.send, client, message("again"), ONE))
+    assert.equal("accepted", outcome_of(client))
+  end)
+
   it("is told to be not sent where it was started, and nothing of it was", function()
     local sender, outcome = {}, nil
     function sender.send()
@@ -501,10 +556,11 @@ end
 
 -- Where a finalizer could run; a hook can be told where.
 it("a step may come between any two instructions of another one, and of what it drives", function()
-  local sethook, N = debug.sethook, 3
+  local sethook, create, N = debug.sethook, coroutine.create, 3
   if has_jit then jit.off() end
   finally(function()
     sethook()
+    coroutine.create = create -- luacheck: ignore
     if has_jit then jit.on() end
   end)
   local n_between, n = 0, 0
@@ -517,6 +573,11 @@ it("a step may come between any two instructions of another one, and of what it 
       sethook()
       was_between = true
       client:step(0)
+    end
+    coroutine.create = function(body) -- luacheck: ignore
+      local thread = create(body)
+      if not has_jit then sethook(thread, hook, "", n) end -- each has a hook of its own
+      return thread
     end
     sethook(hook, "", n)
     for i = 1, N do
@@ -584,5 +645,49 @@ for name, is_beside in pairs { [""] = false, [", beside others"] = true } do
     until not was_reached
     assert.is_true(n > 200, n)
     assert.is_true(n_not_called < 50, n_not_called)
+  end)
+end
+
+-- Of two that wait, under an error on the worker's way from the first instruction to the last.
+for name, lets_finish in pairs { ["at once"] = false, ["when all has ended"] = true } do
+  it("an error ends a worker of an outbox " .. name .. ", and each is sent or unknown", function()
+    if has_jit then jit.off() end
+    journals.sqlite.start()
+    local journal, n_posts, n, n_ended = journals.sqlite.open(), {}, 0, 0
+    finally(function()
+      journal:close()
+      journals.sqlite.stop()
+      if has_jit then jit.on() end
+    end)
+    local sender = {}
+    function sender:send(sent) -- luacheck: no self
+      n_posts[sent.text] = (n_posts[sent.text] or 0) + 1
+      return { id = sent.text }, { outcome = "accepted", status = 200 }
+    end
+    local client = telnyx.new { sender = sender, journal = journal }
+    local box = telnyx.outbox(client)
+    assert.is_true(box:add(message("first"), { key = "first" }))
+    box:run { until_empty = true }
+    repeat
+      n, n_posts, was_reached = n + 5, {}, false
+      local keys = { n .. " a", n .. " b" }
+      for _, key in ipairs(keys) do assert.is_true(box:add(message(key), { key = key })) end
+      local own = box:start { concurrency = 2,
+        lets_finish = lets_finish and function() return true end or nil }
+      local ok = limited_once(n, own.step, own)
+      if not ok then n_ended = n_ended + 1 end
+      own:drain()
+      for _ = 1, 3 do pcall(own.step, own) end
+      assert.is_true(own:is_done(), n .. " instructions: it never ends")
+      box:run { until_empty = true }
+      for _, key in ipairs(keys) do
+        local state = journal:get(key).state
+        assert.is_true(n_posts[key] == nil or n_posts[key] == 1, n .. " instructions: posted twice")
+        assert.is_true(state == "accepted" or state == "unknown", n .. " instructions: " .. state)
+        assert.is_true(n_posts[key] == 1 or state == "unknown", n .. " instructions: not posted")
+      end
+    until not was_reached
+    client:close()
+    assert.is_true(n_ended > 50, n_ended)
   end)
 end

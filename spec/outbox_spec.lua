@@ -272,17 +272,41 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       end
     end)
 
-    it("asks ever less where the service asks for no patience", function()
+    for _, patience in ipairs { 0, 0.01 } do
+      it("asks ever less where the service asks for hardly any patience: " .. patience, function()
+        local answers = {}
+        for i = 1, 8 do
+          answers[i] = copy(BUSY)
+          answers[i].retry_after = patience
+        end
+        open(answers)
+        add(1)
+        local started_at = sender.time
+        assert.equal(8, run({ concurrency = 1 }).requeued)
+        assert.is_true(sender.time - started_at > 10)
+      end)
+    end
+
+    it("waits for no earlier outage in the next one", function()
       local answers = {}
-      for i = 1, 8 do
-        answers[i] = copy(BUSY)
-        answers[i].retry_after = 0
-      end
+      for i = 1, 10 do answers[i] = i ~= 9 and copy(DOWN) or false end
       open(answers)
       add(1)
+      local own = box:start()
+      repeat own:step(1) until own.counts.accepted == 1
+      assert.is_true(box:add(message("text 2"), { key = "k2" }))
       local started_at = sender.time
-      assert.equal(8, run({ concurrency = 1 }).requeued)
-      assert.is_true(sender.time - started_at > 10)
+      repeat own:step(1) until own.counts.accepted == 2
+      assert.equal(9, own.counts.requeued)
+      assert.is_true(sender.time - started_at < 5, sender.time - started_at)
+    end)
+
+    it("knows when the next is due, however seldom it looks", function()
+      open()
+      assert.is_true(box:add(message(), { key = "k1", at = core.now() + 60 }))
+      local started_at = sender.time
+      run { poll = 1000 }
+      assert.is_true(sender.time - started_at < 70, sender.time - started_at)
     end)
 
     it("says each time that the journal is away, also where nothing is due", function()
@@ -453,17 +477,40 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal(0, own.counts.reaped + other.counts.reaped)
     end)
 
-    it("keeps everything while there is no service, and asks it ever less", function()
+    for what, answer in pairs { ["there is no service"] = DOWN, ["another answers"] = PAGE } do
+      it("keeps everything while " .. what .. ", and asks ever less", function()
+        local answers = {}
+        for i = 1, 12 do answers[i] = copy(answer) end
+        open(answers)
+        add(3)
+        local started_at = sender.time
+        local counts = run { concurrency = 1 }
+        assert.equal(3, counts.accepted)
+        assert.equal(12, counts.requeued)
+        assert.equal(15, #sender.posted)
+        assert.is_true(sender.time - started_at > 60)
+      end)
+    end
+
+    it("holds up every sender where it is not the service that answers", function()
+      open { copy(PAGE) }
+      add(1)
+      assert.is_true(box:add(message("other", "+18445550002"), { key = "other" }))
+      local own = box:start { concurrency = 1, sender_rates = { toll_free = 1000 } }
+      for _ = 1, 20 do own:step(0) end -- no time passes
+      assert.equal(1, #sender.posted)
+      repeat own:step(1) until own.counts.accepted == 2
+      assert.equal(3, #sender.posted)
+    end)
+
+    it("does not pause when it has looked and there is more", function()
       local answers = {}
-      for i = 1, 12 do answers[i] = copy(DOWN) end
+      for i = 1, 20 do answers[i] = function() sender.time = sender.time + 0.2 end end
       open(answers)
-      add(3)
-      local started_at = sender.time
-      local counts = run { concurrency = 1 }
-      assert.equal(3, counts.accepted)
-      assert.equal(12, counts.requeued)
-      assert.equal(15, #sender.posted)
-      assert.is_true(sender.time - started_at > 60)
+      add(20)
+      local own, started_at = box:start { concurrency = 1 }, sender.time
+      repeat own:step(1) until own.counts.accepted == 20
+      assert.is_true(sender.time - started_at < 5, sender.time - started_at)
     end)
 
     it("ends where the key is refused, and what was not sent waits", function()
@@ -721,6 +768,15 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       add(1)
       run()
       assert.is_true(journal:get("k1").due <= os.time() + 1)
+    end)
+
+    it("leaves what was under way when another ended it due, too", function()
+      open { copy(NO_KEY), copy(DOWN) }
+      add(2)
+      local due = journal:get("k2").due
+      assert.equal(2, run({ concurrency = 2 }).requeued)
+      assert.same({ "text 1", "text 2" }, sender.posted)
+      assert.equal(due, journal:get("k2").due)
     end)
 
     it("waits for a journal that cannot be asked, and says so once", function()
@@ -1137,6 +1193,25 @@ describe("an outbox", function()
       end)
     end
 
+    it("waits for what is under way when an error came as another entered", function()
+      add("a")
+      add("b", TO)
+      local tasks, told, n_begun = require "telnyx.send.tasks", {}, 0
+      local go_on = tasks.go_on
+      tasks.go_on = function(...)
+        n_begun = n_begun + 1
+        if n_begun == 2 then error("interrupted!", 0) end
+        return go_on(...)
+      end
+      local ok, why = pcall(box.run, box, { until_empty = true,
+        lets_finish = function() return true end,
+        on_result = function(row) told[#told + 1] = row.key end })
+      tasks.go_on = go_on
+      assert.is_false(ok)
+      assert.equal("interrupted!", why)
+      assert.same({ "a" }, told)
+    end)
+
     it("gives each sender a part of the room", function()
       for i = 1, 12 do add("slow " .. i) end
       assert.is_true(box:add({ from = "+18445550002", to = TO, text = "fast" }, { key = "fast" }))
@@ -1145,6 +1220,26 @@ describe("an outbox", function()
       assert.equal("accepted", (journal:get("fast") or {}).state)
       own:drain()
       repeat own:step(1) until own:is_done()
+    end)
+
+    it("does not spin while there is no room", function()
+      add("a")
+      add("b", TO)
+      local own, n_steps = box:start { concurrency = 1 }, 0
+      repeat
+        own:step(1)
+        n_steps = n_steps + 1
+      until own.counts.total == 1
+      assert.is_true(n_steps < 100, n_steps)
+      own:drain()
+      repeat own:step(1) until own:is_done()
+    end)
+
+    it("is not empty while something is under way that may wait again", function()
+      add("busy once", "+15550042911")
+      local counts = box:run { until_empty = true, poll = 0.05 }
+      assert.equal(1, counts.requeued)
+      assert.equal(1, counts.accepted)
     end)
 
     it("is called for when there is room again", function()

@@ -36,7 +36,7 @@ end
 ---@return number
 function rounds.next_wake(self)
   local wake = math.huge
-  for i = 1, #self.sleeping do wake = math.min(wake, self.sleeping[i].wake) end
+  for _, task in ipairs(self.sleeping) do wake = math.min(wake, task.wake) end
   return wake
 end
 
