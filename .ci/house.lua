@@ -101,7 +101,7 @@ local lua = {
 
   { "run/pace" },
   { "run/fatal" },
-  { "run/send_all", "telnyx.run.fatal telnyx.run.pace" },
+  { "run/send_all", "telnyx.run.fatal telnyx.run.pace telnyx.send.once" },
   { "run/stored", "cjson.safe telnyx.core telnyx.tables" },
   { "run/lanes", "telnyx.run.pace" },
   { "run/debts", "telnyx.core telnyx.send.once" },

@@ -149,9 +149,13 @@ local function check_all(asked, people, see)
   return check.n
 end
 
+local function require_some(asked, total)
+  if total == 0 then fail(FAULTY, asked.people .. ": there is nobody in it") end
+end
+
 local function dry_run(asked, people)
   local own = estimate.new()
-  check_all(asked, people, function(recipient) own:add(recipient) end)
+  require_some(asked, check_all(asked, people, function(recipient) own:add(recipient) end))
   own:finish()
   local lines = bill.lines(own, { name = asked.people, rate = asked.rate, width = screen.width(1),
     paint = screen.painter(1) })
@@ -226,7 +230,7 @@ local function send(asked, people)
   local own = results.new(asked.results)
   had(own:take_early())
   local total = check_all(asked, people)
-  if total == 0 then fail(FAULTY, asked.people .. ": there is nobody in it") end
+  require_some(asked, total)
   local options = { max_parts = asked.max_parts, on_ucs2 = asked.on_ucs2 }
   made(MISUSED, telnyx.new, options):close() -- before a file is made
   had(own:take())

@@ -33,9 +33,11 @@ local function ask(db, sql, ...)
   return rows
 end
 
--- The journal's connection, and its tables, come first; the shop has another of its own.
+-- The journal's connection, and its tables, come first; the shop has another of its own. Who only
+-- looks makes none of a name that was mistyped.
 local function open()
-  local journal = telnyx.journal.sqlite(path, { beside = true })
+  local looks = command == "list" or command == "settle"
+  local journal = telnyx.journal.sqlite(path, { beside = true, create = not looks })
   local client = telnyx.new { journal = journal }
   local shop = assert(dbi.Connect("SQLite3", path))
   shop:autocommit(true) -- transactions are begun by hand

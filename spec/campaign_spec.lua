@@ -485,6 +485,13 @@ describe("examples/campaign.lua", function()
   end)
 
   describe("that only looks", function()
+    it("says that there is nobody in it", function()
+      write_file(path("people.csv"), "to,text\n")
+      local text, code = run { "--dry-run", path("people.csv") }
+      assert.equal(65, code)
+      assert.matches("there is nobody in it", text)
+    end)
+
     it("says what it would be, and sends nothing", function()
       write_file(path("people.csv"), "to,text,from,media_urls\n"
         .. ("+18665550001,Hello,+18445550001,\n"):rep(3)

@@ -164,6 +164,8 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
         assert.is_true(box:add(message("text " .. i), { key = "k" .. i, at = at }))
       end
       assert.same({ total = 3, due = 2, first_due = now - 7200 }, box:backlog())
+      assert.same({ total = 3, due = 2, first_due = now - 7200 }, journal:backlog())
+      assert.matches("no outbox", select(2, telnyx.journal.memory():backlog()))
       run { until_idle = true, until_empty = false }
       assert.same({ total = 1, due = 0, first_due = now + 3600 }, box:backlog())
       journal:close()
@@ -961,6 +963,72 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       for _ = 1, 100 do own:step(0) end
       journal.keeper.query = query
       assert.equal(100, #sender.posted)
+    end)
+
+    it("with until_idle tries each once, and leaves to the next what waits again", function()
+      local soon = copy(BUSY)
+      soon.retry_after = 1
+      open { copy(soon), copy(soon), nil, copy(soon) }
+      add(5)
+      local counts = run { concurrency = 1, until_empty = false, until_idle = true,
+        sender_rates = { [FROM] = 1000 } }
+      assert.equal(5, #sender.posted)
+      assert.same({ 2, 3 }, { counts.accepted, counts.requeued })
+      assert.equal(3, journal:counts().queued)
+    end)
+
+    it("with until_idle ends where three in a row could not be sent", function()
+      local answers = {}
+      for i = 1, 20 do answers[i] = copy(DOWN) end
+      open(answers)
+      add(20)
+      run { concurrency = 1, until_empty = false, until_idle = true }
+      assert.equal(3, #sender.posted)
+      assert.equal(20, journal:counts().queued)
+    end)
+
+    it("asks ever less where the ends of messages are unknown, one after the other", function()
+      local answers = {}
+      for i = 1, 8 do answers[i] = copy(BROKEN) end
+      open(answers)
+      add(10)
+      local started_at = sender.time
+      local counts = run { concurrency = 1 }
+      assert.same({ 8, 2 }, { counts.unknown, counts.accepted })
+      assert.is_true(sender.time - started_at > 15, sender.time - started_at)
+    end)
+
+    it("burns nothing where the service says that there is nothing at this path", function()
+      local elsewhere = { outcome = "rejected", kind = "api", status = 404, retryable = false,
+        errors = { { code = "10005", title = "Resource not found" } } }
+      open { copy(elsewhere), copy(elsewhere) }
+      add(3)
+      local counts = run { concurrency = 1 }
+      assert.same({ 3, 0 }, { counts.accepted, counts.rejected })
+      open { copy(elsewhere) }
+      assert.equal("rejected", select(2, client:send(message("x"), { key = "x" })).outcome)
+      assert.equal("free", journal:get("x").state)
+      open { copy(elsewhere), copy(elsewhere), copy(elsewhere), copy(elsewhere) }
+      local list = {}
+      for i = 1, 10 do list[i] = message("all " .. i) end
+      assert.equal(404, client:send_all(list, { concurrency = 1 }).stopped.status)
+      assert.equal(3, #sender.posted)
+    end)
+
+    it("tries for a while to write down what it knows, and says what it could not", function()
+      open()
+      add(2)
+      local query, is_away = journal.keeper.query, true
+      journal.keeper.query = function(sql, params, n)
+        if is_away and sql:find("SET state = ?, settled_at", 1, true) then return nil, "no room" end
+        return query(sql, params, n)
+      end
+      local started_at = sender.time
+      local counts = run { until_empty = false, on_result = function() box:drain() end }
+      assert.equal(2, counts.unrecorded)
+      assert.is_true(sender.time - started_at >= 9, sender.time - started_at)
+      is_away = false
+      journal.keeper.query = query
     end)
 
     it("with until_idle ends where each sender that has something is held for long", function()

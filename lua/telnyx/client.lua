@@ -304,13 +304,14 @@ local NOT_SENT = "not_sent"
 function Client:resolve(key, message)
   check_open(self, "resolve", 2)
   if type(key) ~= "string" then error("resolve expects a key, a string", 2) end
-  local is_message = type(message) == "table" and type(message.id) == "string"
-    and message.id ~= ""
-  if not (message == NOT_SENT or is_message) then
+  if not (message == NOT_SENT or type(message) == "table") then
     error("resolve expects the message that was sent, a table with its id; or \"not_sent\", when"
       .. " it is sure that none was", 2)
   end
-  return self.engine_:resolve(key, is_message and message or nil)
+  if message == NOT_SENT then return self.engine_:resolve(key) end
+  local id = message.id -- a webhook's, from anywhere
+  if type(id) ~= "string" or id == "" then return nil, "this is no message: it has no id" end
+  return self.engine_:resolve(key, message)
 end
 
 ---Closes every connection. What is in flight ends as it stands. May be called twice.

@@ -111,7 +111,7 @@ local SHAPES = {
     campaign = "name?", due = "time", ord = "order", now = "time" },
   withdraw = { key = "key", now = "time" },
   take = { sender = "text?", limit = "count", claim = "name", owner = "name?", now = "time",
-    expires = "time" },
+    expires = "time", due = "time?" },
 }
 
 -- One argument; or nil, what is wrong with it, and whether the world may have made it so.

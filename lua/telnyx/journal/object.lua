@@ -252,6 +252,15 @@ function Journal:purge(options)
   return n
 end
 
+---How many messages of an outbox wait, how many of them are due, and since when.
+---@return telnyx.backlog|nil
+---@return string|nil why
+function Journal:backlog()
+  local queue, why = self:queue(), self.is_closed and CLOSED or "it keeps no outbox"
+  if not queue then return nil, why end
+  return queue:backlog(core.now())
+end
+
 ---What an outbox asks of it.
 ---@return telnyx.queue|nil nil: it is not in a database
 function Journal:queue()

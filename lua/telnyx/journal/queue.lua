@@ -94,6 +94,7 @@ end
 ---@field owner string|nil
 ---@field now number
 ---@field expires number
+---@field due number|nil rows that were due by then; default now
 
 ---Takes rows that are due: they are `sending` under this claim, durably.
 ---@param t telnyx.queue_take
@@ -103,7 +104,7 @@ function Queue:take(t)
   local own, why = arguments.checked("take", t)
   if not own then return nil, why end
   if not self:make_paces() then return nil, self.why end
-  local params, n = { own.now, own.limit, own.claim, own.owner, own.now, own.expires }, 6
+  local params, n = { own.due or own.now, own.limit, own.claim, own.owner, own.now, own.expires }, 6
   if own.sender then
     table.insert(params, 1, own.sender)
     n = 7

@@ -21,6 +21,10 @@ Debts.__index = Debts
 ---@return boolean
 function Debts:is_none() return not (self.unwritten[1] or self.lost_takes[1]) end
 
+---How many ends are not written down.
+---@return integer
+function Debts:n() return #self.unwritten end
+
 ---Whether the end of a claim is known here, and only not yet written down.
 ---@param claim string
 ---@return boolean

@@ -160,7 +160,7 @@ end
 ---@return string|nil why
 function Outbox:backlog()
   check(self, "backlog", 2)
-  return self.host.queue:backlog(core.now())
+  return self.host.journal:backlog()
 end
 
 ---Lets no worker anywhere take anything, until `resume`; what is under way goes on.

@@ -1,6 +1,7 @@
 --- Many messages through one client: some at a time, at a pace, in constant memory.
 
 local is_fatal = require("telnyx.run.fatal")
+local once = require("telnyx.send.once")
 local pace = require("telnyx.run.pace")
 
 ---@class telnyx.run
@@ -60,7 +61,7 @@ local FIRST_FEW = 3
 
 -- Whether it seems to be no service at all that answers: another base_url's pages, or a proxy's.
 local function is_elsewhere(counts, result)
-  return result.outcome == "rejected" and result.kind == "protocol" and not result.replayed
+  return result.outcome == "rejected" and once.is_elsewhere(result) and not result.replayed
     and counts.accepted == 0 and counts.total >= FIRST_FEW
 end
 

@@ -24,6 +24,11 @@ local BASE_S, CAP_S, ROW_CAP_S = 0.5, 30, 300
 local MOST_ASKED_S = 3600
 -- So long a run that is to end when it is idle waits for a service that asks for patience.
 local LONGEST_HOLD_S = 30
+-- So many in a row that nobody can have meant say something of the service. One whose messages end
+-- as unknown, or are not sent at all, is asked ever less.
+local FIRST_FEW = 3
+-- So long a run that has nothing else to do tries to write down what it knows.
+local RECORDING_S = 10
 -- A worker that waits looks up so often.
 local SLICE_S = 0.1
 -- So long it asks about one sender after the other before it looks what has ended.
@@ -38,6 +43,8 @@ local LONGEST_PASS_S = 0.05
 ---@field reaped integer claims left behind by workers that died: unknown now
 ---@field stopped telnyx.error|nil the error that no further message could get past
 ---@field trouble string|nil why the journal could not be asked, where that ended the run
+---@field unrecorded integer|nil ends that are known, told, and could not be written down: they will
+---be taken for unknown
 
 ---@class telnyx.outbox_result a message with an end, or one that waits again
 ---@field key string
@@ -75,6 +82,10 @@ local function wall(self)
   return self.wall_at_start + (now(self) - self.started_at)
 end
 
+-- What waits again is left to the next by a run that ends when it is idle: else it would go on as
+-- long as the service refuses some for the moment.
+local function due_by(self) return math.min(wall(self), self.horizon) end
+
 local function guarded(self, what, ...)
   if not what then return end
   local ok, err = pcall(what, ...)
@@ -108,7 +119,7 @@ end
 -- a refusal of too many is the sender's, where senders have paces.
 local function hold(self, sender, result, wait)
   local until_ = now(self) + wait
-  local is_senders = result.outcome == "rejected" and result.kind ~= "protocol"
+  local is_senders = result.outcome == "rejected" and not once.is_elsewhere(result)
   if is_senders and self.lanes:hold(sender, until_) then return end
   self.held_until = math.max(self.held_until, until_)
 end
@@ -117,7 +128,7 @@ local function due_after(self, entry, result)
   if is_over(self) or is_fatal(result) then return nil end
   local asked = retry.asked_wait(result)
   asked = asked and asked >= BASE_S and math.min(asked, MOST_ASKED_S) or nil -- none is no wait
-  local is_nobodys = result.outcome == "not_sent" or result.kind == "protocol"
+  local is_nobodys = result.outcome == "not_sent" or once.is_elsewhere(result)
   if is_nobodys then self.n_unsent = self.n_unsent + 1 end
   hold(self, entry.sender, result, asked or backoff(self, self.n_unsent, CAP_S))
   entry.wait_s = asked or backoff(self, entry.tries, ROW_CAP_S)
@@ -139,8 +150,10 @@ local function book(self, entry, message, result)
   if entry.unwritten then self.debts:add(entry.unwritten) end
   local counts, state = self.counts, once.state_of(message, result)
   if not message and is_fatal(result) then counts.stopped = counts.stopped or result end
+  self.n_lost = state == "unknown" and self.n_lost + 1 or 0
   if not state then
     counts.requeued = counts.requeued + 1
+    if self.options.until_idle then self.horizon = due_by(self) end
     return nil
   end
   self.n_unsent = 0
@@ -154,6 +167,10 @@ local function on_end(self, row, entry, message, result)
   if not self.begun[entry] then return end
   local state = core.shielded(book, self, entry, message, result)
   if entry.unwritten then fail(self, result.journal_error) end
+  if self.n_lost >= FIRST_FEW then
+    local until_ = now(self) + backoff(self, self.n_lost - FIRST_FEW, CAP_S)
+    self.held_until = math.max(self.held_until, until_)
+  end
   local told = { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }
   if state then return guarded(self, self.options.on_result, told, message, result) end
   told.wait = entry.wait_s
@@ -197,7 +214,8 @@ local function take(self, sender, n)
   local claim, at = core.new_claim(), wall(self)
   self.taking = claim
   local rows, why = self.host.queue:take({ sender = sender or nil, limit = n, claim = claim,
-    owner = core.process(), now = at, expires = at + self.options.send_call.deadline + MARGIN_S })
+    owner = core.process(), now = at, due = due_by(self),
+    expires = at + self.options.send_call.deadline + MARGIN_S })
   local entries = {}
   for i, row in ipairs(rows or {}) do
     entries[i] = entry_of(self, row)
@@ -229,7 +247,7 @@ local function serve(self, target, room)
 end
 
 local function look(self)
-  local ok, why = self.demand:look(wall(self))
+  local ok, why = self.demand:look(due_by(self))
   if not ok then return fail(self, why) end
   self.look_at = now(self) + self.options.poll
   if not self.demand.targets[1] then recover(self) end -- else the next take says
@@ -239,7 +257,7 @@ end
 local function is_enough(self, due)
   if not due then return true end
   if not self.options.until_idle then return false end
-  if due > wall(self) then return true end
+  if due > due_by(self) then return true end
   return self.host.queue:is_paused()
 end
 
@@ -279,7 +297,8 @@ end
 local function heed_standstill(self)
   if not self.options.until_idle or self.n_in_flight > 0 then return end
   local is_held = self.held_until - now(self) > LONGEST_HOLD_S or are_all_held(self)
-  if self.trouble or is_held then self.is_empty = true end
+  local is_away = self.n_unsent >= FIRST_FEW or self.n_lost >= FIRST_FEW
+  if self.trouble or is_held or is_away then self.is_empty = true end
 end
 
 -- A part of the room for each target. Who was served goes behind those who were not, since of those
@@ -363,6 +382,9 @@ local function mend(self)
   self.debts:settle()
 end
 
+-- Whether nothing more is begun; what is known may still have to be written down.
+local function is_ending(self) return is_over(self) or self.is_draining or self.is_empty end
+
 -- Waits for a message's end, or its turn.
 local function wait(self, seconds)
   local loop, until_ = self.host.loop, self.next_at
@@ -370,6 +392,7 @@ local function wait(self, seconds)
   if room_of(self) == 0 or not may_take(self) and self.n_in_flight > 0 then
     until_ = math.max(until_, now(self) + SLICE_S)
   end
+  if is_ending(self) and self.n_in_flight == 0 then until_ = math.max(until_, self.mend_at) end
   seconds = math.max(0, math.min(seconds, until_ - now(self), SLICE_S))
   if self.n_in_flight > 0 then
     if loop:await(seconds) == 0 then tell_missed(self) end
@@ -417,6 +440,7 @@ function Worker:leave()
   self.taken = {}
   self.mend_at = -math.huge
   mend(self)
+  if not self.debts:is_none() then self.counts.unrecorded = self.debts:n() end
 end
 
 ---Takes what is due and may leave, and drives what is under way, until something has ended or the
@@ -442,6 +466,7 @@ end
 ---@return number
 function Worker:timeout()
   local due = REAP_S
+  if not self.debts:is_none() then due = math.min(due, self.mend_at - now(self)) end
   if not is_over(self) and not self.is_draining and room_of(self) > 0 then
     due = math.min(due, math.max(self.next_at, self.held_until) - now(self))
   end
@@ -451,12 +476,20 @@ end
 ---Takes nothing more; what is under way goes on.
 function Worker:drain() self.is_draining = true end
 
+-- A while for what the journal could not be told, unless it can be told nothing any more.
+local function has_hope(self)
+  if self.debts:is_none() or self.fault or self.is_left then return false end
+  if self.host.is_closed() or self.host.journal.is_closed then return false end
+  self.recording_until = self.recording_until or now(self) + RECORDING_S
+  return now(self) < self.recording_until
+end
+
 ---Whether there is nothing left to do for it: drained, ended early, or empty where it was to run
----until then.
+---until then; and its ends are written down, or that was tried for a while.
 ---@return boolean
 function Worker:is_done()
   if self.n_in_flight > 0 then return false end
-  return is_over(self) or self.is_draining or self.is_empty
+  return is_ending(self) and not has_hope(self)
 end
 
 local worker = {}
@@ -469,7 +502,7 @@ function worker.new(host, options)
     host = host, options = options, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
     taken = {}, begun = {},
-    n_in_flight = 0, n_troubles = 0, n_unsent = 0,
+    n_in_flight = 0, n_troubles = 0, n_unsent = 0, n_lost = 0, horizon = math.huge,
     held_until = -math.huge, look_at = -math.huge, next_at = -math.huge, reap_at = -math.huge,
     mend_at = -math.huge, is_draining = false, is_empty = false,
     wall_at_start = core.now(), started_at = host.loop:now(),

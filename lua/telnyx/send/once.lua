@@ -265,6 +265,14 @@ end
 -- not the service that refused, but a proxy, say, or what is at another base_url.
 local PASSING_CLASS = { credentials = true, account = true, rate = true }
 
+---Whether it seems that it was not the service's address for messages that answered: a proxy's
+---page, or the service's own word that there is nothing at this path.
+---@param result table
+---@return boolean
+function once.is_elsewhere(result)
+  return result.kind == "protocol" or result.status == 404 and result.code == "10005"
+end
+
 ---What a journal will say of it.
 ---@param message table|nil
 ---@param result table
@@ -273,7 +281,7 @@ function once.state_of(message, result)
   if message or result.outcome == "accepted" then return "accepted" end
   if result.outcome == "not_sent" then return nil end
   if result.outcome ~= "rejected" then return "unknown" end
-  local is_passing = result.kind == "protocol" or result.retryable or result.status == 401
+  local is_passing = once.is_elsewhere(result) or result.retryable or result.status == 401
     or result.status == 402 or result.status == 429 or PASSING_CLASS[result.class]
   return not is_passing and "rejected" or nil
 end
