@@ -968,7 +968,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
     it("with until_idle tries each once, and leaves to the next what waits again", function()
       local soon = copy(BUSY)
       soon.retry_after = 1
-      open { copy(soon), copy(soon), nil, copy(soon) }
+      open { copy(soon), copy(soon), function() end, copy(soon) }
       add(5)
       local counts = run { concurrency = 1, until_empty = false, until_idle = true,
         sender_rates = { [FROM] = 1000 } }

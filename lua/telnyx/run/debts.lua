@@ -21,7 +21,7 @@ Debts.__index = Debts
 ---@return boolean
 function Debts:is_none() return not (self.unwritten[1] or self.lost_takes[1]) end
 
----How many ends are not written down.
+---How many ends, or claims to be given back, are not written down.
 ---@return integer
 function Debts:n() return #self.unwritten end
 

@@ -440,7 +440,7 @@ function Worker:leave()
   self.taken = {}
   self.mend_at = -math.huge
   mend(self)
-  if not self.debts:is_none() then self.counts.unrecorded = self.debts:n() end
+  if self.debts:n() > 0 then self.counts.unrecorded = self.debts:n() end
 end
 
 ---Takes what is due and may leave, and drives what is under way, until something has ended or the
@@ -478,7 +478,7 @@ function Worker:drain() self.is_draining = true end
 
 -- A while for what the journal could not be told, unless it can be told nothing any more.
 local function has_hope(self)
-  if self.debts:is_none() or self.fault or self.is_left then return false end
+  if self.debts:n() == 0 or self.fault or self.is_left then return false end
   if self.host.is_closed() or self.host.journal.is_closed then return false end
   self.recording_until = self.recording_until or now(self) + RECORDING_S
   return now(self) < self.recording_until
