@@ -209,8 +209,10 @@ function Client:send_all(source, given)
     begin = function(message, key, turn, is_over, callback)
       local own = key and tables.merge(call, { key = key }) or call
       local job = new_job(self, message, own, turn, is_over)
-      if begins_guarded then self.engine_:begin(job, callback) else loop:begin(job, callback) end
+      local begin = begins_guarded and self.engine_ or loop
+      local child = begin:begin(job, callback)
       loop:tell()
+      return child
     end,
   })
 end

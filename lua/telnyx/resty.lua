@@ -301,43 +301,39 @@ function Sender:send(message, limits)
   return sent, result
 end
 
--- Light threads that have ended, by the one that began them: nginx keeps each until that one waits
--- for it, or ends itself.
-local ended = setmetatable({}, { __mode = "k" })
-
-local function let_go_of_ended(parent)
-  local list = ended[parent]
-  for i = list and #list or 0, 1, -1 do
-    local child = list[i]
-    if child.thread then
-      table.remove(list, i)
-      -- nginx uses threads again: what is kept may be another request's, or another by now.
-      if coroutine.status(child.thread) == "zombie" then pcall(ngx.thread.wait, child.thread) end
-    end
-  end
-end
-
 ---Waits without holding up the worker.
 ---@param seconds number
 function Sender.sleep(_, seconds)
-  let_go_of_ended(coroutine.running())
   ngx.sleep(math.max(seconds, MOMENT_S))
 end
+
+---@class telnyx.resty.child a light thread
+---@field thread thread
+---@field is_ended boolean
 
 ---Runs a function beside the caller, where nginx can: so what `start` and
 ---`send_all` begin is under way at the same time.
 ---@param body fun()
+---@return telnyx.resty.child|nil
 function Sender.spawn(_, body)
-  if not may_wait() then return body() end
-  local parent, child = coroutine.running(), {}
-  let_go_of_ended(parent)
+  if not may_wait() then
+    body()
+    return nil
+  end
+  local child = { thread = false, is_ended = false }
   child.thread = ngx.thread.spawn(function()
     local ok, err = pcall(body)
-    local list = ended[parent] or {}
-    ended[parent], list[#list + 1] = list, child
+    child.is_ended = true
     if not ok then error(err, 0) end
   end)
+  return child
 end
+
+---Lets nginx forget one that has ended, which it keeps until who has begun it waits for it, or ends
+---itself. Only who has begun it may do so, before it returns: nginx uses threads again, and asked
+---about one that is another request's by now, it crashes.
+---@param child telnyx.resty.child
+function Sender.forget(_, child) ngx.thread.wait(child.thread) end
 
 ---Whose tasks are counted together: those of one request or timer, whose end ends them.
 ---@return table|nil

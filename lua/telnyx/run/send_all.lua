@@ -13,6 +13,7 @@ local pace = require("telnyx.run.pace")
 ---@field n_in_flight integer
 ---@field free { index: integer, callback: function }[] seats, up to n_free
 ---@field n_free integer
+---@field children table[] of a scheduler of its own, which keeps those that have ended
 ---@field is_exhausted boolean|nil
 ---@field is_left boolean|nil an error has ended it
 ---@field was_interrupted boolean|nil an error came that lets what is under way finish
@@ -131,7 +132,8 @@ local function start(run, message)
   run.n_in_flight = run.n_in_flight + 1
   local seat = take_seat(run)
   seat.index = index
-  run.host.begin(message, key, turn_of(run, message), run.is_over, seat.callback)
+  local child = run.host.begin(message, key, turn_of(run, message), run.is_over, seat.callback)
+  if child then run.children[#run.children + 1] = child end
 end
 
 -- Starts what may start.
@@ -154,6 +156,7 @@ end
 ---@return integer n_left under way in the loop
 local function go_on(run)
   fill(run)
+  run.host.loop:forget_ended(run.children)
   return run.n_in_flight > 0 and run.host.loop:await(1) or 0
 end
 
@@ -174,6 +177,7 @@ local function drive(run)
     local n_left = once_more(run)
     local is_done = run.n_in_flight == 0 or (n_left == 0 and run.was_interrupted)
   until is_done and (run.is_exhausted or is_over(run))
+  run.host.loop:forget_ended(run.children)
 end
 
 ---Sends every message of a list, or that an iterator yields.
@@ -192,6 +196,7 @@ local function send_all(source, options, host)
     n_in_flight = 0,
     free = {},
     n_free = 0,
+    children = {},
     counts = { total = 0, accepted = 0, rejected = 0, not_sent = 0, unknown = 0,
       replayed = 0 },
   }

@@ -144,9 +144,10 @@ end
 ---Begins a job as a task of the loop. When an error ends this, nothing of it is sent any more.
 ---@param job telnyx.job
 ---@param callback function|nil
+---@return table|nil child
 function Engine:begin(job, callback)
   local own = self.loop
-  guard(self.yields, own.begin, own.abandon, own, job, callback)
+  return guard(self.yields, own.begin, own.abandon, own, job, callback)
 end
 
 ---Begins a send; the loop drives it on.

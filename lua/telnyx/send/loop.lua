@@ -248,7 +248,7 @@ local function scope_of(self) return self.scope and self.scope(self.sender) or s
 local function begin_elsewhere(self, job, callback)
   local host, elsewhere, scope = self.host, self.elsewhere, scope_of(self)
   elsewhere[scope] = (elsewhere[scope] or 0) + 1
-  self.spawn(self.sender, function()
+  return self.spawn(self.sender, function()
     local ok, message, result = pcall(host.drive, host, job)
     if not ok then
       self.news:add_fault(message)
@@ -263,9 +263,18 @@ end
 ---Begins a job as a task, up to where it first has to wait. When an error ends this, `abandon`.
 ---@param job telnyx.job
 ---@param callback function|nil
+---@return table|nil child of a scheduler of its own, with `is_ended`; for `forget`
 function Loop:begin(job, callback)
   if self.spawn then return begin_elsewhere(self, job, callback) end
   tasks.go_on(self, tasks.enter(self, job, callback))
+end
+
+---Lets go of those that have ended, on the thread that has begun them.
+---@param children table[]
+function Loop:forget_ended(children)
+  for i = #children, 1, -1 do
+    if children[i].is_ended then self.sender:forget(table.remove(children, i)) end
+  end
 end
 
 Loop.abandon, Loop.abandon_run = tasks.abandon, tasks.abandon_run
