@@ -920,6 +920,21 @@ describe("a send inside nginx", function()
       assert.is_true(result.grown_kb < 300, result.grown_kb)
     end)
 
+    -- nginx uses threads again, and crashes when it is asked about one of another request.
+    it("takes nothing from the light threads of other requests and of the user", function()
+      local options = { api_key = KEY, base_url = service.url }
+      local refused_once = { from = MESSAGE.from, to = "+15550042910", text = "busy once" }
+      for _ = 1, 20 do
+        assert.equal(4, inside({ op = "start_some", options = options, message = MESSAGE })[1])
+        assert.equal(5, inside({ op = "send_all", count = 5, concurrency = 5, options = options,
+          message = MESSAGE })[1].accepted)
+        assert.same({ "accepted", "accepted", "accepted", "accepted" }, inside({
+          op = "own_threads", options = options, message = MESSAGE, refused_once = refused_once,
+        })[1])
+      end
+      assert.is_nil(server:log():find("exited on signal", 1, true))
+    end)
+
     -- The first to wait turns the wheel for both.
     it("goes on when another's thread is killed", function()
       local started = socket.gettime()

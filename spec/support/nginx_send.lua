@@ -96,6 +96,29 @@ function steps.memory_of_run(step)
   return { accepted = counts.accepted, grown_kb = in_use() - before }
 end
 
+-- Some that are begun and waited for, which leaves light threads behind that have ended.
+function steps.start_some(step)
+  local client, n_told = telnyx.new(step.options), 0
+  for _ = 1, 4 do
+    client:start(step.message, function() n_told = n_told + 1 end)
+  end
+  while client:step(1) > 0 do end -- luacheck: ignore 542
+  return n_told
+end
+
+-- Light threads of the user's own send; a send beside them is refused once, and waits.
+function steps.own_threads(step)
+  local client, threads, outcomes = telnyx.new(step.options), {}, {}
+  for i = 1, 4 do
+    threads[i] = ngx.thread.spawn(function()
+      return select(2, client:send(step.message)).outcome
+    end)
+  end
+  client:send(step.refused_once)
+  for i = 1, 4 do outcomes[i] = select(2, ngx.thread.wait(threads[i])) end
+  return outcomes
+end
+
 -- Begins one send and does other things until it is done.
 function steps.start(step)
   local client, heard = telnyx.new(step.options), nil
