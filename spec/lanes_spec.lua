@@ -26,24 +26,28 @@ describe("workers that keep a rate of all and of each sender", function()
     return workers
   end
 
-  -- A pass over all who wait, as a worker makes it.
+  -- A pass over all who are ready, as a worker makes it.
   local function serve(own, all, left)
-    local place = 1
-    for _ = 1, #SENDERS do
-      local sender = all.targets[place]
-      local n = own:ripe(sender, 4, clock)
+    for _ = 1, all:wake(now) do
+      local sender = all:first().sender
+      local n, next_at = own:ripe(sender, 4, clock)
       own:spend(sender, n)
       left[sender] = (left[sender] or 0) + n
-      place = all:put(place, n > 0 and "last" or "here")
+      all:put(now, n > 0 and now or next_at, n)
     end
   end
 
   -- How many leave by sender, of many that wait.
   local function leave(n_workers, options)
     local workers, waiting, left = new_workers(n_workers, options), {}, {}
+    local rows = { is_paused = function() return false end, senders = function()
+      local list = {}
+      for i, sender in ipairs(SENDERS) do list[i] = { sender = sender, due = 0 } end
+      return list, ""
+    end }
     for i = 1, n_workers do
-      waiting[i] = demand.new({}, true)
-      for _, sender in ipairs(SENDERS) do table.insert(waiting[i].targets, sender) end
+      waiting[i] = demand.new(rows, true)
+      waiting[i]:look(now)
     end
     for _ = 1, SECONDS / TICK_S do
       now = now + TICK_S

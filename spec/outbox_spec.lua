@@ -403,6 +403,26 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.same({ "k1 m-1", "k3 unknown" }, results)
     end)
 
+    it("tells of the dead though the answer was lost and the database away for a moment", function()
+      open()
+      leave_behind(3)
+      local query, n_lost = journal.keeper.query, 0
+      journal.keeper.query = function(sql, params, n)
+        local is_reap = sql:find("settled_by = 'reaper'", 1, true)
+        if n_lost == 0 and not is_reap or n_lost > 5 then return query(sql, params, n) end
+        if n_lost == 0 then assert(query(sql, params, n)) end
+        n_lost = n_lost + 1
+        return nil, "the connection broke"
+      end
+      local own = box:start { on_result = function(row, _, err)
+        results[#results + 1] = row.key .. " " .. err.outcome
+      end }
+      for _ = 1, 400 do own:step(0.5) end
+      assert.equal(3, own.counts.reaped)
+      table.sort(results)
+      assert.same({ "k1 unknown", "k2 unknown", "k3 unknown" }, results)
+    end)
+
     it("does not take for dead what it cannot write down", function()
       open(nil, { deadline = 5 })
       add(1)

@@ -87,14 +87,21 @@ local function is_slow(own) return own.rate * BLOCK_S < 2 end
 -- Of many workers that wait for it one takes it, and the others look again.
 local function reserve_due(self, own, clock)
   local step, advance = 1 / own.rate, advance_of(self, own)
-  local ahead, why = self.queue:ahead(own.name, step)
-  if not ahead then return nil, why end
-  own.look_at = clock() + ahead - advance
-  if ahead > advance then return true end
-  local ends
-  ends, why = self.queue:reserve_due(own.name, step, advance)
+  local ends, why = self.queue:reserve_due(own.name, step, advance)
   if ends == nil then return nil, why end
   if ends then own.turns[1], own.look_at = clock(), clock() + ends - advance end
+  return true
+end
+
+-- When the turns come that are not in hand.
+local function look_ahead(self, list, clock)
+  for _, own in ipairs(list) do
+    if is_slow(own) and not own.turns[1] and own.look_at <= clock() then
+      local ahead, why = self.queue:ahead(own.name, 1 / own.rate)
+      if not ahead then return nil, why end
+      own.look_at = clock() + ahead - advance_of(self, own)
+    end
+  end
   return true
 end
 
@@ -128,6 +135,10 @@ function Lanes:ripe(sender, most, clock)
   local n, list = most, lanes_of(self, sender)
   drop_all_stale(list, clock())
   local wait_until = wait_of(list, clock())
+  if wait_until then return 0, wait_until end
+  local is_known, look_why = look_ahead(self, list, clock)
+  if not is_known then return nil, look_why end
+  wait_until = wait_of(list, clock())
   if wait_until then return 0, wait_until end
   for _, own in ipairs(list) do
     if not own.turns[1] then

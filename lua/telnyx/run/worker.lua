@@ -63,6 +63,7 @@ local LONGEST_PASS_S = 0.05
 ---@field private demand telnyx.demand
 ---@field private debts telnyx.debts
 ---@field private taken table<telnyx.entry, true> claimed, and perhaps not begun
+---@field private untold table<string, table> what is to be told of the dead, by key
 ---@field private begun table<telnyx.entry, table> their rows: begun, and not told of
 ---@field private taking string|nil the claim of a take that has not returned
 local Worker = {}
@@ -250,7 +251,7 @@ local function look(self)
   local ok, why = self.demand:look(due_by(self))
   if not ok then return fail(self, why) end
   self.look_at = now(self) + self.options.poll
-  if not self.demand.targets[1] then recover(self) end -- else the next take says
+  if self.demand:is_none() then recover(self) end -- else the next take says
 end
 
 -- Whether there is nothing to wait for, of what is due then; nil when the journal cannot be asked.
@@ -264,12 +265,12 @@ end
 local function find_out_whether_empty(self)
   local options = self.options
   if not (options.until_empty or options.until_idle) then return end
-  if self.demand.targets[1] or self.n_in_flight > 0 then return end
+  if not self.demand:is_none() or self.n_in_flight > 0 then return end
   local due, why = self.host.queue:next_due()
   if due == nil then return fail(self, why) end
   local is_done, done_why = is_enough(self, due)
   if is_done == nil then return fail(self, done_why) end
-  self.is_empty = is_done and self.debts:is_none()
+  self.is_empty = is_done and self.debts:is_none() and next(self.untold) == nil
   if due then self.look_at = math.min(self.look_at, now(self) + math.max(0, due - wall(self))) end
 end
 
@@ -286,11 +287,10 @@ end
 local function room_of(self) return self.options.concurrency - self.n_in_flight end
 
 local function are_all_held(self)
-  local targets, at = self.demand.targets, now(self) + LONGEST_HOLD_S
-  for _, target in ipairs(targets) do
-    if self.lanes:held_until(target.sender or "") <= at then return false end
-  end
-  return targets[1] ~= nil
+  local at = now(self) + LONGEST_HOLD_S
+  return not self.demand:is_none() and self.demand:are_all(function(sender)
+    return self.lanes:held_until(sender or "") > at
+  end)
 end
 
 -- A run that ends when it is idle is followed by another, which may find it better.
@@ -301,24 +301,23 @@ local function heed_standstill(self)
   if self.trouble or is_held or is_away then self.is_empty = true end
 end
 
--- A part of the room for each target. Who was served goes behind those who were not, since of those
--- who come first each time the others may get nothing. Returns when there is more to do; nil when
--- the journal cannot be asked.
+-- A part of the room for each who is ready. Returns when there is more to do; nil when the journal
+-- cannot be asked.
 local function serve_each(self)
-  local all, next_at, give_way_at = self.demand, math.huge, core.monotonic() + LONGEST_PASS_S
-  local place = 1
-  for n_left = #all.targets, 1, -1 do
+  local all, give_way_at = self.demand, core.monotonic() + LONGEST_PASS_S
+  for n_left = all:wake(now(self)), 1, -1 do
     if room_of(self) == 0 or not may_take(self) or core.monotonic() > give_way_at then
       return now(self)
     end
+    local target = all:first()
+    if not target then break end
     local room = math.max(1, math.floor(room_of(self) / n_left))
-    local more_at, n_begun = serve(self, all.targets[place], room)
+    local more_at, n_begun = serve(self, target, room)
     if more_at == nil then return nil end
     recover(self)
-    if more_at then next_at = math.min(next_at, more_at) end
-    place = all:put(place, more_at and (n_begun > 0 and "last" or "here") or "off")
+    if all:first() == target then all:put(now(self), more_at, n_begun) end -- by no step between
   end
-  return next_at
+  return all:next_at(now(self))
 end
 
 -- Begins what may be begun.
@@ -345,34 +344,60 @@ local function is_own(self, row)
 end
 
 -- Who took it may be about to say what became of it, but hardly any more.
-local function tell_of_dead(self, row)
+local function tell_of_dead(self, untold)
+  self.untold[untold.row.key] = nil
   self.counts.reaped = self.counts.reaped + 1
-  if not row.due then return end -- a send of its own
-  guarded(self, self.options.on_result,
-    { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }, nil,
-    self.host.new_error({ outcome = "unknown", kind = "protocol", retryable = false,
-      key = row.key, cause = "the request of a worker that has died since" }))
+  if not untold.row.due then return end -- a direct send
+  guarded(self, self.options.on_result, untold.told, nil, untold.err)
 end
 
--- One by one, so that each is told of by who made it unknown.
+-- One by one, so that each is told of by who made it unknown; and made ready before, so that little
+-- can come between.
+local function reap_one(self, row)
+  local err = self.host.new_error({ outcome = "unknown", kind = "protocol", retryable = false,
+    key = row.key, cause = "the request of a worker that has died since" })
+  local told = { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }
+  local untold = { row = row, told = told, err = err, at = math.floor(wall(self) * 1000) / 1000 }
+  self.untold[row.key] = untold
+  local keys, why = self.host.journal:reap({ now = untold.at, key = row.key })
+  if not keys then return nil, why end
+  if keys[1] then tell_of_dead(self, untold) else self.untold[row.key] = nil end
+  return true
+end
+
+-- Those that were made unknown, or perhaps, when an error came or the answer was lost.
+local function tell_untold(self)
+  local list = {}
+  for _, untold in pairs(self.untold) do list[#list + 1] = untold end
+  for _, untold in ipairs(list) do
+    local row = untold.row
+    local known, why = self.host.journal:get(row.key)
+    if known == nil then return nil, why end
+    local is_ours = known and known.settled_by == "reaper" and known.claim == row.claim
+      and math.abs(known.settled_at - untold.at) < 0.0005
+    if is_ours then tell_of_dead(self, untold) else self.untold[row.key] = nil end
+  end
+  return true
+end
+
 local function reap_each(self, rows)
   for _, row in ipairs(rows) do
-    if is_over(self) then return end
-    local keys, why = {}, nil
+    if is_over(self) then return true end
     if not is_own(self, row) then
-      keys, why = self.host.journal:reap({ now = wall(self), key = row.key })
+      local ok, why = reap_one(self, row)
+      if not ok then return nil, why end
     end
-    if not keys then return fail(self, why) end
-    if keys[1] then tell_of_dead(self, row) end
   end
+  return true
 end
 
 local function reap(self)
   if self.trouble or now(self) < self.reap_at then return end
   self.reap_at = now(self) + REAP_S
   local rows, why = self.host.queue:expired(wall(self), MOST_REAPED)
-  if not rows then return fail(self, why) end
-  reap_each(self, rows)
+  local ok = rows ~= nil
+  if rows then ok, why = reap_each(self, rows) end
+  if not ok then fail(self, why) end
 end
 
 local function mend(self)
@@ -380,6 +405,10 @@ local function mend(self)
   self.mend_at = now(self) + MEND_S
   tell_missed(self)
   self.debts:settle()
+  if next(self.untold) and not self.trouble then
+    local ok, why = tell_untold(self)
+    if not ok then fail(self, why) end
+  end
 end
 
 -- Whether nothing more is begun; what is known may still have to be written down.
@@ -501,7 +530,7 @@ function worker.new(host, options)
   local self = setmetatable({
     host = host, options = options, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
-    taken = {}, begun = {},
+    taken = {}, begun = {}, untold = {},
     n_in_flight = 0, n_troubles = 0, n_unsent = 0, n_lost = 0, horizon = math.huge,
     held_until = -math.huge, look_at = -math.huge, next_at = -math.huge, reap_at = -math.huge,
     mend_at = -math.huge, is_draining = false, is_empty = false,
