@@ -92,7 +92,9 @@ local lua = {
   { "send/tasks", "telnyx.core" },
   { "send/news" },
   { "send/rounds", "telnyx.send.tasks" },
-  { "send/loop", "telnyx.core telnyx.send.news telnyx.send.rounds telnyx.send.tasks" },
+  { "send/loop", [[
+    telnyx.core telnyx.send.guard telnyx.send.news telnyx.send.rounds telnyx.send.tasks
+  ]] },
   { "send/life", "telnyx.core telnyx.errors telnyx.send.cost telnyx.send.once telnyx.tables" },
   { "send/engine", [[
     telnyx.core telnyx.errors telnyx.errors.secrets telnyx.journal telnyx.resty telnyx.send.guard
@@ -101,7 +103,7 @@ local lua = {
 
   { "run/pace" },
   { "run/fatal" },
-  { "run/send_all", "telnyx.run.fatal telnyx.run.pace telnyx.send.once" },
+  { "run/send_all", "telnyx.core telnyx.run.fatal telnyx.run.pace telnyx.send.once" },
   { "run/stored", "cjson.safe telnyx.core telnyx.tables" },
   { "run/lanes", "telnyx.run.pace" },
   { "run/debts", "telnyx.core telnyx.send.once" },

@@ -206,6 +206,7 @@ function Client:send_all(source, given)
     run = function(body, run) return self.engine_:run(body, run) end,
     default_from = self.defaults_.from,
     is_key = options.is_key,
+    new_error = function(fields) return self.engine_:new_error(fields) end,
     begin = function(message, key, turn, is_over, callback)
       local own = key and tables.merge(call, { key = key }) or call
       local job = new_job(self, message, own, turn, is_over)

@@ -1,5 +1,6 @@
 --- Many messages through one client: some at a time, at a pace, in constant memory.
 
+local core = require("telnyx.core")
 local is_fatal = require("telnyx.run.fatal")
 local once = require("telnyx.send.once")
 local pace = require("telnyx.run.pace")
@@ -11,7 +12,7 @@ local pace = require("telnyx.run.pace")
 ---@field paces table<string, telnyx.pace>
 ---@field index integer of the last message taken
 ---@field n_in_flight integer
----@field free { index: integer, callback: function }[] seats, up to n_free
+---@field free { index: integer, callback: function, is_taken: boolean }[] seats, up to n_free
 ---@field n_free integer
 ---@field children table[] of a scheduler of its own, which keeps those that have ended
 ---@field is_exhausted boolean|nil
@@ -66,7 +67,9 @@ local function is_elsewhere(counts, result)
     and counts.accepted == 0 and counts.total >= FIRST_FEW
 end
 
-local function count(run, index, message, result)
+local function book(run, seat, message, result)
+  local n_free = run.n_free + 1
+  run.free[n_free], run.n_free, seat.is_taken = seat, n_free, false
   local counts = run.counts
   local outcome = message and "accepted" or result.outcome
   counts[outcome] = counts[outcome] + 1
@@ -76,6 +79,12 @@ local function count(run, index, message, result)
   if not message and (is_fatal(result) or is_elsewhere(counts, result)) then
     counts.stopped = counts.stopped or result
   end
+end
+
+-- Once for each that was begun, whoever says so first.
+local function count(run, seat, index, message, result)
+  if not seat.is_taken or seat.index ~= index then return end
+  run.in_one_go(book, run, seat, message, result)
   if run.options.on_result then guarded(run, run.options.on_result, index, message, result) end
 end
 
@@ -109,12 +118,8 @@ end
 -- What a message in flight is counted by. Taken by one after the other: a closure for each would
 -- be dear.
 local function new_seat(run)
-  local seat = { index = 0, callback = false }
-  function seat.callback(sent, result)
-    local n_free = run.n_free + 1
-    run.free[n_free], run.n_free = seat, n_free
-    count(run, seat.index, sent, result)
-  end
+  local seat = { index = 0, callback = false, is_taken = false }
+  function seat.callback(sent, result) count(run, seat, seat.index, sent, result) end
   return seat
 end
 
@@ -131,9 +136,11 @@ local function start(run, message)
   if run.fault then return end
   run.n_in_flight = run.n_in_flight + 1
   local seat = take_seat(run)
-  seat.index = index
+  seat.index, seat.is_taken = index, true
   local child = run.host.begin(message, key, turn_of(run, message), run.is_over, seat.callback)
-  if child then run.children[#run.children + 1] = child end
+  if not child then return end
+  child.seat, child.index = seat, index
+  run.children[#run.children + 1] = child
 end
 
 -- Starts what may start.
@@ -156,7 +163,7 @@ end
 ---@return integer n_left under way in the loop
 local function go_on(run)
   fill(run)
-  run.host.loop:forget_ended(run.children)
+  run.host.loop:forget_ended(run.children, run.heed_end)
   return run.n_in_flight > 0 and run.host.loop:await(1) or 0
 end
 
@@ -177,7 +184,7 @@ local function drive(run)
     local n_left = once_more(run)
     local is_done = run.n_in_flight == 0 or (n_left == 0 and run.was_interrupted)
   until is_done and (run.is_exhausted or is_over(run))
-  run.host.loop:forget_ended(run.children)
+  run.host.loop:forget_ended(run.children, run.heed_end)
 end
 
 ---Sends every message of a list, or that an iterator yields.
@@ -201,6 +208,14 @@ local function send_all(source, options, host)
       replayed = 0 },
   }
   run.is_over = function() return is_over(run) end
+  -- On a scheduler of its own an error ends what it meets alone, and the run has to go on.
+  run.in_one_go = host.loop.spawn and core.shielded or function(what, ...) what(...) end
+  run.heed_end = function(child)
+    local what = child.what
+    local result = what.result or host.new_error({ outcome = "unknown", kind = "protocol",
+      retryable = false, cause = "an error ended its light thread" })
+    count(run, child.seat, child.index, what.message, result)
+  end
   host.run(drive, run)
   if run.fault then error(run.fault.value, 0) end
   return run.counts

@@ -4,6 +4,7 @@
 --- here, so they cannot differ.
 
 local core = require("telnyx.core")
+local guard = require("telnyx.send.guard")
 local news = require("telnyx.send.news")
 local rounds = require("telnyx.send.rounds")
 local tasks = require("telnyx.send.tasks")
@@ -242,22 +243,43 @@ end
 
 local function scope_of(self) return self.scope and self.scope(self.sender) or self end
 
+-- What is carried on a scheduler of the sender's own, and what came of it.
+---@class telnyx.elsewhere
+---@field job telnyx.job
+---@field scope table for whom it is counted
+---@field message table|nil
+---@field result table|nil nil: it has not ended
+
+-- No hook comes between.
+local function end_elsewhere(self, one, message, result)
+  self.host:settle(one.job, message, result)
+  one.message, one.result = message, result
+  self.elsewhere[one.scope], self.n_ended = self.elsewhere[one.scope] - 1, self.n_ended + 1
+end
+
+local function drive_elsewhere(self, one)
+  local message, result = self.host:drive(one.job)
+  core.shielded(end_elsewhere, self, one, message, result)
+end
+
+local function abandon_elsewhere(self, one)
+  if one.result then return end
+  end_elsewhere(self, one, nil, self.host:abandon(one.job, "an error ended the send"))
+end
+
 -- A sender with a scheduler of its own runs the task there, callback and all: where one client
 -- serves many requests, each must hear of its own messages on its own thread, and waits for no
 -- other's, which may have been killed.
 local function begin_elsewhere(self, job, callback)
-  local host, elsewhere, scope = self.host, self.elsewhere, scope_of(self)
-  elsewhere[scope] = (elsewhere[scope] or 0) + 1
-  return self.spawn(self.sender, function()
-    local ok, message, result = pcall(host.drive, host, job)
-    if not ok then
-      self.news:add_fault(message)
-      message, result = nil, host:abandon(job, message)
-    end
-    host:settle(job, message, result)
-    elsewhere[scope], self.n_ended = elsewhere[scope] - 1, self.n_ended + 1
-    if callback then callback(message, result) end
+  local elsewhere, one = self.elsewhere, { job = job, scope = scope_of(self) }
+  elsewhere[one.scope] = (elsewhere[one.scope] or 0) + 1
+  local child = self.spawn(self.sender, function()
+    local ok, err = pcall(guard, true, drive_elsewhere, abandon_elsewhere, self, one)
+    if not ok then self.news:add_fault(err) end
+    if callback then callback(one.message, one.result) end
   end)
+  if child then child.what = one end
+  return child
 end
 
 ---Begins a job as a task, up to where it first has to wait. When an error ends this, `abandon`.
@@ -271,9 +293,15 @@ end
 
 ---Lets go of those that have ended, on the thread that has begun them.
 ---@param children table[]
-function Loop:forget_ended(children)
+---@param heed fun(child: table) who is called of each: an error may have ended it before it told
+function Loop:forget_ended(children, heed)
   for i = #children, 1, -1 do
-    if children[i].is_ended then self.sender:forget(table.remove(children, i)) end
+    local child = children[i]
+    if child.is_ended then
+      table.remove(children, i)
+      self.sender:forget(child)
+      heed(child)
+    end
   end
 end
 
