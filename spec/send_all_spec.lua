@@ -177,6 +177,33 @@ describe("send_all in process", function()
     assert.has_error(function() client:send_all(messages(1)) end)
   end)
 
+  it("tells of what an iterator yields as it ends the run, and posts nothing of it", function()
+    for what, cause in pairs { close = "the client was closed", raise = "the run had ended" } do
+      local sender, told, n = sandbox.sender(), {}, 0
+      local client = telnyx.new({ sender = sender })
+      local ok, counts = pcall(client.send_all, client, function()
+        n = n + 1
+        if n == 3 and what == "close" then client:close() end
+        return messages(n)[n]
+      end, {
+        concurrency = 2,
+        key = function(index)
+          if index == 3 and what == "raise" then error("boom") end
+          return "k" .. index
+        end,
+        on_result = function(index, sent, result)
+          told[index] = sent and "accepted" or result.outcome .. ": " .. result.cause
+        end,
+      })
+      assert.equal("accepted", told[2])
+      assert.matches("^not_sent: " .. cause, told[3])
+      assert.equal(2, sender:ledger().posts)
+      assert.equal(what == "close", ok)
+      if ok then assert.same({ 3, 1, "not_sent" }, { counts.total, counts.not_sent,
+        counts.stopped.outcome }) end
+    end
+  end)
+
   it("does not stop for a refusal that was recorded in an earlier run", function()
     local client = telnyx.new({ sender = sandbox.sender() })
     local list = messages(3, "+15550040300")

@@ -130,10 +130,24 @@ local function take_seat(run)
   return run.free[n_free]
 end
 
+local function unsent(run)
+  return run.host.new_error({ outcome = "not_sent", kind = "connection", retryable = false,
+    cause = run.host.loop.is_closed and "the client was closed meanwhile"
+      or "the run had ended before its turn came", advice = "Send it again." })
+end
+
+-- The iterator, or `key`, may have ended the run as it yielded, by closing the client or by a step.
+local function leave_unsent(run, index)
+  local seat = take_seat(run)
+  seat.index, seat.is_taken = index, true
+  run.n_in_flight = run.n_in_flight + 1
+  count(run, seat, index, nil, unsent(run))
+end
+
 local function start(run, message)
   local index = run.index
   local key = run.options.key and guarded(run, key_of, run, index, message)
-  if run.fault then return end
+  if is_over(run) then return leave_unsent(run, index) end
   run.n_in_flight = run.n_in_flight + 1
   local seat = take_seat(run)
   seat.index, seat.is_taken = index, true
@@ -218,7 +232,11 @@ local function send_all(source, options, host)
   end
   host.run(drive, run)
   if run.fault then error(run.fault.value, 0) end
-  return run.counts
+  local counts = run.counts
+  if host.loop.is_closed and not run.is_exhausted and not counts.stopped then
+    counts.stopped = unsent(run)
+  end
+  return counts
 end
 
 return send_all
