@@ -83,6 +83,14 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       for i = 1, n do assert.is_true(box:add(message("text " .. i), { key = "k" .. i })) end
     end
 
+    -- One of each.
+    local function add_of_senders(n)
+      for i = 1, n do
+        local from = ("+1844555%04d"):format(i)
+        assert.is_true(box:add(message("text " .. i, from), { key = "k" .. i }))
+      end
+    end
+
     -- Adding ------------------------------------------------------------------------------------
 
     it("sends what was added, once and in order, and says what became of it", function()
@@ -947,10 +955,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
 
     it("asks for nobody's messages while it is paused", function()
       open()
-      for i = 1, 20 do
-        local from = ("+1844555%04d"):format(i)
-        assert.is_true(box:add(message("text " .. i, from), { key = "k" .. i }))
-      end
+      add_of_senders(20)
       assert.is_true(box:pause())
       local query, n_changes = journal.keeper.query, 0
       journal.keeper.query = function(sql, params, n)
@@ -968,10 +973,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
 
     it("looks what has ended before it has asked about everybody", function()
       open()
-      for i = 1, 100 do
-        local from = ("+1844555%04d"):format(i)
-        assert.is_true(box:add(message("text " .. i, from), { key = "k" .. i }))
-      end
+      add_of_senders(100)
       local query = journal.keeper.query
       journal.keeper.query = function(sql, params, n)
         if sql:find("SET state = 'sending'", 1, true) then core.sleep(0.005) end

@@ -920,6 +920,40 @@ describe("a send inside nginx", function()
       assert.is_true(result.grown_kb < 300, result.grown_kb)
     end)
 
+    local function run_limited(n)
+      local messages = {}
+      for i = 1, 6 do
+        messages[i] = { from = MESSAGE.from, to = MESSAGE.to,
+          text = ("limit %d of %d"):format(n, i) }
+      end
+      return inside({ op = "limited_run", n = n, messages = messages,
+        options = { api_key = KEY, base_url = service.url, retry = false } })[1]
+    end
+
+    it("ends, and tells truly, wherever in a run a host's limit ends a thread", function()
+      service:reset_ledger()
+      local n, n_returned, result = 1, 0
+      repeat
+        result = run_limited(n)
+        if result.total then
+          n_returned = n_returned + 1
+          assert.equal(6, result.total, n .. " lines")
+        end
+        local ledger = service:ledger().messages
+        for i, said in ipairs(result.told) do
+          local seen = ledger[("limit %d of %d"):format(n, i)]
+          local n_accepted = seen and seen.accepted or 0
+          local where = ("%d lines, %d: %s"):format(n, i, said)
+          assert.is_nil(said:find("twice", 1, true), where)
+          assert.is_true(n_accepted <= 1, where)
+          if said == "accepted" then assert.equal(1, n_accepted, where) end
+          if said == "not_sent" or said == "rejected" then assert.equal(0, n_accepted, where) end
+        end
+        n = n + 3
+      until not result.was_raised
+      assert.is_true(n > 100 and n_returned > 5, n .. " lines, returned " .. n_returned)
+    end)
+
     -- nginx uses threads again, and crashes when it is asked about one of another request.
     it("takes nothing from the light threads of other requests and of the user", function()
       local options = { api_key = KEY, base_url = service.url }

@@ -119,6 +119,34 @@ function steps.own_threads(step)
   return outcomes
 end
 
+-- A run in which a hook raises once, at the nth line of what is named: whether it came so far, how the
+-- run ended, and what was told of each message.
+function steps.limited_run(step)
+  require("jit").off() -- compiled code calls no hooks
+  local client, told, n, was_raised = telnyx.new(step.options), {}, 0, false
+  debug.sethook(function()
+    local source = debug.getinfo(2, "S").source
+    local is_meant = source:find("send/loop.lua", 1, true)
+      or source:find("run/send_all.lua", 1, true)
+    if is_meant then n = n + 1 end
+    if n < step.n then return end
+    debug.sethook()
+    was_raised = true
+    error("the host's limit", 0)
+  end, "l")
+  local ok, counts = pcall(client.send_all, client, step.messages, {
+    concurrency = 3,
+    on_result = function(i, sent, result)
+      told[i] = (told[i] and "twice " or "") .. (sent and "accepted" or result.outcome)
+    end,
+  })
+  debug.sethook()
+  pcall(client.step, client, 0) -- what was raised may be told by it
+  local list = {}
+  for i in ipairs(step.messages) do list[i] = told[i] or "nothing" end
+  return { was_raised = was_raised, total = ok and counts.total or nil, told = list }
+end
+
 -- Begins one send and does other things until it is done.
 function steps.start(step)
   local client, heard = telnyx.new(step.options), nil

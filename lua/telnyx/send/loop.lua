@@ -276,6 +276,7 @@ local function begin_elsewhere(self, job, callback)
   local child = self.spawn(self.sender, function()
     local ok, err = pcall(guard, true, drive_elsewhere, abandon_elsewhere, self, one)
     if not ok then self.news:add_fault(err) end
+    if not one.result then core.shielded(abandon_elsewhere, self, one) end
     if callback then callback(one.message, one.result) end
   end)
   if child then child.what = one end
