@@ -938,6 +938,7 @@ describe("a send inside nginx", function()
         if result.total then
           n_returned = n_returned + 1
           assert.equal(6, result.total, n .. " lines")
+          assert.equal(0, result.n_left, n .. " lines")
         end
         local ledger = service:ledger().messages
         for i, said in ipairs(result.told) do

@@ -119,15 +119,15 @@ function steps.own_threads(step)
   return outcomes
 end
 
--- A run in which a hook raises once, at the nth line of what is named: whether it came so far, how the
--- run ended, and what was told of each message.
+-- A run in which a hook raises once, at the nth line of what is named: whether it came so far, how
+-- the run ended, what was told of each message, and what a step counts after it.
 function steps.limited_run(step)
   require("jit").off() -- compiled code calls no hooks
   local client, told, n, was_raised = telnyx.new(step.options), {}, 0, false
   debug.sethook(function()
     local source = debug.getinfo(2, "S").source
     local is_meant = source:find("send/loop.lua", 1, true)
-      or source:find("run/send_all.lua", 1, true)
+      or source:find("run/send_all.lua", 1, true) or source:find("send/guard.lua", 1, true)
     if is_meant then n = n + 1 end
     if n < step.n then return end
     debug.sethook()
@@ -141,10 +141,12 @@ function steps.limited_run(step)
     end,
   })
   debug.sethook()
-  pcall(client.step, client, 0) -- what was raised may be told by it
+  local is_quiet, n_left = pcall(client.step, client, 0)
+  if not is_quiet then n_left = client:step(0) end -- what was raised was told by the first
   local list = {}
   for i in ipairs(step.messages) do list[i] = told[i] or "nothing" end
-  return { was_raised = was_raised, total = ok and counts.total or nil, told = list }
+  return { was_raised = was_raised, total = ok and counts.total or nil, told = list,
+    n_left = n_left }
 end
 
 -- Begins one send and does other things until it is done.

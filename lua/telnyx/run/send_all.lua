@@ -225,10 +225,7 @@ local function send_all(source, options, host)
   -- On a scheduler of its own an error ends what it meets alone, and the run has to go on.
   run.in_one_go = host.loop.spawn and core.shielded or function(what, ...) what(...) end
   run.heed_end = function(child)
-    local what = child.what
-    local result = what.result or host.new_error({ outcome = "unknown", kind = "protocol",
-      retryable = false, cause = "an error ended its light thread" })
-    count(run, child.seat, child.index, what.message, result)
+    count(run, child.seat, child.index, child.what.message, child.what.result)
   end
   host.run(drive, run)
   if run.fault then error(run.fault.value, 0) end

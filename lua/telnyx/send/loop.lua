@@ -262,6 +262,7 @@ local function drive_elsewhere(self, one)
   core.shielded(end_elsewhere, self, one, message, result)
 end
 
+-- Of what has not ended otherwise.
 local function abandon_elsewhere(self, one)
   if one.result then return end
   end_elsewhere(self, one, nil, self.host:abandon(one.job, "an error ended the send"))
@@ -276,7 +277,7 @@ local function begin_elsewhere(self, job, callback)
   local child = self.spawn(self.sender, function()
     local ok, err = pcall(guard, true, drive_elsewhere, abandon_elsewhere, self, one)
     if not ok then self.news:add_fault(err) end
-    if not one.result then core.shielded(abandon_elsewhere, self, one) end
+    core.shielded(abandon_elsewhere, self, one)
     if callback then callback(one.message, one.result) end
   end)
   if child then child.what = one end
@@ -301,6 +302,7 @@ function Loop:forget_ended(children, heed)
     if child.is_ended then
       table.remove(children, i)
       self.sender:forget(child)
+      core.shielded(abandon_elsewhere, self, child.what)
       heed(child)
     end
   end
