@@ -70,6 +70,7 @@ describe("demand", function()
     for i = 1, 2 do
       assert(all:look(1))
       assert.is_false(all:are_all(function() return true end), i)
+      assert.is_false(all:calls_for_a_look()) -- some are ready
     end
     assert(all:look(1))
     assert.is_true(all:are_all(function() return true end))
@@ -77,6 +78,16 @@ describe("demand", function()
     local served = serve(all, 1, function() return 2 end)
     table.sort(served)
     assert.same(names, served)
+  end)
+
+  it("calls for the next look at once when nobody is ready and there are more", function()
+    local all = demand.new(queue_of(names_of(15), 10), true)
+    assert(all:look(1))
+    serve(all, 1, function() return 100 end)
+    assert.is_true(all:calls_for_a_look())
+    assert(all:look(1))
+    serve(all, 1, function() return 100 end)
+    assert.is_false(all:calls_for_a_look())
   end)
 
   it("forgets who has nothing any more, wherever he waits", function()

@@ -22,7 +22,8 @@ describe("workers that keep a rate of all and of each sender", function()
       return (next_at[name] or 0) <= now + within and self:reserve(name, step, 1)
     end
     now = 1000
-    for i = 1, n_workers do workers[i] = lanes.new(queue, options) end
+    function workers.new() return lanes.new(queue, options) end
+    for i = 1, n_workers do workers[i] = workers.new() end
     return workers
   end
 
@@ -66,8 +67,44 @@ describe("workers that keep a rate of all and of each sender", function()
         total = total + left[sender]
       end
       assert.is_true(total <= (SECONDS + 1) * all)
+      assert.is_true(total >= 0.8 * SECONDS * all, total)
     end)
   end
+
+  -- How many of one sender leave when each worker lives for so long only.
+  local function leave_restarting(options, life_s, seconds)
+    local workers, n_left = new_workers(1, options), 0
+    for tick = 1, seconds / TICK_S do
+      now = now + TICK_S
+      if tick % (life_s / TICK_S) == 0 then workers[1] = workers.new() end
+      local n = workers[1]:ripe(SENDERS[1], 4, clock)
+      workers[1]:spend(SENDERS[1], n)
+      n_left = n_left + n
+    end
+    return n_left
+  end
+
+  it("lose no turns to restarts, one pace within another", function()
+    local n = leave_restarting({ rate = 0.5, rates = { long_code = 0.25 },
+      sender_rates = { long_code = 0.2 } }, 1.5, 60)
+    assert.is_true(n >= 11 and n <= 13, n)
+  end)
+
+  it("let a burst go at once, and then keep the rate", function()
+    local worker = new_workers(1, { rate = 1, burst = 3 })[1]
+    local left_at = {}
+    for _ = 1, 300 do
+      for _ = 1, 5 do
+        local n = worker:ripe("", 1, clock)
+        worker:spend("", n)
+        if n > 0 then left_at[#left_at + 1] = now - 1000 end
+      end
+      now = now + TICK_S
+    end
+    assert.same({ 0, 0, 0 }, { left_at[1], left_at[2], left_at[3] })
+    assert.equal(5, #left_at)
+    assert.is_true(left_at[4] >= 0.99 and left_at[5] >= 1.99)
+  end)
 
   it("leave in no bunch after a rest for which they had turns", function()
     local workers, n_left = new_workers(16, { rate = 100 }), 0

@@ -431,6 +431,52 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.same({ "k1 unknown", "k2 unknown", "k3 unknown" }, results)
     end)
 
+    -- Of one, whose reap is asked for in vain; `is_done` says whether it is done all the same.
+    local function lose_reap(is_done, meanwhile)
+      local query, n_lost = journal.keeper.query, 0
+      journal.keeper.query = function(sql, params, n)
+        local is_reap = sql:find("settled_by = 'reaper'", 1, true)
+        if not is_reap or n_lost == 2 then return query(sql, params, n) end
+        n_lost = n_lost + 1
+        if n_lost == 1 and is_done then assert(query(sql, params, n)) end
+        if n_lost == 2 and meanwhile then meanwhile(query) end
+        return nil, "the connection broke"
+      end
+    end
+
+    it("does not end before it has told of whom it has made unknown", function()
+      open()
+      leave_behind(1)
+      lose_reap(true)
+      run()
+      assert.same({ "k1 unknown" }, results)
+    end)
+
+    it("does not tell of whom another has made unknown", function()
+      open()
+      leave_behind(1)
+      lose_reap(false, function(query)
+        assert(query("UPDATE telnyx_send SET state = 'unknown', settled_by = 'reaper',"
+          .. " settled_at = 1000 WHERE key = 'k1'", {}, 0))
+      end)
+      run()
+      assert.same({}, results)
+      assert.equal("unknown", journal:get("k1").state)
+    end)
+
+    it("tells of no more of the dead when on_result has raised", function()
+      open()
+      leave_behind(3)
+      local n_told = 0
+      local ok, why = pcall(run, { on_result = function()
+        n_told = n_told + 1
+        error("boom", 0)
+      end })
+      assert.same({ false, "boom" }, { ok, why })
+      assert.equal(1, n_told)
+      assert.equal(2, journal:counts().sending)
+    end)
+
     it("does not take for dead what it cannot write down", function()
       open(nil, { deadline = 5 })
       add(1)
@@ -999,15 +1045,18 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal(3, journal:counts().queued)
     end)
 
-    it("with until_idle ends where three in a row could not be sent", function()
-      local answers = {}
-      for i = 1, 20 do answers[i] = copy(DOWN) end
-      open(answers)
-      add(20)
-      run { concurrency = 1, until_empty = false, until_idle = true }
-      assert.equal(3, #sender.posted)
-      assert.equal(20, journal:counts().queued)
-    end)
+    for what, case in pairs { ["could not be sent"] = { DOWN, 20 },
+      ["have ends that nobody knows"] = { BROKEN, 17 } } do
+      it("with until_idle ends where three in a row " .. what, function()
+        local answers = {}
+        for i = 1, 20 do answers[i] = copy(case[1]) end
+        open(answers)
+        add(20)
+        run { concurrency = 1, until_empty = false, until_idle = true }
+        assert.equal(3, #sender.posted)
+        assert.equal(case[2], journal:counts().queued)
+      end)
+    end
 
     it("asks ever less where the ends of messages are unknown, one after the other", function()
       local answers = {}

@@ -373,7 +373,7 @@ local function tell_untold(self)
     local row = untold.row
     local known, why = self.host.journal:get(row.key)
     if known == nil then return nil, why end
-    local is_ours = known and known.settled_by == "reaper" and known.claim == row.claim
+    local is_ours = known and known.settled_by == "reaper"
       and math.abs(known.settled_at - untold.at) < 0.0005
     if is_ours then tell_of_dead(self, untold) else self.untold[row.key] = nil end
   end
