@@ -21,7 +21,7 @@ describe("workers that keep a rate of all and of each sender", function()
     function queue.reserve_due(self, name, step, within)
       return (next_at[name] or 0) <= now + within and self:reserve(name, step, 1)
     end
-    now = 1000
+    now, workers.queue = 1000, queue
     function workers.new() return lanes.new(queue, options) end
     for i = 1, n_workers do workers[i] = workers.new() end
     return workers
@@ -88,6 +88,19 @@ describe("workers that keep a rate of all and of each sender", function()
     local n = leave_restarting({ rate = 0.5, rates = { long_code = 0.25 },
       sender_rates = { long_code = 0.2 } }, 1.5, 60)
     assert.is_true(n >= 11 and n <= 13, n)
+  end)
+
+  it("keep the turn that they have while another worker is faster with the next", function()
+    local workers = new_workers(1, { rate = 0.1, sender_rates = { long_code = 0.2 } })
+    local reserve_due, n_lost = workers.queue.reserve_due, 0
+    function workers.queue.reserve_due(self, name, ...)
+      if name == "all" or n_lost > 0 then return reserve_due(self, name, ...) end
+      n_lost = n_lost + 1
+      return false
+    end
+    assert.equal(0, (workers[1]:ripe(SENDERS[1], 4, clock)))
+    now = now + TICK_S
+    assert.equal(1, (workers[1]:ripe(SENDERS[1], 4, clock)))
   end)
 
   it("let a burst go at once, and then keep the rate", function()

@@ -270,7 +270,7 @@ local function find_out_whether_empty(self)
   if due == nil then return fail(self, why) end
   local is_done, done_why = is_enough(self, due)
   if is_done == nil then return fail(self, done_why) end
-  self.is_empty = is_done and self.debts:is_none() and next(self.untold) == nil
+  self.is_empty = is_done and self.debts:is_none()
   if due then self.look_at = math.min(self.look_at, now(self) + math.max(0, due - wall(self))) end
 end
 
