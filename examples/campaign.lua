@@ -171,6 +171,8 @@ local function outcomes_in_words(counts, total)
 end
 
 local AGAIN = "; start it again, and it goes on from there"
+local NOTHING_NEW = "\nnothing was sent now, all of it was before;"
+  .. " a new campaign takes another name for its results"
 
 -- How it ended: a code and words.
 local function verdict(asked, counts, total, was_read)
@@ -184,6 +186,7 @@ local function verdict(asked, counts, total, was_read)
   if counts.stopped then
     return INCOMPLETE, ("%s\nstopped after %s%s"):format(tostring(counts.stopped), words, AGAIN)
   end
+  if counts.replayed == total then return OK, words .. NOTHING_NEW end
   if counts.accepted == total then return OK, words end
   return INCOMPLETE, words .. "; " .. asked.results .. " says why"
 end

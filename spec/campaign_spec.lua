@@ -246,9 +246,10 @@ describe("examples/campaign.lua", function()
     end)
   end)
 
-  local function start(words)
-    local pipe = assert(io.popen("sh -c " .. quote("echo $$; " .. command(words) .. " 2>&1")
-      .. "; echo code $?"))
+  ---@param said string|nil where it writes what it says, instead of to us
+  local function start(words, said)
+    local own = command(words) .. (said and " >" .. said or "") .. " 2>&1"
+    local pipe = assert(io.popen("sh -c " .. quote("echo $$; " .. own) .. "; echo code $?"))
     return { pipe = pipe, pid = assert(tonumber(pipe:read("*l"))) }
   end
 
@@ -383,6 +384,29 @@ describe("examples/campaign.lua", function()
         ("%d accepted, %d unknown, but %d"):format(n_accepted, n_unknown, ledger.accepted))
     end)
 
+    it("by Ctrl-C while nobody answers says so at once, and pressed again it ends", function()
+      local rows = { "to,text" }
+      for i = 1, 20 do rows[i + 1] = "+15550070030,text " .. i end -- answered in half a minute
+      write_file(path("people.csv"), table.concat(rows, "\n") .. "\n")
+      local words = { "--from", FROM, "--concurrency", "4", path("people.csv"),
+        path("results.csv") }
+      local child = start(words, path("said"))
+      support.wait(function() return server:ledger().posts == 4 end, "four messages")
+      process.run("kill -INT " .. child.pid)
+      support.wait(function()
+        return (support.read_file(path("said")) or ""):find("Ctrl-C again ends at once", 1, true)
+      end, "an answer to Ctrl-C")
+      local _, code = interrupt(child)
+      local text = support.read_file(path("said"))
+      assert.equal("130", code, text)
+      assert.is_truthy(text:find("interrupted after 4 of 20: 4 unknown; start it again", 1, true),
+        text)
+      local list = results()
+      assert.equal(4, #list)
+      for _, one in ipairs(list) do assert.equal("unknown", one.outcome) end
+      assert.equal(4, server:ledger().posts)
+    end)
+
     it("by Ctrl-C before anything is sent says so", function()
       -- A file that is so long that nobody gets to its end.
       write_file(path("long.csv"), "to,text\n" .. ("+18665550001,x\n"):rep(400000))
@@ -421,7 +445,7 @@ describe("examples/campaign.lua", function()
       send(people(3))
       os.execute(("ln -s results.csv %s"):format(path("link.csv")))
       local text, code = run { "--from", FROM, path("people.csv"), path("link.csv") }
-      assert.equal("3 of 3: 3 accepted, 3 of these replayed\n", text)
+      assert.matches("^3 of 3: 3 accepted, 3 of these replayed\nnothing was sent now, ", text)
       assert.equal(0, code)
       assert.equal(3, server:ledger().posts)
     end)

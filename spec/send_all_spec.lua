@@ -169,6 +169,23 @@ describe("send_all in process", function()
     assert.equal(0, client:step())
   end)
 
+  it("begins nothing more when it is told to stop, and waits for what is under way", function()
+    local sender, n_told = sandbox.sender(), 0
+    local client = telnyx.new({ sender = sender })
+    local counts = client:send_all(messages(9), {
+      concurrency = 2,
+      on_result = function() n_told = n_told + 1 end,
+      stops_when = function() return n_told > 2 end,
+    })
+    assert.is_nil(counts.stopped)
+    assert.equal(counts.total, sender:ledger().posts)
+    assert.equal(counts.total, counts.accepted)
+    assert.is_true(counts.total >= 3 and counts.total <= 5, counts.total)
+    assert.has_error(function()
+      client:send_all(messages(9), { stops_when = function() error("mine", 0) end })
+    end, "mine")
+  end)
+
   it("sends nothing on a client that is closed meanwhile", function()
     local sender = sandbox.sender()
     local client = telnyx.new({ sender = sender })

@@ -162,6 +162,7 @@ local RUN = {
   shared_pace = shared_dict,
   key = callable,
   on_result = callable,
+  stops_when = callable,
   lets_finish = callable,
 }
 

@@ -18,7 +18,8 @@ local campaign = {}
 ---@field concurrency integer|nil
 ---@field record fun(result: telnyx.campaign_result) may raise: then nothing more is begun
 ---@field show fun(counts: telnyx.campaign_counts)|nil after each
----@field on_interrupt fun()|nil Ctrl-C or SIGTERM: what is under way is waited for
+---@field on_interrupt fun()|nil Ctrl-C or SIGTERM: what is under way is waited for; the next one ends
+---it at once
 
 ---@class telnyx.campaign_counts
 ---@field total integer told of so far
@@ -87,18 +88,26 @@ local function on_result(run, index, message, result)
   if result.replayed then run.counts.replayed = run.counts.replayed + 1 end
 end
 
-local function tell_interrupt(run)
+-- What is under way is waited for; not the next time.
+local function heed_interrupt(run)
+  if run.is_interrupted then return run.client:close() end
+  run.is_interrupted = true
   if run.options.on_interrupt then run.options.on_interrupt() end
+end
+
+-- The first Ctrl-C, and SIGTERM, are told by the core. The next is the interpreter's, which raises
+-- it: and where that was lost in somebody's pcall, its hook is there.
+local function stops_now(run)
+  if run.was_interrupted() or not run.is_interrupted and core.terminated(true) then
+    heed_interrupt(run)
+  end
+  return run.is_interrupted
 end
 
 -- Faults were looked for before: that there is one now ends it.
 local function messages_of(run, rows)
   local index = 0
   return function()
-    if run.was_interrupted() or core.terminated(true) then
-      tell_interrupt(run)
-      error(INTERRUPTED, 0)
-    end
     local recipient = rows()
     if not recipient then return nil end
     if recipient.fault then error(recipient.fault, 0) end
@@ -144,9 +153,10 @@ local function send_all(run, client, rows)
     concurrency = concurrency_of(run.options),
     key = function(index) return run.under_way[index].key end,
     on_result = function(...) on_result(run, ...) end,
+    stops_when = function() return stops_now(run) end,
     lets_finish = function(err)
       if not is_interrupt(err) then return false end
-      tell_interrupt(run)
+      heed_interrupt(run)
       return true
     end,
   })
@@ -159,14 +169,15 @@ end
 ---@return telnyx.campaign_counts
 function campaign.send(client, rows, options)
   local counts = { total = 0, accepted = 0, rejected = 0, not_sent = 0, unknown = 0, replayed = 0 }
-  local run = { options = options, counts = counts, under_way = {}, was_interrupted = watch() }
+  local run = { client = client, options = options, counts = counts, under_way = {},
+    was_interrupted = watch() }
   local ok, result = pcall(send_all, run, client, rows)
   if ok then counts.stopped = result.stopped else counts.fault = result end
   if not ok then pcall(client.step, client, 0) end -- what has ended meanwhile is told of
   local is_told, why = pcall(tell_all_lost, run)
   unwatch()
   if not is_told then counts.fault = counts.fault or why end
-  counts.is_interrupted = is_interrupt(counts.fault)
+  counts.is_interrupted = run.is_interrupted or is_interrupt(counts.fault)
   return counts
 end
 

@@ -17,6 +17,7 @@ local pace = require("telnyx.run.pace")
 ---@field children table[] of a scheduler of its own, which keeps those that have ended
 ---@field is_exhausted boolean|nil
 ---@field is_left boolean|nil an error has ended it
+---@field is_stopping boolean|nil `stops_when` has said so
 ---@field was_interrupted boolean|nil an error came that lets what is under way finish
 ---@field is_over fun(): boolean
 ---@field fault { value: any }|nil what the caller's own functions raised
@@ -90,7 +91,7 @@ end
 
 local function is_over(run)
   return run.counts.stopped ~= nil or run.fault ~= nil or run.is_left == true
-    or run.host.loop.is_closed == true
+    or run.is_stopping == true or run.host.loop.is_closed == true
 end
 
 -- The turn of a message: by the pace of all, and by its own kind's.
@@ -174,11 +175,21 @@ local function fill(run)
   end
 end
 
+local function heed_stop(run)
+  local stops_when = run.options.stops_when
+  if stops_when and not is_over(run) and guarded(run, stops_when) then run.is_stopping = true end
+end
+
+-- Whoever is asked now and then is asked so often while nothing ends.
+local PATIENCE_S, BETWEEN_ASKING_S = 1, 0.1
+
 ---@return integer n_left under way in the loop
 local function go_on(run)
+  heed_stop(run)
   fill(run)
   run.host.loop:forget_ended(run.children, run.heed_end)
-  return run.n_in_flight > 0 and run.host.loop:await(1) or 0
+  if run.n_in_flight == 0 then return 0 end
+  return run.host.loop:await(run.options.stops_when and BETWEEN_ASKING_S or PATIENCE_S)
 end
 
 -- An error that comes here is of nobody's here: Ctrl-C, a host's limit. Where the caller lets what
