@@ -158,6 +158,11 @@ local function start(run, message)
   run.children[#run.children + 1] = child
 end
 
+local function heed_stop(run)
+  local stops_when = run.options.stops_when
+  if stops_when and not is_over(run) and guarded(run, stops_when) then run.is_stopping = true end
+end
+
 -- Starts what may start.
 local function fill(run)
   while run.n_in_flight < run.options.concurrency and not run.is_exhausted and not is_over(run) do
@@ -172,12 +177,8 @@ local function fill(run)
         run.fault = { value = "send_all: message " .. run.index .. " is a " .. type(message) }
       end
     end
+    heed_stop(run)
   end
-end
-
-local function heed_stop(run)
-  local stops_when = run.options.stops_when
-  if stops_when and not is_over(run) and guarded(run, stops_when) then run.is_stopping = true end
 end
 
 -- Whoever is asked now and then is asked so often while nothing ends.
