@@ -950,9 +950,18 @@ describe("a send inside nginx", function()
           if said == "accepted" then assert.equal(1, n_accepted, where) end
           if said == "not_sent" or said == "rejected" then assert.equal(0, n_accepted, where) end
         end
-        n = n + 3
+        n = n + 1
       until not result.was_raised
       assert.is_true(n > 100 and n_returned > 5, n .. " lines, returned " .. n_returned)
+    end)
+
+    -- Whoever steps may be another request of the same client.
+    it("tells nobody who steps of an error that has ended another's send", function()
+      local result = inside({ op = "limited_start", message = MESSAGE,
+        options = { api_key = KEY, base_url = service.url } })[1]
+      assert.is_true(result.was_raised)
+      assert.is_nil(result.why)
+      assert.equal("accepted", result.told)
     end)
 
     -- nginx uses threads again, and crashes when it is asked about one of another request.

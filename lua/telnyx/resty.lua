@@ -307,6 +307,9 @@ function Sender.sleep(_, seconds)
   ngx.sleep(math.max(seconds, MOMENT_S))
 end
 
+-- What nginx says of a light thread that has ended, and was not waited for or was.
+local GONE = { zombie = true, dead = true }
+
 ---@class telnyx.resty.child a light thread
 ---@field thread thread
 ---@field is_ended boolean
@@ -327,6 +330,13 @@ function Sender.spawn(_, body)
     if not ok then error(err, 0) end
   end)
   return child
+end
+
+---Whether it has ended, also by an error before it came to do anything.
+---@param child telnyx.resty.child
+---@return boolean
+function Sender.has_ended(_, child)
+  return child.is_ended or GONE[coroutine.status(child.thread)] == true
 end
 
 ---Lets nginx forget one that has ended, which it keeps until who has begun it waits for it, or ends

@@ -18,7 +18,7 @@ local campaign = {}
 ---@field concurrency integer|nil
 ---@field record fun(result: telnyx.campaign_result) may raise: then nothing more is begun
 ---@field show fun(counts: telnyx.campaign_counts)|nil after each
----@field on_interrupt fun()|nil Ctrl-C or SIGTERM: what is under way is waited for, not the next time
+---@field on_interrupt fun()|nil Ctrl-C or SIGTERM: what is under way is waited for, once
 
 ---@class telnyx.campaign_counts
 ---@field total integer told of so far

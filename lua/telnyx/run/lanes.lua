@@ -14,7 +14,6 @@ local STALE_S = 0.25
 ---@field name string
 ---@field rate number
 ---@field turns number[] on the worker's clock, the next first
----@field held_until number by the service's wish
 ---@field look_at number when it makes sense to look whether a turn has come
 
 ---@class telnyx.lanes
@@ -22,6 +21,7 @@ local STALE_S = 0.25
 ---@field private options { rate: number|nil, rates: table|nil, sender_rates: table|nil,
 ---burst: number|nil }
 ---@field private by_name table<string, telnyx.lane>
+---@field private held table<string, number> until when the service wants none of a sender's
 ---@field is_by_sender boolean whether the sender matters
 local Lanes = {}
 Lanes.__index = Lanes
@@ -29,8 +29,7 @@ Lanes.__index = Lanes
 local function lane(self, name, rate)
   local own = self.by_name[name]
   if not own then
-    own = { name = name, rate = rate, turns = {}, held_until = -math.huge,
-      look_at = -math.huge }
+    own = { name = name, rate = rate, turns = {}, look_at = -math.huge }
     self.by_name[name] = own
   end
   return own
@@ -114,7 +113,7 @@ end
 local function wait_of(list, now)
   local at = -math.huge
   for _, own in ipairs(list) do
-    at = math.max(at, own.held_until, own.turns[1] and at or own.look_at)
+    at = math.max(at, own.turns[1] and at or own.look_at)
   end
   return at > now and at or nil
 end
@@ -132,7 +131,8 @@ end
 ---@return integer|nil n
 ---@return number|string|nil next_at or why
 function Lanes:ripe(sender, most, clock)
-  local n, list = most, lanes_of(self, sender)
+  local n, list, held_until = most, lanes_of(self, sender), self:held_until(sender)
+  if held_until > clock() then return 0, held_until end
   drop_all_stale(list, clock())
   local wait_until = wait_of(list, clock())
   if wait_until then return 0, wait_until end
@@ -160,26 +160,20 @@ function Lanes:spend(sender, n)
   end
 end
 
----Lets nothing of a sender leave for a while, or of anybody where senders do not matter.
+---Lets nothing of a sender leave for a while, whether it has a pace or not.
 ---@param sender string
 ---@param until_ number
----@return boolean is_held false: there is no pace of that sender's
+---@return boolean is_held false: senders do not matter
 function Lanes:hold(sender, until_)
-  local list = lanes_of(self, sender)
-  local own = list[#list]
-  if not own or own.name == "all" then return false end
-  own.held_until = math.max(own.held_until, until_)
+  if not self.is_by_sender then return false end
+  self.held[sender] = math.max(self.held[sender] or -math.huge, until_)
   return true
 end
 
 ---How long the service's wish holds up a sender.
 ---@param sender string
 ---@return number
-function Lanes:held_until(sender)
-  local at = -math.huge
-  for _, own in ipairs(lanes_of(self, sender)) do at = math.max(at, own.held_until) end
-  return at
-end
+function Lanes:held_until(sender) return self.held[sender] or -math.huge end
 
 local lanes = {}
 
@@ -187,7 +181,7 @@ local lanes = {}
 ---@param options table
 ---@return telnyx.lanes
 function lanes.new(queue, options)
-  return setmetatable({ queue = queue, options = options, by_name = {},
+  return setmetatable({ queue = queue, options = options, by_name = {}, held = {},
     is_by_sender = options.rates ~= nil or options.sender_rates ~= nil }, Lanes)
 end
 

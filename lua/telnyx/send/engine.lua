@@ -96,7 +96,7 @@ Engine.drive, Engine.make_ready = life.drive, life.make_ready
 
 local function leave_send(self, job)
   self.loop.news.is_telling = job.was_telling
-  life.abandon(self, job)
+  life.abandon(self, job, "an error ended the send")
 end
 
 ---@param fields table becomes the error, without secrets
@@ -135,11 +135,9 @@ function Engine:settle(job, message, result)
 end
 
 ---Ends a job that an error has ended.
----@return table err
-function Engine:abandon(job, why)
-  return { outcome = life.abandon(self, job), kind = "protocol", retryable = false,
-    cause = tostring(why), attempts = job.attempts }
-end
+---@return table|nil message
+---@return table result what is known of it
+function Engine:abandon(job, why) return life.abandon(self, job, why) end
 
 ---Begins a job as a task of the loop. When an error ends this, nothing of it is sent any more.
 ---@param job telnyx.job

@@ -224,7 +224,8 @@ end
 -- What was taken from an outbox has its turn and its claim.
 local function carry_claimed(engine, job, task)
   job.entry.is_begun = true
-  if job.deadline - engine.loop:now() < LEAST_ATTEMPT then
+  job.now = engine.loop:now() -- its claim is good from when it was taken
+  if job.deadline - job.now < LEAST_ATTEMPT then
     local late = not_begun("the outbox took all the time that there was")
     return settle(engine, job, fail(engine, job, late))
   end
@@ -291,26 +292,34 @@ local function take_back(limits)
 end
 
 -- What is known of it then. What a service has said is not forgotten for an error that came after.
-local function what_is_left(engine, job)
+local function what_is_left(engine, job, why)
   local answer = job.answer
   local is_told = answer and (job.sent or answer.outcome == "rejected" and not job.may_be_sent)
   if not is_told then
-    return nil, { outcome = (job.may_be_sent or job.limits.begun) and "unknown" or "not_sent" }
+    answer = { outcome = (job.may_be_sent or job.limits.begun) and "unknown" or "not_sent",
+      kind = "protocol", retryable = false, cause = tostring(why) }
   end
-  if not job.sent and getmetatable(answer) == nil then engine:new_error(answer) end
-  return job.sent, answer
+  answer.attempts = job.attempts
+  if is_told and job.sent then
+    answer.outcome, answer.segments = "accepted", job.segments or nil
+    return job.sent, answer
+  end
+  if getmetatable(answer) == nil then engine:new_error(answer) end
+  return nil, answer
 end
 
 ---What is to be done when an error has ended a send: nothing of it is sent any more, and its key
 ---is free again unless something of it may have been read, or it was refused for good.
 ---@param engine telnyx.engine
 ---@param job telnyx.job
----@return telnyx.outcome outcome
-function life.abandon(engine, job)
+---@param why any the error
+---@return table|nil message
+---@return table result info or err
+function life.abandon(engine, job, why)
   pcall(take_back, job.limits)
-  local message, result = what_is_left(engine, job)
+  local message, result = what_is_left(engine, job, why)
   if job.entry then once.settle(engine.journal, job.entry, message, result) end
-  return message and "accepted" or result.outcome
+  return message, result
 end
 
 return life

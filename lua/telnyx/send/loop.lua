@@ -19,8 +19,8 @@ local BUDGET = 0.0004
 ---@class telnyx.loop_host what a loop drives
 ---@field drive fun(self, job: telnyx.job, task: telnyx.task|nil): table|nil, table
 ---@field settle fun(self, job: telnyx.job, message: table|nil, result: table) raises nothing
----@field abandon fun(self, job: telnyx.job, why: any): table gives back what the job holds, after
----an error; returns what became of it
+---@field abandon fun(self, job: telnyx.job, why: any): table|nil, table gives back what the job
+---holds, after an error; returns what became of it
 
 ---@class telnyx.loop
 ---@field host telnyx.loop_host
@@ -247,6 +247,8 @@ local function scope_of(self) return self.scope and self.scope(self.sender) or s
 ---@class telnyx.elsewhere
 ---@field job telnyx.job
 ---@field scope table for whom it is counted
+---@field is_beginning boolean whoever has begun it is still there
+---@field fault { value: any }|nil an error that came so early
 ---@field message table|nil
 ---@field result table|nil nil: it has not ended
 
@@ -265,21 +267,30 @@ end
 -- Of what has not ended otherwise.
 local function abandon_elsewhere(self, one)
   if one.result then return end
-  end_elsewhere(self, one, nil, self.host:abandon(one.job, "an error ended the send"))
+  end_elsewhere(self, one, self.host:abandon(one.job, "an error ended the send"))
+end
+
+-- It is the caller's as long as he is there. Then it is its thread's alone: whoever steps may be
+-- another request.
+local function raise_elsewhere(one, err)
+  if not one.is_beginning then error(err, 0) end
+  one.fault = { value = err }
 end
 
 -- A sender with a scheduler of its own runs the task there, callback and all: where one client
 -- serves many requests, each must hear of its own messages on its own thread, and waits for no
 -- other's, which may have been killed.
 local function begin_elsewhere(self, job, callback)
-  local elsewhere, one = self.elsewhere, { job = job, scope = scope_of(self) }
+  local elsewhere, one = self.elsewhere, { job = job, scope = scope_of(self), is_beginning = true }
   elsewhere[one.scope] = (elsewhere[one.scope] or 0) + 1
   local child = self.spawn(self.sender, function()
     local ok, err = pcall(guard, true, drive_elsewhere, abandon_elsewhere, self, one)
-    if not ok then self.news:add_fault(err) end
     core.shielded(abandon_elsewhere, self, one)
     if callback then callback(one.message, one.result) end
+    if not ok then raise_elsewhere(one, err) end
   end)
+  one.is_beginning = false
+  if one.fault then error(one.fault.value, 0) end
   if child then child.what = one end
   return child
 end
@@ -287,7 +298,7 @@ end
 ---Begins a job as a task, up to where it first has to wait. When an error ends this, `abandon`.
 ---@param job telnyx.job
 ---@param callback function|nil
----@return table|nil child of a scheduler of its own, with `is_ended`; for `forget`
+---@return table|nil child of a scheduler of its own, for `has_ended` and `forget`
 function Loop:begin(job, callback)
   if self.spawn then return begin_elsewhere(self, job, callback) end
   tasks.go_on(self, tasks.enter(self, job, callback))
@@ -299,7 +310,7 @@ end
 function Loop:forget_ended(children, heed)
   for i = #children, 1, -1 do
     local child = children[i]
-    if child.is_ended then
+    if self.sender:has_ended(child) then
       table.remove(children, i)
       self.sender:forget(child)
       core.shielded(abandon_elsewhere, self, child.what)

@@ -113,7 +113,7 @@ local function bury(loop, task, why)
     end
   end
   task.thread, task.waits = false, false
-  end_task(loop, task, nil, loop.host:abandon(task.job, why))
+  end_task(loop, task, loop.host:abandon(task.job, why))
 end
 
 local function bury_with_fault(loop, task, why)
