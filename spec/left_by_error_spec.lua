@@ -648,6 +648,84 @@ for name, is_beside in pairs { [""] = false, [", beside others"] = true } do
   end)
 end
 
+-- By a hook in the thread that sends, from when the answer is given.
+local function refusing_sender(n)
+  local sender = {}
+  function sender:send() -- luacheck: no self
+    local n_left, sethook, getinfo = n, debug.sethook, debug.getinfo
+    sethook(function()
+      if not getinfo(2, "S").source:find("lua/telnyx/", 1, true) then return end
+      n_left = n_left - 1
+      if n_left > 0 then return end
+      sethook()
+      was_reached = true
+      error(LIMIT, 0)
+    end, "", 1)
+    return nil, { outcome = "rejected", kind = "api", status = 403, retryable = false,
+      errors = { { code = "40300", title = "Blocked" } } }
+  end
+  return sender
+end
+
+local ways = {}
+
+function ways.start(client, tell)
+  pcall(client.start, client, message("x"), function(_, err) tell(err) end)
+  for _ = 1, 3 do pcall(client.step, client, 0) end
+end
+
+function ways.send_all(client, tell)
+  pcall(client.send_all, client, { message("x") }, {
+    on_result = function(_, _, err) tell(err) end,
+  })
+end
+
+function ways.outbox(client, tell)
+  local box = client:outbox()
+  assert(box:add(message("x"), { key = "x" }))
+  local own = box:start { until_empty = true, on_result = function(_, _, err) tell(err) end,
+    on_requeue = function() tell("it waits again") end }
+  for _ = 1, 5 do pcall(own.step, own, 0) end
+  debug.sethook()
+  assert.is_true(own:is_done())
+end
+
+for name, way in pairs(ways) do
+  it("what a service has refused is told so, wherever an error comes after it: " .. name, function()
+    if has_jit then jit.off() end
+    local n, n_refused = 0, 0
+    finally(function()
+      debug.sethook()
+      if has_jit then jit.on() end
+    end)
+    repeat
+      n, was_reached = n + 1, false
+      local folder, told = os.tmpname(), {}
+      local journal = telnyx.journal.sqlite(folder .. ".db")
+      local client = telnyx.new { sender = refusing_sender(n), journal = journal }
+      local ok, why = pcall(way, client, function(err) told[#told + 1] = err end)
+      debug.sethook()
+      assert.is_true(ok, tostring(why))
+      local err, row = told[1] or { outcome = "nothing" }, journal:get("x")
+      local where = ("%d instructions: %s"):format(n, tostring(err))
+      assert.is_true(#told <= 1, where)
+      if err.outcome == "rejected" then
+        n_refused = n_refused + 1
+        assert.equal("40300", err.code, where)
+        assert.equal("api", err.kind, where)
+      end
+      if row and row.state == "rejected" and #told == 1 then
+        assert.equal("rejected", err.outcome, where)
+      end
+      pcall(client.close, client)
+      journal:close()
+      os.remove(folder)
+      os.execute("rm -f " .. folder .. ".db*")
+    until not was_reached
+    assert.is_true(n_refused > n / 2, ("%d of %d"):format(n_refused, n))
+  end)
+end
+
 -- Of two that wait, under an error on the worker's way from the first instruction to the last.
 for name, lets_finish in pairs { ["at once"] = false, ["when all has ended"] = true } do
   it("an error ends a worker of an outbox " .. name .. ", and each is sent or unknown", function()

@@ -1204,6 +1204,22 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       table.sort(sender.posted)
       assert.same({ "fast 1", "fast 2", "slow 1" }, sender.posted)
     end)
+
+    it("holds up a sender without a rate, too, and no other", function()
+      local function busy_for_slow(sent) return sent.from == FROM and copy(BUSY) or nil end
+      open { busy_for_slow, busy_for_slow, busy_for_slow }
+      assert.is_true(box:add(message("slow 1"), { key = "s" }))
+      local own = box:start { sender_rates = { long_code = 1000 } }
+      for _ = 1, 20 do own:step(0.001) end
+      assert.is_true(box:add(message("slow 2"), { key = "t" }))
+      for i = 1, 2 do
+        assert.is_true(box:add(message("fast " .. i, "+13125550001"), { key = "f" .. i }))
+      end
+      sender.posted = {}
+      for _ = 1, 200 do own:step(0.01) end
+      table.sort(sender.posted)
+      assert.same({ "fast 1", "fast 2" }, sender.posted)
+    end)
   end)
 end
 
