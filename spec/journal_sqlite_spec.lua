@@ -97,6 +97,29 @@ describe("opening", function()
     assert.has_error(function() journal.sqlite(folder .. "/x.db", { busy_timeout = "1" }) end)
   end)
 
+  -- SQLite finds a file's log by the file's name.
+  it("refuses a file with another name, under which another log would be", function()
+    journal.sqlite(path):close()
+    process.run(("ln %s %s/other.db; ln -s %s %s/link.db"):format(path, folder, path, folder))
+    assert.matches("it has 2 names, hard links", refused())
+    os.remove(folder .. "/other.db")
+    journal.sqlite(path):close()
+    path = folder .. "/link.db" -- a symbolic one leads to the first
+    journal.sqlite(path):close()
+  end)
+
+  it("refuses a file that is mounted by itself, as containers may have it", function()
+    local said = run_on_small_disk(([[
+      path = "%s/disk/sent.db"
+      open() own:close()
+      os.execute("mkdir %s/disk/inside; touch %s/disk/inside/sent.db")
+      os.execute("mount --bind %s/disk/sent.db %s/disk/inside/sent.db")
+      path = "%s/disk/inside/sent.db"
+      print(pcall(open))
+    ]]):gsub("%%s", folder))
+    assert.matches("^false[^\n]*mount its folder instead", said)
+  end)
+
   it("refuses a folder that cannot be written, and a file that cannot", function()
     local said = run_on_small_disk(([[
       path = "%s/disk/sent.db"
@@ -459,6 +482,11 @@ describe("a file under a journal", function()
 
   it("whose log is deleted is missed", function()
     os.remove(path .. "-wal")
+    assert_stopped()
+  end)
+
+  it("whose log's index is deleted is missed", function()
+    os.remove(path .. "-shm")
     assert_stopped()
   end)
 

@@ -1,4 +1,4 @@
-#define _XOPEN_SOURCE 700
+#define _GNU_SOURCE      /* for statx */
 #define _DARWIN_C_SOURCE /* for flock */
 
 #include <errno.h>
@@ -55,8 +55,22 @@ static int make_file(const char *path, struct stat *status) {
   return access(path, R_OK | W_OK) == 0 ? 0 : errno;
 }
 
-/* core.make_file(path) -> its absolute path, its id, its bytes | nil, why; made if it is not there,
- * as its owner's alone, and otherwise fit to be read and written */
+/* Whether a file is mounted by itself, as containers may have it: what stands beside it here is not
+ * what stands beside it elsewhere. False where the system does not say. */
+static bool is_mounted_alone(const char *path) {
+#ifdef STATX_ATTR_MOUNT_ROOT
+  struct statx status;
+  if (statx(AT_FDCWD, path, 0, 0, &status) != 0) return false;
+  return (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+#else
+  (void)path;
+  return false;
+#endif
+}
+
+/* core.make_file(path) -> its absolute path, its id, its bytes, how many names it has, whether it
+ * is mounted by itself | nil, why; made if it is not there, as its owner's alone, and otherwise fit
+ * to be read and written */
 int ltlx_files_make(lua_State *L) {
   struct stat status = { 0 };
   char resolved[PATH_MAX];
@@ -68,7 +82,9 @@ int ltlx_files_make(lua_State *L) {
   lua_pushstring(L, resolved);
   push_id(L, &status);
   lua_pushnumber(L, (lua_Number)status.st_size);
-  return 3;
+  lua_pushnumber(L, (lua_Number)status.st_nlink);
+  lua_pushboolean(L, is_mounted_alone(resolved));
+  return 5;
 }
 
 /* 0, or an errno: EWOULDBLOCK when another has it. */

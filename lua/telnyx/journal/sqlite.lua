@@ -67,18 +67,33 @@ end
 local REPLACED = "was deleted or replaced while it was in use; nothing is claimed until the program"
   .. " has started anew"
 
--- The file, and its log, that this journal has begun with, and no other.
+-- The file that this journal has begun with, with its log and the index of that, which has the locks
+-- of all who use it; and no other.
 local function new_file(path, id)
-  local file = { path = path, log = path .. "-wal", id = id, log_id = nil }
-  -- The log goes with the last connection, and comes with the first.
+  local file = { path = path, id = id, beside = { path .. "-wal", path .. "-shm" }, ids = {} }
+  function file.remember()
+    for i, name in ipairs(file.beside) do file.ids[i] = core.file_id(name) end
+  end
+  -- What is beside it goes with the last connection, and comes with the first.
   function file.is_there(is_connected)
     if core.file_id(file.path) ~= file.id then return nil, "it " .. REPLACED end
-    if is_connected and core.file_id(file.log) ~= file.log_id then
-      return nil, "its log, " .. file.log .. ", " .. REPLACED
+    for i, name in ipairs(is_connected and file.beside or {}) do
+      if core.file_id(name) ~= file.ids[i] then return nil, name .. " beside it " .. REPLACED end
     end
     return true
   end
   return file
+end
+
+-- SQLite finds what is beside a file by the file's name: of two names each is another memory.
+local function is_one(n_names, is_mounted)
+  if n_names > 1 then
+    return nil, ("it has %d names, hard links: each would be another memory, and what was sent by"
+      .. " one be sent again by the other"):format(n_names)
+  elseif is_mounted then
+    return nil, "it is mounted by itself, and what is beside it is not: mount its folder instead"
+  end
+  return true
 end
 
 local function set_up(file, options, is_first, ask)
@@ -87,7 +102,7 @@ local function set_up(file, options, is_first, ask)
   if ok and is_first then ok, why = is_sound(ask) end
   if ok then ok, why = file.is_there(false) end
   if not ok then return nil, why end
-  file.log_id = core.file_id(file.log)
+  file.remember()
   return true
 end
 
@@ -95,8 +110,10 @@ local function open(own_driver, path, options)
   if options.create == false and not core.file_id(path) then
     return nil, path .. ": it is not there, and { create = false } makes none"
   end
-  local absolute, id, n_bytes = core.make_file(path)
+  local absolute, id, n_bytes, n_names, is_mounted = core.make_file(path)
   if not absolute then return nil, id end
+  local is_fit, why_not = is_one(n_names, is_mounted)
+  if not is_fit then return nil, absolute .. ": " .. why_not end
   if n_bytes > 0 and n_bytes < LEAST_BYTES then return nil, absolute .. ": it is no database" end
   local file, is_first = new_file(absolute, id), true
   local asked = dbi.new {
