@@ -17,7 +17,8 @@ usage: lua examples/outbox.lua SHOP.DB COMMAND …
   worker                sends what is due, until Ctrl-C or SIGTERM
   send                  sends what is due, and ends
   list                  what waits, what was sent, and what nobody knows the end of
-  settle KEY [ID]       of a message that is unknown: it has this id, or was never sent]]
+  settle KEY ID         of a message that is unknown: it has this id
+  settle KEY not_sent   it was never sent: it waits again]]
 
 local FROM = "+18445550001"
 
@@ -110,13 +111,13 @@ function commands.list(db)
 end
 
 function commands.settle(db, key, id)
-  local ok, why = db.client:resolve(key, id and { id = id } or "not_sent")
+  local ok, why = db.client:resolve(key, id == "not_sent" and id or { id = id })
   if not ok then error(why, 0) end
-  print(key, id and "was accepted" or "waits again")
+  print(key, id == "not_sent" and "waits again" or "was accepted")
 end
 
 local N_WORDS = { order = { 2, 2 }, worker = { 0, 0 }, send = { 0, 0 }, list = { 0, 0 },
-  settle = { 1, 2 } }
+  settle = { 2, 2 } }
 
 local function main()
   local most = command and N_WORDS[command]

@@ -137,7 +137,8 @@ end)
 
 it("a full dictionary refuses claims, and finishes all that it has", function()
   assert.equal([[
-the journal's dictionary is full
+the journal's dictionary is full: journal:purge makes room; \
+one of another size is another memory, and would have all of it sent again
 true true true true
 nil
 1 true

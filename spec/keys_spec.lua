@@ -98,6 +98,30 @@ describe_all("a second send under a key", function()
     assert.not_equal(first.id, send("order-2").id)
   end)
 
+  it("is told the first one's outcome although it would be refused for its cost by now", function()
+    local _, client, sender = with_journal(nil)
+    local long = { from = FROM, to = GOOD, text = ("é’"):rep(90) }
+    local smart = { from = FROM, to = GOOD, text = ("x’"):rep(90) }
+    local first = assert(client:send(long, { key = "long" }))
+    local second = assert(client:send(smart, { key = "smart", on_ucs2 = "smart" }))
+    for _, limit in ipairs { { max_parts = 1 }, { on_ucs2 = "refuse" } } do
+      for key, of in pairs { long = { long, first }, smart = { smart, second } } do
+        limit.key = key
+        local again, info = client:send(of[1], limit)
+        assert.equal(of[2].id, again and again.id, tostring(info))
+        assert.is_true(info.replayed)
+      end
+      -- Another message is refused for what it is, and so is one under a new key.
+      for _, key in ipairs { "long", "new" } do
+        limit.key = key
+        local _, err = client:send({ from = FROM, to = GOOD, text = ("ё"):rep(90) }, limit)
+        assert.equal("not_sent", err.outcome)
+        assert.is_table(err.segments)
+      end
+    end
+    assert.equal(2, posts(sender))
+  end)
+
   it("is told the refusal of the first, which stays", function()
     local send, client, sender = with_journal(nil)
     local _, err = send("order-1", STOPPED)
@@ -616,6 +640,21 @@ describe_all("resolve", function()
     end
   end)
 
+  it("is content when the message's own sender was first with the same", function()
+    local journal = telnyx.journal.memory()
+    local send, client = with_journal(journal)
+    send("order-1", LOST)
+    local get = journal.get
+    function journal:get(key)
+      local row = get(self, key)
+      self.get = get
+      assert(self:settle({ key = key, state = "accepted", by = "worker", now = core.now(),
+        message_id = "m-1" }))
+      return row
+    end
+    assert.is_true(client:resolve("order-1", { id = "m-1" }))
+  end)
+
   it("hears of a message although somebody has said that there is none", function()
     local send, client = with_journal(nil)
     send("order-1", LOST)
@@ -653,6 +692,7 @@ describe_all("resolve", function()
       assert.same({ nil, "this is no message: it has no id" }, { client:resolve("order-1", odd) })
     end
     assert.has_error(function() client:resolve(7, "not_sent") end)
+    assert.has_error(function() client:resolve("order-1", { id = "not_sent" }) end)
   end)
 end)
 
@@ -811,6 +851,21 @@ describe("an outcome that is known", function()
     local client = telnyx.new({ sender = sender, journal = journal })
     local _, info = client:send(ONE, { key = "order-1" })
     assert.not_equal("unknown", info.outcome)
+  end)
+end)
+
+describe("a journal that keeps no replies", function()
+  setup(function() journals.shared.start() end)
+  teardown(function() journals.shared.stop() end)
+
+  it("tells a refusal by its code, in the catalogue's words", function()
+    local send = with_journal(journals.shared.open())
+    local _, first = send("order-1", STOPPED)
+    local _, again = send("order-1", STOPPED)
+    assert.is_true(again.replayed)
+    for _, name in ipairs { "outcome", "code", "class", "advice", "status" } do
+      assert.equal(first[name], again[name], name)
+    end
   end)
 end)
 

@@ -63,8 +63,9 @@ describe("the outbox example", function()
     assert.matches("unknown\t2\nfree\t0\norder%-1\t%+15550090001\tbegun %d+.*order%-2\t",
       shop("list"))
     assert.equal("order-1\twas accepted\nrc 0\n", shop("settle", "order-1", "m-1"))
-    assert.equal("order-2\twaits again\nrc 0\n", shop("settle", "order-2"))
-    assert.equal("a message was accepted under this key: m-1\nrc 1\n", shop("settle", "order-1"))
+    assert.equal("order-2\twaits again\nrc 0\n", shop("settle", "order-2", "not_sent"))
+    assert.equal("a message was accepted under this key: m-1\nrc 1\n",
+      shop("settle", "order-1", "not_sent"))
     assert.matches("^queued\t1\nsending\t0\naccepted\t1\n", shop("list"))
   end)
 

@@ -313,6 +313,7 @@ function Client:resolve(key, message)
   end
   if message == NOT_SENT then return self.engine_:resolve(key) end
   local id = message.id -- a webhook's, from anywhere
+  if id == NOT_SENT then error("resolve expects \"not_sent\" itself, and not as an id", 2) end
   if type(id) ~= "string" or id == "" then return nil, "this is no message: it has no id" end
   return self.engine_:resolve(key, message)
 end

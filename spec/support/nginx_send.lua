@@ -152,8 +152,8 @@ function steps.limited_run(step)
     n_left = n_left }
 end
 
--- A send that a hook's error ends when its answer is there: what it was told, and what whoever steps
--- meanwhile hears of the error.
+-- A send that a hook's error ends when its answer is there: what it was told, and what is heard of
+-- the error by whoever steps meanwhile.
 function steps.limited_start(step)
   require("jit").off()
   local client, told = telnyx.new(step.options), nil
@@ -166,7 +166,7 @@ function steps.limited_start(step)
   local pending = client:start(step.message, function(sent, result)
     told = sent and "accepted" or result.outcome
   end)
-  local ok, why = true, nil
+  local ok, why
   repeat ok, why = pcall(client.step, client, 0.05) until pending.done or not ok
   local hook = debug.gethook()
   debug.sethook()

@@ -96,7 +96,7 @@ local SHAPES = {
   claim = { key = "key", digest = "name", to = "name?", claim = "name", owner = "name?",
     now = "time", expires = "time" },
   finish = { key = "key", claim = "name", state = "outcome", now = "time", message_id = "name?",
-    status = "count?", result = "text?" },
+    status = "count?", code = "name?", result = "text?" },
   release = { key = "key", claim = "name", now = "time", due = "time?" },
   reap = { now = "time", key = "key?" },
   settle = { key = "key", state = "truth", by = "name", now = "time", message_id = "name?",

@@ -61,7 +61,7 @@ function machine.finish(row, f)
   if not is_open then return machine.is_finished_so(row, f) and row or nil end
   if row.claim ~= f.claim then return nil end
   local new = changed(row, { state = f.state, settled_at = f.now, settled_by = "worker" })
-  new.message_id, new.status, new.result = f.message_id, f.status, f.result
+  new.message_id, new.status, new.code, new.result = f.message_id, f.status, f.code, f.result
   return new
 end
 

@@ -91,6 +91,7 @@ end
 ---@field now number
 ---@field message_id string|nil
 ---@field status integer|nil
+---@field code string|nil of the service's first error, for journals that keep no results
 ---@field result string|nil JSON, by whoever reads it
 
 ---Records what became of a claim. The same once more is true once more.

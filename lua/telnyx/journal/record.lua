@@ -1,5 +1,6 @@
 --- A row as bytes of one length, which can be written over itself where there is no room for more.
---- What does not fit is cut where it is for people, and otherwise left out; results are left out.
+--- What does not fit is cut where it is for people, and otherwise left out; results are left out but
+--- for an error's code.
 
 local record = {}
 
@@ -7,7 +8,7 @@ local record = {}
 local FIELDS = {
   { "state", 8 }, { "claim", 64, "refuse" }, { "digest", 64, "refuse" }, { "to", 24, "cut" },
   { "owner", 40, "cut" }, { "message_id", 48, "drop" }, { "settled_by", 24, "cut" },
-  { "status", 10, is_number = true }, { "tries", 10, is_number = true },
+  { "code", 8, "drop" }, { "status", 10, is_number = true }, { "tries", 10, is_number = true },
   { "claimed_at", 16, is_number = true }, { "expires", 16, is_number = true },
   { "settled_at", 16, is_number = true }, { "created_at", 16, is_number = true },
 }

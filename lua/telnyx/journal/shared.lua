@@ -12,7 +12,8 @@ Shared.__index = Shared
 
 local PREFIX = "j:"
 
-local FULL = "the journal's dictionary is full"
+local FULL = "the journal's dictionary is full: journal:purge makes room; one of another size is"
+  .. " another memory, and would have all of it sent again"
 local FOREIGN = "the journal's dictionary holds something else under this key"
 
 -- A row, or nil; or nil, why.

@@ -67,7 +67,7 @@ end
 local REPLACED = "was deleted or replaced while it was in use; nothing is claimed until the program"
   .. " has started anew"
 
--- The file that this journal has begun with, with its log and the index of that, which has the locks
+-- The file that this journal began with, with its log and the index of that, which has the locks of
 -- of all who use it; and no other.
 local function new_file(path, id)
   local file = { path = path, id = id, beside = { path .. "-wal", path .. "-shm" }, ids = {} }

@@ -52,6 +52,16 @@ local function substituted(message, segments)
   return copy, after
 end
 
+---The message as `on_ucs2 = "smart"` would have it.
+---@param message table
+---@return table|nil nil where that is nothing else
+function cost.substituted(message)
+  local segments = cost.segments(message)
+  if not segments or segments.encoding ~= "UCS-2" then return nil end
+  local other = substituted(message, segments)
+  return other ~= message and other or nil
+end
+
 ---Applies `max_parts` and `on_ucs2`.
 ---@param message table
 ---@param call { max_parts: integer|nil, on_ucs2: string|nil }

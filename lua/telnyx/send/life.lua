@@ -268,6 +268,19 @@ function life.make_ready(engine, job)
   return body
 end
 
+-- What a text may cost may have changed since it was sent under the key: it was sent all the same.
+-- The service's substitutions may have been made then, or not.
+local function told_of_sent(engine, job)
+  local key = job.call.key
+  if not key then return nil end
+  for _, message in ipairs { job.message, cost.substituted(job.message) } do
+    local body = core.encode(message)
+    local told = body and once.look(engine.journal, once.entry(key, body, message.to))
+    if told and (told.message or told.err.outcome ~= "not_sent") then return told end
+  end
+  return nil
+end
+
 ---The whole life of a send, written once for `send` and `start`.
 ---@param engine telnyx.engine
 ---@param job telnyx.job
@@ -277,7 +290,11 @@ end
 function life.drive(engine, job, task)
   if job.is_claimed then return carry_claimed(engine, job, task) end
   local body, err = life.make_ready(engine, job)
-  if not body then return nil, err end
+  if not body then
+    local told = told_of_sent(engine, job)
+    if told then return tell(engine, job, told) end
+    return nil, err
+  end
   if job.entry then return carry_under_key(engine, job, task) end
   if job.turn then return carry_in_turn(engine, job, task) end
   return carry_out(engine, job, task)

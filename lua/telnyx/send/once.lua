@@ -68,7 +68,8 @@ local function accepted(row)
 end
 
 local function rejected(row)
-  local err = decode(row.result).err or { kind = "api", status = row.status }
+  local err = decode(row.result).err or { kind = "api", status = row.status,
+    errors = row.code and { { code = row.code } } or nil }
   err.outcome, err.retryable = "rejected", false
   return { is_recorded = true, err = err }
 end
@@ -256,7 +257,9 @@ function once.claim(journal, entry, left_s)
   end
   entry.claim = is_still_ours(row, entry) and row.claim or false
   if entry.claim then return nil end
-  return told_by(journal, row, entry, now) or failed(entry.key, "its row changes all the time")
+  return told_by(journal, row, entry, now) or told(entry.key, { outcome = "not_sent",
+    kind = "connection", cause = "another send under this key ended just now",
+    advice = "Send it again." })
 end
 
 -- After it ----------------------------------------------------------------------------
@@ -302,7 +305,7 @@ function once.settle(journal, entry, message, result)
     local change = {
       key = entry.key, claim = claim, state = state, now = core.now(),
       message_id = message and fit_id(message.id), status = fit_status(result.status),
-      result = record_of(message, result),
+      code = fit_id(result.code), result = record_of(message, result),
     }
     done, why = ask_twice(journal, "finish", change)
     entry.unwritten = done == nil and { method = "finish", change = change } or nil
@@ -319,7 +322,11 @@ local function settle_accepted(journal, row, message)
   local done, why = ask(journal, "settle", { key = row.key, state = "accepted", by = "caller",
     now = core.now(), message_id = message.id, result = result })
   if done then return true end
-  return nil, done == nil and tostring(why) or "the key was settled meanwhile"
+  if done == nil then return nil, tostring(why) end
+  -- Its own sender may have said the same just now.
+  local known = ask(journal, "get", row.key)
+  if known and known.state == "accepted" and known.message_id == message.id then return true end
+  return nil, "the key was settled meanwhile"
 end
 
 local function settle_unsent(journal, row)
