@@ -71,7 +71,10 @@ local lua = {
   { "journal/shared", "telnyx.journal.lock telnyx.journal.record telnyx.journal.rows" },
   { "journal/statements" },
   { "journal/queue", "telnyx.journal.arguments" },
-  { "journal/sql", "telnyx.journal.machine telnyx.journal.queue telnyx.journal.statements" },
+  { "journal/commits" },
+  { "journal/sql", [[
+    telnyx.journal.commits telnyx.journal.machine telnyx.journal.queue telnyx.journal.statements
+  ]] },
   { "journal/dbi", "telnyx.core telnyx.send.random" },
   { "journal/sqlite", "dbd.sqlite3 telnyx.core telnyx.journal.dbi telnyx.journal.sql" },
   { "journal/inherited" },

@@ -2,6 +2,7 @@
 
 local driver = require "dbd.sqlite3"
 local journal = require "telnyx.journal"
+local postgres = require "spec.support.postgres"
 local sandbox = require "spec.support.sandbox"
 
 local unpack = rawget(table, "unpack") or unpack -- luacheck: ignore 113
@@ -11,6 +12,18 @@ local folder, connection, own, plan, n_asked
 local function run(text, params, n)
   local statement = assert(connection:prepare(text))
   assert(statement:execute(unpack(params or {}, 1, n or 0)))
+  local rows = {}
+  for row in statement:rows(true) do rows[#rows + 1] = row end
+  statement:close()
+  return rows
+end
+
+-- As a user may write it.
+local function rows_of(db, text, params, n)
+  local statement, why = db:prepare(text)
+  if not statement then return nil, why, true end
+  local ok, execute_why = statement:execute(unpack(params, 1, n))
+  if not ok then return nil, execute_why end
   local rows = {}
   for row in statement:rows(true) do rows[#rows + 1] = row end
   statement:close()
@@ -133,18 +146,42 @@ it("a row that is purged while it is looked at leaves the key to who asked", fun
   assert.equal("c", own:get("k").claim)
 end)
 
+-- Drivers begin a transaction by themselves, and what is never committed is never kept.
+for name, connect in pairs {
+  sqlite = function(path) return driver.New(path) end,
+  postgres = function(_, server)
+    local place = "host=%s user=spec dbname=postgres"
+    return require("dbd.postgresql").New(place:format(server.folder))
+  end,
+} do
+  it("a query that leaves its transaction open is refused before anything is claimed: " .. name,
+    function()
+      local server = name == "postgres" and postgres.start()
+      local db = assert(connect(folder .. "/open.db", server))
+      finally(function()
+        db:close()
+        if server then server:stop() end
+      end)
+      local function ask(sql, params, n) return rows_of(db, sql, params, n) end
+      local function claimed()
+        local own_journal = journal.sql { dialect = name, query = ask }
+        local ok, why = own_journal:claim { key = "k", digest = "d", claim = "c", now = 1,
+          expires = 2 }
+        return ok or why
+      end
+      db:autocommit(false)
+      assert.matches("leaves a transaction open", claimed())
+      db:rollback()
+      db:autocommit(true)
+      assert.is_true(claimed())
+    end)
+end
+
 it("the table is made by a query that is sure that nothing was done where there is none", function()
   local db = driver.New(":memory:")
   db:autocommit(true)
   local own_journal = journal.sql { dialect = "sqlite", query = function(sql, params, n)
-    local statement, why = db:prepare(sql)
-    if not statement then return nil, why, true end
-    local ok, execute_why = statement:execute(unpack(params, 1, n))
-    if not ok then return nil, execute_why end
-    local rows = {}
-    for row in statement:rows(true) do rows[#rows + 1] = row end
-    statement:close()
-    return rows
+    return rows_of(db, sql, params, n)
   end }
   assert.is_true(own_journal:claim { key = "k", digest = "d", claim = "c", now = 1, expires = 2 })
   db:close()

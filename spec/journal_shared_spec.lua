@@ -136,13 +136,9 @@ it("the lock of a worker that is held up is not, and nobody claims behind its ba
 end)
 
 it("a full dictionary refuses claims, and finishes all that it has", function()
-  assert.equal([[
-the journal's dictionary is full: journal:purge makes room; \
-one of another size is another memory, and would have all of it sent again
-true true true true
-nil
-1 true
-]], server:ask("/fill"))
+  local said = server:ask("/fill")
+  assert.matches("^the journal's dictionary is full: journal:purge makes room; ", said)
+  assert.equal("true true true true\nnil\n1 true\n", said:match("\n(.*)"))
 end)
 
 it("a reload keeps what was claimed", function()

@@ -1,6 +1,6 @@
 --- A row as bytes of one length, which can be written over itself where there is no room for more.
---- What does not fit is cut where it is for people, and otherwise left out; results are left out but
---- for an error's code.
+--- What does not fit is cut where it is for people, and otherwise left out; of results there is an
+--- error's code alone.
 
 local record = {}
 

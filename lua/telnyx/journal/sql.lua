@@ -4,6 +4,7 @@
 --- result that is true says that surely nothing was done; otherwise the answer alone may be lost,
 --- and the statement is repeated once: each of them changes a row once only, by its claim's name.
 
+local commits = require("telnyx.journal.commits")
 local machine = require("telnyx.journal.machine")
 local queue = require("telnyx.journal.queue")
 local statements = require("telnyx.journal.statements")
@@ -37,8 +38,16 @@ end
 local UNFIT = "the table telnyx_send cannot be used, it may be another program's"
   .. " or an older version's: "
 
+-- Of our own connections it is known.
+local function check_commits(self)
+  if not self.is_users then return true end
+  return commits(self.dialect, function(text) return ask(self, text, {}, 0) end)
+end
+
 -- Whoever may not make tables may use one that is there.
 local function make_ready(self)
+  local is_kept, open_why = check_commits(self)
+  if not is_kept then return nil, open_why end
   local rows, why, is_sure = ask(self, self.sql.check, {}, 0)
   if not rows then
     local made, make_why = ask(self, self.sql.table, {}, 0)
@@ -288,10 +297,10 @@ local sql = {}
 
 ---@param query fun(sql: string, params: table, n: integer): table[]|nil, string|nil, boolean|nil
 ---@param dialect "sqlite"|"postgres"
----@param close fun()|nil ends what `query` asks
+---@param close fun()|nil ends what `query` asks; without it, `query` is the user's own
 function sql.new(query, dialect, close)
-  return setmetatable({ query = query, sql = statements.of(dialect), finish_asking = close,
-    is_ready = false }, Sql)
+  return setmetatable({ query = query, sql = statements.of(dialect), dialect = dialect,
+    finish_asking = close, is_users = close == nil, is_ready = false }, Sql)
 end
 
 return sql
