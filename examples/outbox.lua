@@ -1,4 +1,5 @@
--- Orders and their messages: both are there or neither, and each message is sent once.
+-- Orders and their messages: both are there or neither, and each is sent once. The exit code
+-- is 1 where something is left that could not be sent, as cron wants it.
 --
 --   TELNYX_API_KEY=KEY… lua5.4 examples/outbox.lua shop.db order +18665550001 "On its way"
 --   TELNYX_API_KEY=KEY… lua5.4 examples/outbox.lua shop.db worker
@@ -80,24 +81,36 @@ local function tell_wait(row, err)
   print(row.key, ("waits%s: %s"):format(wait, tostring(err)))
 end
 
+-- Ends of a run that leave nothing that could have been sent; of the others somebody should hear.
+local WELL = { empty = true, idle = true, drained = true, paused = true }
+
+local GAVE_UP = {
+  unsent = "nothing can be sent at present; what is due waits for the next run",
+  held = "the service asks to wait; what is due waits for the next run",
+}
+
 local function tell_counts(counts)
   print(("%d sent, %d refused, %d unknown"):format(counts.accepted, counts.rejected,
     counts.unknown))
-  if counts.stopped then error(counts.stopped, 0) end
+  if WELL[counts.ended] then return end
+  error(counts.stopped or counts.trouble or GAVE_UP[counts.ended] or counts.ended, 0)
 end
+
+local function tell_trouble(why) io.stderr:write(why, "\n") end
 
 function commands.worker(db)
   tell_counts(db.outbox:run {
     rate = 20, -- messages a second, of all workers together
     on_result = tell,
     on_requeue = tell_wait,
-    on_trouble = function(why) io.stderr:write(why, "\n") end,
+    on_trouble = tell_trouble,
     stops_when = function() return telnyx.terminated(true) end,
   })
 end
 
 function commands.send(db)
-  tell_counts(db.outbox:run { until_idle = true, on_result = tell, on_requeue = tell_wait })
+  tell_counts(db.outbox:run { until_idle = true, on_result = tell, on_requeue = tell_wait,
+    on_trouble = tell_trouble })
 end
 
 function commands.list(db)

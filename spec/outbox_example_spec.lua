@@ -55,6 +55,20 @@ describe("the outbox example", function()
     assert.matches("^queued\t1\n", shop("list"))
   end)
 
+  it("fails, and says why, where nothing can be sent or asked", function()
+    for i = 1, 3 do shop("order", "+18665550001", "number " .. i) end
+    local command = ("env TELNYX_API_KEY=KEY_SPEC TELNYX_BASE_URL=http://127.0.0.1:1/v2 %s"
+      .. " examples/outbox.lua %s/shop.db send; echo rc $?"):format(process.lua(), folder)
+    local said = process.run(command)
+    assert.matches("nothing can be sent at present; what is due waits", said)
+    assert.matches("0 sent, 0 refused, 0 unknown\n", said)
+    assert.matches("rc 1\n$", said)
+    sandbox.wait(function()
+      assert.matches("\nrc 0\n$", shop("send"))
+      return posts() == 3
+    end, "three that wait again")
+  end)
+
   it("lists and settles what nobody knows the end of", function()
     shop("order", "+15550090001", "accepted, and no answer")
     shop("order", "+15550080001", "and this one is not")

@@ -100,8 +100,8 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       local counts = run { concurrency = 1 }
       assert.same({ "text 1", "text 2", "text 3" }, sender.posted)
       assert.same({ "k1 m-1", "k2 m-2", "k3 m-3" }, results)
-      assert.same({ total = 3, accepted = 3, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
-        counts)
+      assert.same({ total = 3, accepted = 3, rejected = 0, unknown = 0, requeued = 0, reaped = 0,
+        ended = "empty" }, counts)
       run()
       assert.equal(3, #sender.posted)
       local row = journal:get("k2")
@@ -208,8 +208,8 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       add(3)
       local counts = run { concurrency = 1 }
       assert.same({ "k1 rejected", "k2 unknown", "k3 m-3" }, results)
-      assert.same({ total = 3, accepted = 1, rejected = 1, unknown = 1, requeued = 0, reaped = 0 },
-        counts)
+      assert.same({ total = 3, accepted = 1, rejected = 1, unknown = 1, requeued = 0, reaped = 0,
+        ended = "empty" }, counts)
       assert.equal("unknown", journal:get("k2").state)
       run()
       assert.equal(3, #sender.posted)
@@ -255,13 +255,14 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
         sender_rates = { long_code = 100, toll_free = 100 } }
       assert.equal(1, counts.accepted)
       assert.equal(1, counts.requeued)
+      assert.equal("idle", counts.ended)
       table.sort(sender.posted)
       assert.same({ "text 1", "text 2" }, sender.posted)
       assert.is_true(sender.time - started_at < 20)
       assert.equal(2, journal:counts().queued)
       assert.is_true(box:add(message("paused"), { key = "paused" }))
       assert.is_true(box:pause())
-      run { until_empty = false, until_idle = true }
+      assert.equal("paused", run({ until_empty = false, until_idle = true }).ended)
       assert.equal(2, #sender.posted)
       box:resume()
       run { until_empty = false, until_idle = true }
@@ -358,6 +359,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       local counts = run { until_empty = false, until_idle = true }
       journal.keeper.query = query
       assert.matches("the connection broke", counts.trouble)
+      assert.equal("trouble", counts.ended)
       assert.equal(1, #sender.posted)
     end)
 
@@ -594,6 +596,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       add(3)
       local counts = run { concurrency = 1 }
       assert.equal("10009", counts.stopped.code)
+      assert.equal("stopped", counts.ended)
       assert.equal(1, #sender.posted)
       assert.equal(3, journal:counts().queued)
     end)
@@ -662,6 +665,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
         return #sender.posted == 2
       end }
       assert.equal(2, counts.accepted)
+      assert.equal("drained", counts.ended)
       assert.equal(2, journal:counts().queued)
       assert.has_error(function() run { stops_when = function() error("mine", 0) end } end, "mine")
     end)
@@ -896,6 +900,15 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal(1, #sender.posted)
       assert.same({ "the journal is closed" }, words)
       assert.equal(words[1], counts.trouble)
+      assert.equal("trouble", counts.ended)
+    end)
+
+    it("says that it ended because the client was closed", function()
+      open()
+      add(3)
+      local counts = run { concurrency = 1, on_result = function() client:close() end }
+      assert.equal(1, counts.accepted)
+      assert.equal("closed", counts.ended)
     end)
 
     it("looks again for a take that was done after its answer was lost", function()
@@ -1052,7 +1065,8 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
         for i = 1, 20 do answers[i] = copy(case[1]) end
         open(answers)
         add(20)
-        run { concurrency = 1, until_empty = false, until_idle = true }
+        local counts = run { concurrency = 1, until_empty = false, until_idle = true }
+        assert.equal("unsent", counts.ended)
         assert.equal(3, #sender.posted)
         assert.equal(case[2], journal:counts().queued)
       end)
@@ -1108,8 +1122,9 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       open { patient }
       add(3)
       local started_at = sender.time
-      run { concurrency = 1, until_empty = false, until_idle = true,
+      local counts = run { concurrency = 1, until_empty = false, until_idle = true,
         sender_rates = { [FROM] = 1000 } }
+      assert.equal("held", counts.ended)
       assert.is_true(sender.time - started_at < 60, sender.time - started_at)
       assert.equal(1, #sender.posted)
     end)

@@ -42,6 +42,8 @@ local LONGEST_PASS_S = 0.05
 ---@field requeued integer times that a message was given back: not sent, or refused for the moment
 ---@field reaped integer claims left behind by workers that died: unknown now
 ---@field stopped telnyx.error|nil the error that no further message could get past
+---@field ended "empty"|"idle"|"paused"|"held"|"unsent"|"drained"|"stopped"|"closed"|"trouble"|nil
+---why the run ended; nil while it goes on, and after an error
 ---@field trouble string|nil why the journal could not be asked, where that ended the run
 ---@field unrecorded integer|nil ends that are known, told, and could not be written down: they will
 ---be taken for unknown
@@ -254,13 +256,18 @@ local function look(self)
   if self.demand:is_none() then recover(self) end -- else the next take says
 end
 
--- Whether there is nothing to wait for, of what is due then; nil when the journal cannot be asked.
-local function is_enough(self, due)
-  if not due then return true end
+-- Why there is nothing to wait for, of what is due then, or false; nil when the journal cannot be
+-- asked.
+local function why_enough(self, due)
+  if not due then return "empty" end
   if not self.options.until_idle then return false end
-  if due > due_by(self) then return true end
-  return self.host.queue:is_paused()
+  if due > due_by(self) then return "idle" end
+  local is_paused, why = self.host.queue:is_paused()
+  if is_paused then return "paused" end
+  return is_paused, why
 end
+
+local function end_by(self, reason) self.is_empty, self.reason = true, reason end
 
 local function find_out_whether_empty(self)
   local options = self.options
@@ -268,9 +275,9 @@ local function find_out_whether_empty(self)
   if not self.demand:is_none() or self.n_in_flight > 0 then return end
   local due, why = self.host.queue:next_due()
   if due == nil then return fail(self, why) end
-  local is_done, done_why = is_enough(self, due)
-  if is_done == nil then return fail(self, done_why) end
-  self.is_empty = is_done and self.debts:is_none()
+  local reason, done_why = why_enough(self, due)
+  if reason == nil then return fail(self, done_why) end
+  if reason and self.debts:is_none() then end_by(self, reason) end
   if due then self.look_at = math.min(self.look_at, now(self) + math.max(0, due - wall(self))) end
 end
 
@@ -298,7 +305,9 @@ local function heed_standstill(self)
   if not self.options.until_idle or self.n_in_flight > 0 then return end
   local is_held = self.held_until - now(self) > LONGEST_HOLD_S or are_all_held(self)
   local is_away = self.n_unsent >= FIRST_FEW or self.n_lost >= FIRST_FEW
-  if self.trouble or is_held or is_away then self.is_empty = true end
+  if self.trouble then return end_by(self, "trouble") end
+  if is_away then return end_by(self, "unsent") end
+  if is_held then end_by(self, "held") end
 end
 
 -- A part of the room for each who is ready. Returns when there is more to do; nil when the journal
@@ -455,6 +464,15 @@ local function go_on_all_the_same(self, seconds)
   self:leave()
 end
 
+local function reason_of(self)
+  local counts = self.counts
+  if self.fault or self.is_left then return nil end
+  if counts.stopped then return "stopped" end
+  if counts.trouble then return "trouble" end
+  if self.host.is_closed() then return "closed" end
+  return self.is_draining and "drained" or self.reason
+end
+
 ---Gives back what is claimed and not begun, and tells the journal what it could not be told.
 function Worker:leave()
   if self.taking then self.debts:add_take(self.taking) end
@@ -482,7 +500,10 @@ function Worker:step(seconds)
   end
   self.host.run(function(own) go_on_all_the_same(own, seconds or 0) end, self)
   heed_closed_journal(self)
-  if self:is_done() then self:leave() end -- the last time to write down what could not be
+  if self:is_done() then
+    self:leave() -- the last time to write down what could not be
+    self.counts.ended = reason_of(self)
+  end
   if self.fault and self.n_in_flight == 0 then
     local fault = self.fault
     self.fault, self.is_left = nil, true
