@@ -151,7 +151,7 @@ describe("a backend that is stopped", function()
     local said = run [[
       print(own.keeper.query("INSERT INTO telnyx_send (key) VALUES ('none')", {}, 0))
     ]]
-    assert.matches("^nil\tPostgreSQL: it has not answered for 2%.7 s\n", said)
+    assert.matches("^nil\tPostgreSQL: it has not answered for 2%.7 s\t", said)
   end)
 
   it("is given up, too, when it does not even take what it is told", function()
