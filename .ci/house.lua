@@ -39,7 +39,7 @@ local c = {
   },
   {
     folder = "csrc/lua",
-    units = "ltlx ltlx_client",
+    units = "ltlx_libpq ltlx ltlx_client",
     below = {
       ["csrc/core"] = true, ["csrc/crypto"] = true, ["csrc/http"] = "tlx_machine tlx_http",
     },
@@ -70,18 +70,18 @@ local lua = {
   { "journal/lock", "telnyx.core" },
   { "journal/shared", "telnyx.journal.lock telnyx.journal.record telnyx.journal.rows" },
   { "journal/statements" },
-  { "journal/queue", "telnyx.journal.arguments" },
+  { "journal/queue", "telnyx.journal.arguments telnyx.journal.statements" },
   { "journal/commits" },
   { "journal/sql", [[
     telnyx.journal.commits telnyx.journal.machine telnyx.journal.queue telnyx.journal.statements
   ]] },
   { "journal/dbi", "telnyx.core telnyx.send.random" },
   { "journal/sqlite", "dbd.sqlite3 telnyx.core telnyx.journal.dbi telnyx.journal.sql" },
-  { "journal/inherited" },
   { "journal/conninfo" },
+  { "journal/libpq", "telnyx.core telnyx.journal.statements" },
   { "journal/postgres", [[
-    dbd.postgresql telnyx.core telnyx.errors.secrets telnyx.journal.conninfo telnyx.journal.dbi
-    telnyx.journal.inherited telnyx.journal.sql
+    telnyx.errors.secrets telnyx.journal.conninfo telnyx.journal.dbi telnyx.journal.libpq
+    telnyx.journal.sql
   ]] },
   { "journal/init", [[
     telnyx.journal.memory telnyx.journal.object telnyx.journal.postgres telnyx.journal.shared

@@ -250,13 +250,18 @@ describe("a reply that is lost", function()
   end)
 end)
 
-it("asks libpq what is wrong without keeping a connection", function()
+it("leaves no session behind that was closed, collected or dropped", function()
   local function n_sessions()
-    return tonumber(server:ask("SELECT count(*) FROM pg_stat_activity WHERE usename = 'spec'"))
+    return tonumber(server:ask("SELECT count(*) FROM pg_stat_activity WHERE backend_type ="
+      .. " 'client backend'"))
   end
   local text = ("host=%s user=spec dbname=postgres"):format(server.folder)
-  for _ = 1, 20 do assert.is_nil(core.postgres_fault(text)) end
-  sandbox.wait(function() return n_sessions() < 10 end, "the sessions to end")
+  for i = 1, 20 do
+    local session = assert(core.postgres(text))
+    if i > 10 then session:close() end
+  end
+  for _ = 1, 2 do collectgarbage() end
+  sandbox.wait(function() return n_sessions() == 1 end, "the sessions to end")
 end)
 
 describe("a server", function()
@@ -597,14 +602,12 @@ describe("a password", function()
     [["postgres://127.0.0.1:1/x?user=ada&password=sesame-open%2521"]],
   }
 
-  -- Debian's driver tells nothing of what it was given; another may.
+  -- libpq tells little of what it was given; another may tell more.
   it("is in no error, however it was given", function()
     for _, connection in ipairs(GIVEN) do
       local said = process.run_lua(([[
-        package.preload["dbd.postgresql"] = function()
-          return { New = function(text)
-            error("cannot use " .. text .. " nor " .. text:gsub("%%%%25", "%%%%"))
-          end }
+        require "telnyx.core".postgres = function(text)
+          return nil, "cannot use " .. text .. " nor " .. text:gsub("%%%%25", "%%%%")
         end
         local own = require "telnyx.journal".postgres(%s)
         print(own:get("order-1"))
@@ -639,12 +642,16 @@ describe("a password", function()
   end)
 end)
 
-it("says what to install when the driver is missing", function()
+it("says what to install when libpq is missing", function()
+  local folder = sandbox.temporary_folder()
+  host.write(folder .. "/libpq.so.5", "no library\n")
   local said = process.run_lua([[
-    package.preload["dbd.postgresql"] = function() error("none here") end
     print(pcall(require "telnyx.journal".postgres, "host=/none"))
-  ]])
-  assert.matches("apt install lua%-dbi%-postgresql,? or luarocks install luadbi%-postgresql", said)
+    print(require "telnyx.core".postgres("host=/none"))
+  ]], "LD_LIBRARY_PATH=" .. folder)
+  os.execute("rm -rf " .. folder)
+  local needs = "needs libpq[^\n]*: apt install libpq5[^\n]*\n"
+  assert.matches("^false\t[^\n]*journal%.postgres: " .. needs .. "nil\t" .. needs, said)
 end)
 
 it("misuse is raised", function()
@@ -717,6 +724,18 @@ describe("a fork", function()
 
   it("with children that close", function()
     assert.equal("after before beside\n", run_forking("own:close()"))
+  end)
+
+  -- As daemons do.
+  it("with children that have files of their own where its socket was", function()
+    assert.equal("after before beside\n", run_forking([[
+      ffi.cdef "int close(int);"
+      for fd = 3, 63 do ffi.C.close(fd) end
+      local files = {}
+      for n = 1, 32 do files[n] = assert(io.open("/dev/null", "w")) end
+      own:close()
+      for n = 1, 32 do assert(files[n]:write("x") and files[n]:flush()) end
+    ]]))
   end)
 
   it("with children that drop it and collect", function()

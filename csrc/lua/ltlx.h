@@ -192,7 +192,7 @@ void ltlx_open_client(lua_State *L);
 void ltlx_open_exchange(lua_State *L);
 void ltlx_open_files(lua_State *L);
 void ltlx_open_guarded(lua_State *L);
-void ltlx_open_libpq(lua_State *L);
+void ltlx_open_postgres(lua_State *L);
 void ltlx_open_request(lua_State *L);
 void ltlx_open_segments(lua_State *L);
 

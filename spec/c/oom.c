@@ -167,6 +167,8 @@ static const scene SCENES[] = {
     "local lock = core.lock_file('Makefile') if lock then lock:close() end "
     "return core.lock_file('none') or true",
     false },
+  { "postgres, where there is none", OPEN,
+    "local session, why = core.postgres('host=/none') return session or why", false },
   { "validate", OPEN, "return core.validate" MESSAGE, false },
   { "validate, all wrong", OPEN,
     "return core.validate { to = 'nobody', from = 7, subject = {}, media_urls = { 'x', 'y' }, "

@@ -1,5 +1,6 @@
---- A connection of LuaDBI as what a journal asks: `query(sql, parameters, n)`. It connects when it
---- is first asked, and anew after it has failed, and in a child of the process that did.
+--- A connection of LuaDBI, or one by libpq that does the same, as what a journal asks:
+--- `query(sql, parameters, n)`. It connects when it is first asked, and anew after it has failed,
+--- and in a child of the process that did.
 
 local core = require("telnyx.core")
 local random = require("telnyx.send.random")
@@ -18,9 +19,6 @@ local LEAST_SILENCE_S = 1
 ---@field open fun(): table|nil, string|nil a connection
 ---@field set_up fun(ask: function): true|nil, string|nil of one that is new; `ask(sql, params, n)`
 ---@field check (fun(is_connected: boolean): true|nil, string|nil)|nil before anything is asked
----@field leave (fun(connection: table, statements: table))|nil what a child does with its parent's
----connection; without it, closes it
----@field watch fun()|nil when there is a connection or a statement more
 ---@field name string for people
 ---@field patience_s number how long it waits for other writers
 ---@field private busy_until number|nil they have been waited for in vain
@@ -56,15 +54,10 @@ local function drop(self)
   forget(self)
 end
 
----In a child: leaves to its parent what is the parent's.
-function Dbi:leave_parents()
+-- In a child: leaves to its parent what is the parent's.
+local function leave_parents(self)
   if self.n_forks == core.forks() then return end
-  if self.connection and self.leave then
-    self.leave(self.connection, self.statements)
-    forget(self)
-  else
-    drop(self)
-  end
+  drop(self)
   self.n_forks = core.forks() -- last: an error on the way leaves the rest to the next call
 end
 
@@ -80,12 +73,10 @@ end
 local function ask_once(self, sql, params, n)
   local statements = self.statements
   local statement, why = statements[sql], nil
-  local is_new = not statement
-  if is_new then statement, why = self.connection:prepare(sql) end
+  if not statement then statement, why = self.connection:prepare(sql) end
   if not statement then return nil, why end
   statements[UNFINISHED] = statement
   statements[sql] = nil
-  if is_new and self.watch then self.watch() end
   local ok, rows
   ok, rows, why = pcall(fetch_all, statement, params, n)
   if ok and rows then
@@ -122,11 +113,11 @@ local function ask(self, sql, params, n)
   end
 end
 
+-- True; or nil, why, and whether an error has ended a wait.
 local function connect(self)
   local ok, connection, why = pcall(self.open)
   if not ok or not connection then return nil, first_line(ok and why or connection) end
   self.connection = connection
-  if self.watch then self.watch() end
   connection:autocommit(true) -- says false on SQLite, and does it
   local is_set_up
   ok, is_set_up, why = pcall(self.set_up, function(sql, params, n)
@@ -135,19 +126,26 @@ local function connect(self)
   self.is_set_up = ok and is_set_up
   if self.is_set_up then return true end
   drop(self)
-  return nil, first_line(ok and why or is_set_up)
+  return nil, first_line(ok and why or is_set_up), connection.is_waiting
+end
+
+local function be_silent(self, seconds, why)
+  self.silent_until, self.silence = core.monotonic() + seconds, why
 end
 
 -- Who has waited in vain does not wait as long again; it was this long.
 local function heed_silence(self, waited_s, why)
-  if waited_s <= LEAST_SILENCE_S then return end
-  self.silent_until, self.silence = core.monotonic() + waited_s, why
+  if waited_s > LEAST_SILENCE_S then be_silent(self, waited_s, why) end
 end
+
+-- Who ends a wait by an error, Ctrl-C, say, wants none of what would be tried instead.
+local function heed_interruption(self, why) be_silent(self, LEAST_SILENCE_S, why) end
 
 local function connect_unless_silent(self)
   local started = core.monotonic()
-  local ok, why = connect(self)
+  local ok, why, is_interrupted = connect(self)
   if ok then return true end
+  if is_interrupted then heed_interruption(self, why) end
   heed_silence(self, core.monotonic() - started, why)
   return nil, why
 end
@@ -157,12 +155,14 @@ local function is_alive(connection)
   return ok and is_up
 end
 
--- A connection that has failed goes. One that is alive has given a statement up: the first of them
--- is not waited for in vain, since the next may be its repetition, and do what it did not.
+-- A connection that has failed goes. Of statements that were given up, by the database or here,
+-- the first is not waited for in vain, since the next may be its repetition, and do what it did
+-- not.
 local function heed_failure(self, waited_s, why, is_sure)
+  local is_interrupted = self.connection.is_waiting
   self.n_failures = self.n_failures + 1
-  if not is_alive(self.connection) then return drop(self) end
-  if self.n_failures > MOST_FAILURES then drop(self) end
+  if not is_alive(self.connection) or self.n_failures > MOST_FAILURES then drop(self) end
+  if is_interrupted then return heed_interruption(self, why) end
   if is_sure or waited_s <= LEAST_SILENCE_S then return end
   self.n_silences = self.n_silences + 1
   if self.n_silences > 1 then heed_silence(self, waited_s, why) end
@@ -175,7 +175,7 @@ end
 ---@return string|nil why
 ---@return boolean|nil is_sure that nothing was done
 function Dbi:query(sql, params, n)
-  self:leave_parents()
+  leave_parents(self)
   -- An error came while it was being made, or while a statement ran: as long as that one lives,
   -- SQLite commits nothing more of what it is told.
   if not self.is_set_up or self.statements[UNFINISHED] then drop(self) end
@@ -195,7 +195,7 @@ end
 
 ---Ends the connection, if it is this process's own.
 function Dbi:close()
-  self:leave_parents()
+  leave_parents(self)
   drop(self)
 end
 

@@ -2,22 +2,15 @@
 --- disk, and a server that may have lost some of it is not asked: a standby that was promoted, or a
 --- backup, goes on in another timeline than the one that is remembered beside the rows.
 
-local core = require("telnyx.core")
 local conninfo = require("telnyx.journal.conninfo")
 local dbi = require("telnyx.journal.dbi")
-local inherited = require("telnyx.journal.inherited")
+local libpq = require("telnyx.journal.libpq")
 local secrets = require("telnyx.errors.secrets")
 local sql = require("telnyx.journal.sql")
 
-local DRIVER_MISSING = "needs LuaDBI's driver for PostgreSQL: apt install lua-dbi-postgresql,"
-  .. " or luarocks install luadbi-postgresql"
-
 local DEFAULT_STATEMENT_TIMEOUT_S = 10
-
-local function driver()
-  local ok, made = pcall(require, "dbd.postgresql")
-  return ok and made or nil
-end
+-- A server that can still say that its own time is up comes first.
+local GRACE_S = 2
 
 -- What must be so ------------------------------------------------------------------------------
 
@@ -65,7 +58,8 @@ local function set(ask, statement_timeout_s)
     settings[#settings + 1] = "SET synchronous_commit = on"
   end
   if value_of(ask, "SHOW statement_timeout") == "0" then
-    settings[#settings + 1] = ("SET statement_timeout = %.0f"):format(statement_timeout_s * 1000)
+    local ms = math.ceil(statement_timeout_s * 1000)
+    settings[#settings + 1] = ("SET statement_timeout = %.0f"):format(ms)
   end
   for _, setting in ipairs(settings) do
     local rows, why = ask(setting)
@@ -131,53 +125,46 @@ end
 
 -- A session --------------------------------------------------------------------------------------
 
-local function set_up(ask, known, options)
+-- How long an answer may take where the server's own limit is this; 0: it has none.
+local function limit_after(statement_timeout_s)
+  return statement_timeout_s > 0 and statement_timeout_s + GRACE_S or math.huge
+end
+
+-- In milliseconds.
+local TIMEOUT = "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'"
+
+local function set_up(ask, session, known, options)
   local ok, why = set(ask, options.statement_timeout or DEFAULT_STATEMENT_TIMEOUT_S)
-  if ok then ok, why = check_all(ask) end
+  local timeout_ms
+  if ok then timeout_ms, why = value_of(ask, TIMEOUT) end
+  if not timeout_ms then return nil, why end
+  session.limit_s = limit_after(tonumber(timeout_ms) / 1000)
+  ok, why = check_all(ask)
   if not ok then return nil, why end
   return check_history(ask, known, options.accept_server)
 end
 
-local function keep_whole(connection, statements)
-  local objects = { connection }
-  for _, statement in pairs(statements) do objects[#objects + 1] = statement end
-  inherited.keep(objects)
+local function first_limit(options)
+  local timeout_s = options.statement_timeout or DEFAULT_STATEMENT_TIMEOUT_S
+  return limit_after(timeout_s > 0 and timeout_s or DEFAULT_STATEMENT_TIMEOUT_S)
 end
 
--- The reason stands behind what was tried, host by host; what is indented is good advice at most.
-local function in_one_line(words)
-  local lines = {}
-  for line in words:gmatch("[^\r\n]+") do
-    if not line:find("^%s") then lines[#lines + 1] = line end
-  end
-  return table.concat(lines, "; ")
-end
-
--- The driver knows no reason, so libpq is asked before it.
-local function connect(own_driver, text)
-  local fault = core.postgres_fault(text)
-  if fault then return nil, in_one_line(fault) end
-  return own_driver.New(text)
-end
-
-local function new_asked(own_driver, text, options)
-  local known, asked, sentinel
-  asked = dbi.new {
+local function new_asked(text, options)
+  local known, session
+  return dbi.new {
     name = "PostgreSQL",
     patience_s = 0,
-    open = function() return connect(own_driver, text) end,
+    open = function()
+      local why
+      session, why = libpq.connect(text, first_limit(options))
+      return session, why
+    end,
     set_up = function(ask)
-      local here, why = set_up(ask, known, options)
+      local here, why = set_up(ask, session, known, options)
       known = here or known
       return here and true, why
     end,
-    leave = keep_whole,
-    watch = function()
-      sentinel = inherited.sentinel(function() asked:leave_parents() end)
-      return sentinel
-    end,
   }
-  return asked
 end
 
 local postgres = {}
@@ -191,10 +178,10 @@ local postgres = {}
 ---@return table|nil keeper
 ---@return string|nil why
 function postgres.new(connection, options)
-  local own_driver = driver()
-  if not own_driver then return nil, DRIVER_MISSING end
+  local is_here, missing = libpq.is_here()
+  if not is_here then return nil, missing end
   local text, passwords = conninfo.read(connection)
-  local mask, asked = secrets.new(passwords).mask, new_asked(own_driver, text, options)
+  local mask, asked = secrets.new(passwords).mask, new_asked(text, options)
   local function query(statement, params, n)
     local rows, why, is_sure = asked:query(statement, params, n)
     return rows, why and mask(why), is_sure

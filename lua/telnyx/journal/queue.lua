@@ -3,6 +3,7 @@
 --- matter: `finish`, `release`, `reap`.
 
 local arguments = require("telnyx.journal.arguments")
+local statements = require("telnyx.journal.statements")
 
 ---@class telnyx.queue
 ---@field private keeper table telnyx.journal.sql
@@ -37,13 +38,15 @@ end
 ---The statement that adds a row, and its parameters, for a transaction of somebody else's: it fails
 ---where the key was used for another message.
 ---@param a telnyx.queue_add
+---@param is_numbered boolean whether its parameters are $1, $2, …, and not `?`
 ---@return string|nil sql
 ---@return table|string params strings and nils, or why
 ---@return integer|nil n of them
-function Queue:statement(a)
+function Queue:statement(a, is_numbered)
   local params, why = params_of(self, a)
   if not params then return nil, why end
-  return self.keeper.sql.add_or_fail, params, 9
+  local sql = self.keeper.sql.add_or_fail
+  return is_numbered and statements.numbered(sql) or sql, params, 9
 end
 
 ---Queues a row. True: it waits. False: there is one under the key, and that one.

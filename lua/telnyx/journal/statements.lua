@@ -299,6 +299,18 @@ function statements.of(name)
   return own
 end
 
+---The same text with $1, $2, … for its `?`. None of those stands in quotes: what varies is a
+---parameter.
+---@param text string
+---@return string
+function statements.numbered(text)
+  local n = 0
+  return (text:gsub("%?", function()
+    n = n + 1
+    return "$" .. n
+  end))
+end
+
 ---The statement that finds what a query asks for, and the names of its parameters in order.
 ---@param query table
 ---@return string text

@@ -87,15 +87,8 @@ function Outbox:statement(message, given)
   check(self, "statement", 2)
   local row, err = row_of(self, message, given, 2)
   if not row then return nil, err end
-  local sql, params, n = self.host.queue:statement(row)
+  local sql, params, n = self.host.queue:statement(row, given.placeholders == "$")
   if not sql then return nil, failed(self, row.key, params) end
-  if given.placeholders == "$" then
-    local i = 0
-    sql = sql:gsub("%?", function()
-      i = i + 1
-      return "$" .. i
-    end)
-  end
   return sql, params, n
 end
 

@@ -1,0 +1,279 @@
+-- A PostgreSQL that takes what it is asked and says nothing more: a backend that is stopped, a
+-- commit whose standby is gone. Nobody waits for it for ever, and nothing is posted twice.
+
+local core = require "telnyx.core"
+local host = require "spec.support.host"
+local journal = require "telnyx.journal"
+local postgres = require "spec.support.postgres"
+local process = require "spec.support.process"
+local sandbox = require "spec.support.sandbox"
+local stand_in = require "telnyx.sandbox"
+local telnyx = require "telnyx"
+
+local FROM, TO = "+18445550001", "+18665550001"
+
+local server, own
+
+setup(function() server = postgres.start() end)
+teardown(function() server:stop() end)
+
+-- Backends ----------------------------------------------------------------------------------------
+
+local function stopped()
+  return sandbox.capture(("ps --ppid %s -o stat=,pid= | awk '$1 ~ /^T/ { print $2 }'"):format(
+    sandbox.read_file(server.data .. "/postmaster.pid"):match("%d+")))
+end
+
+local function n_stopped() return select(2, stopped():gsub("\n", "")) end
+
+local function let_go_on()
+  for pid in stopped():gmatch("%d+") do os.execute("kill -CONT " .. pid) end
+  sandbox.wait(function()
+    return server:ask("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+      .. " AND state <> 'idle' AND pid <> pg_backend_pid()") == "0\n"
+  end, "what was asked to end")
+end
+
+-- From here on, a statement that does this stops its own backend: as often as that, and at most.
+local function stop_at(event, most)
+  assert.equal("", server:ask([[
+    CREATE SEQUENCE stops;
+    CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $stop$ BEGIN
+      IF nextval('stops') <= ]] .. most .. [[ THEN
+        COPY (SELECT 1) TO PROGRAM 'kill -STOP $PPID';
+      END IF;
+      RETURN NEW;
+    END $stop$;
+    CREATE TRIGGER stop ]] .. event .. " EXECUTE FUNCTION stop()"))
+end
+
+local function stop_no_more()
+  server:ask("DROP TRIGGER IF EXISTS stop ON telnyx_send; DROP FUNCTION IF EXISTS stop;"
+    .. " DROP SEQUENCE IF EXISTS stops")
+end
+
+-- From here on, every commit waits for a standby of that name.
+local function need_standby(name)
+  server:ask(("ALTER SYSTEM SET synchronous_standby_names = '%s'"):format(name))
+  server:ask("SELECT pg_reload_conf()")
+  sandbox.wait(function() return server:ask("SHOW synchronous_standby_names") == name .. "\n" end,
+    "the server to know its standby")
+end
+
+-- Programs ----------------------------------------------------------------------------------------
+
+local function open(options)
+  own = journal.postgres({ host = server.folder, user = "spec", dbname = "postgres" },
+    options or { statement_timeout = 0.5 })
+  assert(own:counts())
+  return own
+end
+
+-- What one waits for who waits for ever: the program would be killed.
+local CEILING_S = 60
+
+local START = [[
+  local core, telnyx = require "telnyx.core", require "telnyx"
+  local own = telnyx.journal.postgres("host=%s user=spec dbname=postgres",
+    { statement_timeout = %s })
+  local sender = require "telnyx.sandbox".sender()
+  local client = telnyx.new { sender = sender, journal = own, retry = false }
+  local function send(key)
+    local _, result = client:send({ from = "%s", to = "%s", text = "Hello" }, { key = key })
+    print(key, result.outcome, result.cause or "")
+  end
+  local function end_silence()
+    os.execute("ps --ppid %s -o stat=,pid= | awk '$1 ~ /^T/ { print $2 }' | xargs -r kill -CONT")
+    os.execute("%s/psql -qh %s -U spec -d postgres -c"
+      .. " 'ALTER SYSTEM RESET synchronous_standby_names' -c 'SELECT pg_reload_conf()' >/dev/null")
+  end
+]]
+
+local function script(timeout_s, body)
+  local pid = sandbox.read_file(server.data .. "/postmaster.pid"):match("%d+")
+  local start = START:format(server.folder, timeout_s, FROM, TO, pid, server.bin, server.folder)
+  return start .. body .. [[ print("posted", sender:ledger().posts)]]
+end
+
+local function run(body)
+  return process.run_lua(script(0.5, body), "timeout -s KILL " .. CEILING_S)
+end
+
+local function posted_by(said) return tonumber(said:match("\nposted\t(%d+)\n$")) end
+
+-- By a client of this process, whose database answers.
+local function send_now(key)
+  local sender = stand_in.sender()
+  local client = telnyx.new { sender = sender, journal = own, retry = false }
+  local _, result = client:send({ from = FROM, to = TO, text = "Hello" }, { key = key })
+  return result.outcome, sender:ledger().posts
+end
+
+before_each(function() open() end)
+
+after_each(function()
+  let_go_on()
+  own:close()
+  stop_no_more()
+  server:ask("DROP TABLE IF EXISTS telnyx_send, telnyx_pace, telnyx_server")
+end)
+
+describe("a backend that is stopped", function()
+  it("in the midst of a claim: nothing is sent, and later it is, once", function()
+    stop_at("AFTER INSERT ON telnyx_send FOR EACH ROW", 1)
+    local said = run [[ send("order-1") ]]
+    assert.matches("^order%-1\tnot_sent\tthe journal failed: PostgreSQL: ", said)
+    assert.equal(0, posted_by(said))
+    assert.equal(1, n_stopped())
+    let_go_on()
+    assert.is_false(own:get("order-1"))
+    assert.same({ "accepted", 1 }, { send_now("order-1") })
+    assert.same({ "accepted", 0 }, { send_now("order-1") })
+  end)
+
+  it("whenever it is asked: it is asked twice, and then let alone for as long", function()
+    stop_at("BEFORE INSERT ON telnyx_send FOR EACH STATEMENT", 100)
+    local said = run [[ for i = 1, 4 do send("order-" .. i) end ]]
+    local WORDS = "order%%-%d\tnot_sent\tthe journal failed: "
+      .. "PostgreSQL: it has not answered for 2%%.5 s\n"
+    for i = 1, 4 do assert.matches(WORDS:format(i), said) end
+    assert.equal(0, posted_by(said))
+    assert.equal(2, n_stopped())
+    let_go_on()
+    stop_no_more()
+    assert.same({ "accepted", 1 }, { send_now("order-1") })
+  end)
+
+  it("is waited for by the server's own limit, where it has one", function()
+    server:ask("ALTER ROLE spec SET statement_timeout = '700ms'")
+    finally(function() server:ask("ALTER ROLE spec RESET statement_timeout") end)
+    stop_at("BEFORE INSERT ON telnyx_send FOR EACH STATEMENT", 1)
+    local said = run [[
+      print(own.keeper.query("INSERT INTO telnyx_send (key) VALUES ('none')", {}, 0))
+    ]]
+    assert.matches("^nil\tPostgreSQL: it has not answered for 2%.7 s\t", said)
+  end)
+
+  it("is given up, too, when it does not even take what it is told", function()
+    local said = run [[
+      local text = ("x"):rep(2 ^ 24)
+      local function echo()
+        local rows, why = own.keeper.query("SELECT CAST(length(?) AS TEXT) AS n,"
+          .. " CAST(pg_backend_pid() AS TEXT) AS pid", { text }, 1)
+        print(rows and rows[1].n or why)
+        return rows and rows[1].pid
+      end
+      os.execute("kill -STOP " .. echo())
+      echo()
+      echo()
+    ]]
+    assert.matches("^16777216\nPostgreSQL: it has not answered for 2%.5 s\n16777216\n", said)
+  end)
+
+  it("does not keep Ctrl-C waiting", function()
+    stop_at("AFTER INSERT ON telnyx_send FOR EACH ROW", 1)
+    local folder = host.folder()
+    host.write(folder .. "/script.lua", script(1000, [[
+      io.stdout:setvbuf("line")
+      print(core.pid())
+      send("order-1")
+    ]]))
+    local child = host.start(folder, process.lua() .. " " .. folder .. "/script.lua")
+    child:wait(function() return n_stopped() == 1 end, "a backend to stop")
+    os.execute("kill -INT " .. child:output():match("^%d+"))
+    child:wait(function() return posted_by(child:output()) end, "the program to end")
+    assert.matches("order%-1\tnot_sent\t[^\n]*interrupted!", child:output())
+    assert.equal(0, posted_by(child:output()))
+    child:stop()
+  end)
+end)
+
+local function add_two()
+  local box = telnyx.outbox(telnyx.new { sender = stand_in.sender(), journal = own })
+  for _, key in ipairs { "k1", "k2" } do
+    assert(box:add({ from = FROM, to = TO, text = "Hello" }, { key = key }))
+  end
+end
+
+local WORK = [[
+  local box = telnyx.outbox(client)
+  local function work(options)
+    options.concurrency, options.poll = 1, 0.1
+    function options.on_result(row, message, err)
+      print(row.key, message and "accepted" or err.outcome)
+    end
+    local counts = box:run(options)
+    print("unrecorded", counts.unrecorded)
+  end
+]]
+
+describe("a worker whose database says nothing more", function()
+  it("ends when it is to, though it cannot take", function()
+    add_two()
+    stop_at("BEFORE UPDATE ON telnyx_send FOR EACH STATEMENT", 100)
+    local said = run(WORK .. [[
+      local trouble
+      work { stops_when = function() return trouble end,
+        on_trouble = function(why)
+          trouble = why
+          print("trouble", why)
+        end }
+    ]])
+    assert.equal("trouble\tPostgreSQL: it has not answered for 2.5 s\nunrecorded\tnil\nposted\t0\n",
+      said)
+    assert.is_true(n_stopped() > 0)
+    let_go_on()
+    stop_no_more()
+    said = run(WORK .. "work { until_empty = true }")
+    assert.equal("k1\taccepted\nk2\taccepted\nunrecorded\tnil\nposted\t2\n", said)
+  end)
+
+  it("writes down what it knew when the database is back", function()
+    add_two()
+    stop_at("AFTER UPDATE ON telnyx_send FOR EACH ROW WHEN (NEW.state = 'accepted')", 1)
+    local said = run(WORK .. [[
+      local trouble
+      work { stops_when = function() return trouble end,
+        on_trouble = function(why)
+          trouble = why
+          print("trouble", why)
+          end_silence()
+        end }
+    ]])
+    assert.matches("trouble\tPostgreSQL: [^\n]+\n", said)
+    assert.equal("k1\taccepted\nunrecorded\tnil\nposted\t1\n", (said:gsub("trouble[^\n]*\n", "")))
+    assert.equal("accepted", own:get("k1").state)
+    assert.equal("queued", own:get("k2").state)
+  end)
+end)
+
+describe("a standby that is gone", function()
+  before_each(function() need_standby("gone") end)
+  after_each(function() need_standby("") end)
+
+  it("while a key is claimed: nothing is sent, then or later", function()
+    local said = run [[ send("order-1") send("order-1") ]]
+    assert.matches("^order%-1\tnot_sent\tthe journal failed: PostgreSQL: ", said)
+    assert.equal(0, posted_by(said))
+    need_standby("")
+    let_go_on()
+    assert.same({ "unknown", 0 }, { send_now("order-1") })
+    assert.same({ "order-1" }, own:reap { now = core.now() + 1000 })
+  end)
+
+  it("while a worker takes: each message is sent once when it is back", function()
+    need_standby("")
+    add_two()
+    need_standby("gone")
+    local said = run(WORK .. [[
+      work { until_empty = true,
+        on_trouble = function(why)
+          print("trouble", why)
+          end_silence()
+        end }
+    ]])
+    assert.matches("^trouble\tPostgreSQL: it has not answered for 2%.5 s\n", said)
+    said = said:gsub("trouble[^\n]*\n", "")
+    assert.equal("k1\taccepted\nk2\taccepted\nunrecorded\tnil\nposted\t2\n", said)
+  end)
+end)
