@@ -119,10 +119,16 @@ function steps.own_threads(step)
   return outcomes
 end
 
+-- Compiled code calls no hooks, also what was compiled before.
+local function without_compiler()
+  require("jit").off()
+  require("jit").flush()
+end
+
 -- A run in which a hook raises once, at the nth line of what is named: whether it came so far, how
 -- the run ended, what was told of each message, and what a step counts after it.
 function steps.limited_run(step)
-  require("jit").off() -- compiled code calls no hooks
+  without_compiler()
   local client, told, n, was_raised = telnyx.new(step.options), {}, 0, false
   local spawn = debug.getinfo(resty.sender({ api_key = step.options.api_key }).spawn, "S")
   debug.sethook(function()
@@ -155,7 +161,7 @@ end
 -- A send that a hook's error ends when its answer is there: what it was told, and what is heard of
 -- the error by whoever steps meanwhile.
 function steps.limited_start(step)
-  require("jit").off()
+  without_compiler()
   local client, told = telnyx.new(step.options), nil
   debug.sethook(function()
     local info = debug.getinfo(2, "Sn")
