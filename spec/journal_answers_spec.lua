@@ -177,6 +177,38 @@ for name, connect in pairs {
     end)
 end
 
+-- Who looks whether a transaction is open must leave none open: what is claimed in it is never kept.
+-- When the program has ended, what was claimed is there; or else it was not claimed.
+for name, ways in pairs {
+  ["the answer to its beginning is lost"] = { at = "^BEGIN", is_lost = true },
+  ["its end is not done"] = { at = "^COMMIT", says = { "interrupted!" } },
+  ["connections take turns"] = { take_turns = true },
+} do
+  it("what is claimed is kept although the look for an open transaction went wrong: " .. name,
+    function()
+      local path, n = folder .. "/looked.db", 0
+      local own_connections = { assert(driver.New(path)), assert(driver.New(path)) }
+      for _, one in ipairs(own_connections) do one:autocommit(true) end
+      local own_plan = ways.at and { ways } or {}
+      local own_journal = journal.sql { dialect = "sqlite", query = function(sql, params, n_params)
+        n = n + 1
+        local step, db = own_plan[1], own_connections[ways.take_turns and n % 2 + 1 or 1]
+        if not (step and sql:find(step.at)) then return rows_of(db, sql, params, n_params) end
+        table.remove(own_plan, 1)
+        if step.says then return nil, unpack(step.says) end
+        rows_of(db, sql, params, n_params)
+        return nil, "the answer is lost"
+      end }
+      local is_claimed = own_journal:claim { key = "k", digest = "d", claim = "c", now = 1,
+        expires = 2 }
+      for _, one in ipairs(own_connections) do one:close() end
+      local db = assert(driver.New(path))
+      finally(function() db:close() end)
+      local rows = rows_of(db, "SELECT key FROM telnyx_send", {}, 0) or {}
+      assert.equal(is_claimed and 1 or 0, #rows)
+    end)
+end
+
 it("the table is made by a query that is sure that nothing was done where there is none", function()
   local db = driver.New(":memory:")
   db:autocommit(true)
