@@ -363,6 +363,44 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal(1, #sender.posted)
     end)
 
+    it("with until_idle says why it ended, and not what it has got over before", function()
+      local begun = {}
+      sender = { time = 0 }
+      function sender:monotonic() return self.time end
+      function sender.send() error("it can be stepped") end
+      function sender:start(sent, _, owner)
+        begun[#begun + 1] = { owner = owner, text = sent.text, at = self.time + #begun * 5 }
+        local at, own = begun[#begun].at, self
+        return {
+          done = function() return own.time >= at end,
+          result = function() return { id = sent.text }, { outcome = "accepted", status = 200 } end,
+        }
+      end
+      function sender:step(seconds)
+        self.time = self.time + math.max(seconds, 0.001)
+        return #begun
+      end
+      function sender:finished()
+        for i, one in ipairs(begun) do
+          if one.at <= self.time then return table.remove(begun, i).owner end
+        end
+      end
+      open(nil, { sender = sender })
+      add(4)
+      local query, told = journal.keeper.query, 0
+      local function away() return nil, "the connection broke", true end
+      local counts = run { concurrency = 2, until_empty = false, until_idle = true,
+        on_trouble = function()
+          told = told + 1
+          journal.keeper.query = query
+        end,
+        on_result = function() if told == 0 then journal.keeper.query = away end end }
+      assert.equal(1, told)
+      assert.equal(4, counts.accepted)
+      assert.equal("empty", counts.ended)
+      assert.is_nil(counts.trouble)
+    end)
+
     it("tells of what dead workers left, and not of sends that were nobody's", function()
       open()
       add(1)
