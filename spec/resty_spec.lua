@@ -957,7 +957,8 @@ describe("a send inside nginx", function()
 
     -- Whoever steps may be another request of the same client.
     it("tells nobody who steps of an error that has ended another's send", function()
-      local result = inside({ op = "limited_start", message = MESSAGE,
+      local slow = { from = MESSAGE.from, to = SLOW, text = "x" } -- an answer after `start` returns
+      local result = inside({ op = "limited_start", message = slow,
         options = { api_key = KEY, base_url = service.url } })[1]
       assert.is_true(result.was_raised)
       assert.is_nil(result.why)

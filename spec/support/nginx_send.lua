@@ -119,10 +119,17 @@ function steps.own_threads(step)
   return outcomes
 end
 
+-- Compiled code calls no hooks, neither what will be nor what was already.
+local function interpret_all()
+  local jit = require("jit")
+  jit.off()
+  jit.flush()
+end
+
 -- A run in which a hook raises once, at the nth line of what is named: whether it came so far, how
 -- the run ended, what was told of each message, and what a step counts after it.
 function steps.limited_run(step)
-  require("jit").off() -- compiled code calls no hooks
+  interpret_all()
   local client, told, n, was_raised = telnyx.new(step.options), {}, 0, false
   local spawn = debug.getinfo(resty.sender({ api_key = step.options.api_key }).spawn, "S")
   debug.sethook(function()
@@ -155,7 +162,7 @@ end
 -- A send that a hook's error ends when its answer is there: what it was told, and what is heard of
 -- the error by whoever steps meanwhile.
 function steps.limited_start(step)
-  require("jit").off()
+  interpret_all()
   local client, told = telnyx.new(step.options), nil
   debug.sethook(function()
     local info = debug.getinfo(2, "Sn")
