@@ -958,11 +958,16 @@ describe("a send inside nginx", function()
     -- Whoever steps may be another request of the same client.
     it("tells nobody who steps of an error that has ended another's send", function()
       local slow = { from = MESSAGE.from, to = SLOW, text = "x" } -- an answer after `start` returns
+      local n_before = #server:log()
       local result = inside({ op = "limited_start", message = slow,
         options = { api_key = KEY, base_url = service.url } })[1]
       assert.is_true(result.was_raised)
       assert.is_nil(result.why)
       assert.equal("accepted", result.told)
+      assert.is_string(result.id)
+      -- Its own thread has it.
+      assert.matches("user thread aborted: runtime error: the host's limit",
+        server:log():sub(n_before + 1))
     end)
 
     -- nginx uses threads again, and crashes when it is asked about one of another request.

@@ -170,14 +170,15 @@ function steps.limited_start(step)
     debug.sethook()
     error("the host's limit", 0)
   end, "l")
+  local id
   local pending = client:start(step.message, function(sent, result)
-    told = sent and "accepted" or result.outcome
+    told, id = sent and "accepted" or result.outcome, sent and sent.id
   end)
   local ok, why
   repeat ok, why = pcall(client.step, client, 0.05) until pending.done or not ok
   local hook = debug.gethook()
   debug.sethook()
-  return { told = told, ok = ok, why = not ok and tostring(why) or nil,
+  return { told = told, id = id, ok = ok, why = not ok and tostring(why) or nil,
     was_raised = hook == nil }
 end
 
