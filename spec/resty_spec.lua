@@ -970,6 +970,15 @@ describe("a send inside nginx", function()
         server:log():sub(n_before + 1))
     end)
 
+    it("tells whoever begins a send of the error that ends it there", function()
+      local result = inside({ op = "limited_start", message = MESSAGE, at = "make_ready",
+        options = { api_key = KEY, base_url = service.url } })[1]
+      assert.is_true(result.was_raised)
+      assert.is_false(result.is_begun)
+      assert.equal("the host's limit", result.why)
+      assert.equal("not_sent", result.told)
+    end)
+
     -- nginx uses threads again, and crashes when it is asked about one of another request.
     it("takes nothing from the light threads of other requests and of the user", function()
       local options = { api_key = KEY, base_url = service.url }

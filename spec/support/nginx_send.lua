@@ -159,26 +159,26 @@ function steps.limited_run(step)
     n_left = n_left }
 end
 
--- A send that a hook's error ends when its answer is there: what it was told, and what is heard of
--- the error by whoever steps meanwhile.
+-- A send that a hook's error ends when its answer is there, or where the step says: what it was
+-- told, and what is heard of the error by whoever begins it, and by whoever steps meanwhile.
 function steps.limited_start(step)
   interpret_all()
-  local client, told = telnyx.new(step.options), nil
+  local client, told, id = telnyx.new(step.options), nil, nil
   debug.sethook(function()
     local info = debug.getinfo(2, "Sn")
-    if info.name ~= "row_of" or not info.source:find("send/life.lua", 1, true) then return end
+    local is_there = info.name == (step.at or "row_of")
+    if not is_there or not info.source:find("send/life.lua", 1, true) then return end
     debug.sethook()
     error("the host's limit", 0)
   end, "l")
-  local id
-  local pending = client:start(step.message, function(sent, result)
+  local is_begun, pending = pcall(client.start, client, step.message, function(sent, result)
     told, id = sent and "accepted" or result.outcome, sent and sent.id
   end)
-  local ok, why
-  repeat ok, why = pcall(client.step, client, 0.05) until pending.done or not ok
+  local ok, why = is_begun, not is_begun and pending or nil
+  while ok and not pending.done do ok, why = pcall(client.step, client, 0.05) end
   local hook = debug.gethook()
   debug.sethook()
-  return { told = told, id = id, ok = ok, why = not ok and tostring(why) or nil,
+  return { told = told, id = id, is_begun = is_begun, why = not ok and tostring(why) or nil,
     was_raised = hook == nil }
 end
 
