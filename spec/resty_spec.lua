@@ -979,6 +979,16 @@ describe("a send inside nginx", function()
       assert.equal("not_sent", result.told)
     end)
 
+    it("is told of by a run whose light thread is killed", function()
+      local busy_once = { from = MESSAGE.from, to = "+15550042910", text = "killed" }
+      service:reset_ledger()
+      local result = inside({ op = "killed_in_run", message = busy_once, options = {
+        api_key = KEY, base_url = service.url, retry = { attempts = 2, base = 20, cap = 40 },
+      } })[1]
+      assert.same({ total = 1, told = "rejected", was_begun = true }, result)
+      assert.equal(1, service:ledger().posts)
+    end)
+
     -- nginx uses threads again, and crashes when it is asked about one of another request.
     it("takes nothing from the light threads of other requests and of the user", function()
       local options = { api_key = KEY, base_url = service.url }

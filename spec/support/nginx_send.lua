@@ -182,6 +182,18 @@ function steps.limited_start(step)
     was_raised = hook == nil }
 end
 
+-- A run whose light thread is killed, by the only one who may, while it pauses before an attempt.
+function steps.killed_in_run(step)
+  local options, victim, told = {}, nil, nil
+  for name, value in pairs(step.options) do options[name] = value end
+  function options.log() victim = coroutine.running() end
+  local counts = telnyx.new(options):send_all({ step.message }, {
+    on_result = function(_, sent, result) told = sent and "accepted" or result.outcome end,
+    stops_when = function() return victim and ngx.thread.kill(victim) and false end,
+  })
+  return { total = counts.total, told = told, was_begun = victim ~= nil }
+end
+
 -- Begins one send and does other things until it is done.
 function steps.start(step)
   local client, heard = telnyx.new(step.options), nil
