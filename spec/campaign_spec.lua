@@ -604,7 +604,7 @@ end)
 
 -- The pieces ------------------------------------------------------------------------------------
 
--- What Ctrl-C raises may end in anybody's pcall, where there is one hook for all; the sender's here.
+-- What Ctrl-C raises may end in any pcall, where there is one hook for all; in the sender's here.
 -- The first comes by the core's handler or is lost so; the second is lost so.
 local DEAF = [[
 local campaign, telnyx = require "telnyx.run.campaign", require "telnyx"
