@@ -163,17 +163,58 @@ for name, connect in pairs {
         if server then server:stop() end
       end)
       local function ask(sql, params, n) return rows_of(db, sql, params, n) end
+      local own_journal = journal.sql { dialect = name, query = ask }
       local function claimed()
-        local own_journal = journal.sql { dialect = name, query = ask }
         local ok, why = own_journal:claim { key = "k", digest = "d", claim = "c", now = 1,
           expires = 2 }
         return ok or why
       end
       if name == "postgres" then assert(ask("BEGIN", {}, 0)) end -- LuaDBI does so by itself
-      assert.matches("leaves a transaction open", claimed())
+      for _ = 1, 2 do assert.matches("leaves a transaction open", claimed()) end
       assert(ask("ROLLBACK", {}, 0))
       db:autocommit(true)
       assert.is_true(claimed())
+    end)
+end
+
+it("a database that is away is told to be so", function()
+  for _, dialect in ipairs { "sqlite", "postgres" } do
+    local away = journal.sql { dialect = dialect, query = function() return nil, "it is away" end }
+    local ok, why = away:claim { key = "k", digest = "d", claim = "c", now = 1, expires = 2 }
+    assert.is_nil(ok)
+    assert.matches("it is away", why)
+  end
+end)
+
+-- Who looks whether a transaction is open must leave none open: what is claimed in it is not kept.
+-- When the program has ended, what was claimed is there; or else it was not claimed.
+for name, ways in pairs {
+  ["the answer to its beginning is lost"] = { at = "^BEGIN", is_lost = true },
+  ["its end is not done"] = { at = "^COMMIT", says = { "interrupted!" } },
+  ["connections take turns"] = { take_turns = true },
+} do
+  it("what is claimed is kept although the look for an open transaction went wrong: " .. name,
+    function()
+      local path, n = folder .. "/looked.db", 0
+      local own_connections = { assert(driver.New(path)), assert(driver.New(path)) }
+      for _, one in ipairs(own_connections) do one:autocommit(true) end
+      local own_plan = ways.at and { ways } or {}
+      local own_journal = journal.sql { dialect = "sqlite", query = function(sql, params, n_params)
+        n = n + 1
+        local step, db = own_plan[1], own_connections[ways.take_turns and n % 2 + 1 or 1]
+        if not (step and sql:find(step.at)) then return rows_of(db, sql, params, n_params) end
+        table.remove(own_plan, 1)
+        if step.says then return nil, unpack(step.says) end
+        rows_of(db, sql, params, n_params)
+        return nil, "the answer is lost"
+      end }
+      local is_claimed = own_journal:claim { key = "k", digest = "d", claim = "c", now = 1,
+        expires = 2 }
+      for _, one in ipairs(own_connections) do one:close() end
+      local db = assert(driver.New(path))
+      finally(function() db:close() end)
+      local rows = rows_of(db, "SELECT key FROM telnyx_send", {}, 0) or {}
+      assert.equal(is_claimed and 1 or 0, #rows)
     end)
 end
 

@@ -122,6 +122,23 @@ describe_all("a second send under a key", function()
     assert.equal(2, posts(sender))
   end)
 
+  it("is not told that nothing was sent, where it would be refused for its cost by now", function()
+    local text = ("é’"):rep(90)
+    local sender = own_sender(function(message)
+      if message.to == GOOD then return err_of("unknown") end
+      return err_of("rejected", { kind = "api", status = 400, code = "40300" })
+    end)
+    local _, client = with_journal(nil, sender)
+    for to, outcome in pairs { [GOOD] = "unknown", [STOPPED] = "rejected" } do
+      local message = { from = FROM, to = to, text = text }
+      client:send(message, { key = to })
+      local _, err = client:send(message, { key = to, max_parts = 1 })
+      assert.equal(outcome, err.outcome)
+      assert.is_true(err.replayed)
+    end
+    assert.equal(2, sender.posts)
+  end)
+
   it("is told the refusal of the first, which stays", function()
     local send, client, sender = with_journal(nil)
     local _, err = send("order-1", STOPPED)
@@ -854,6 +871,39 @@ describe("an outcome that is known", function()
   end)
 end)
 
+describe_all("a refusal", function()
+  it("is recorded whatever the sender's code for it is", function()
+    for i, code in ipairs { 40300, "", "\255", ("x"):rep(300), { "40300" }, true } do
+      local sender = own_sender(function()
+        return err_of("rejected", { kind = "api", status = 400, code = code })
+      end)
+      local send = with_journal(nil, sender)
+      local _, first = send("order-" .. i)
+      assert.is_nil(first.journal_error)
+      local _, again = send("order-" .. i)
+      assert.equal("rejected", again.outcome)
+      assert.is_true(again.replayed)
+      assert.equal(1, sender.posts)
+    end
+  end)
+end)
+
+describe_all("a key that another send gives back as it is claimed", function()
+  it("is not claimed, and nothing of it is sent", function()
+    local journal = new_journal()
+    local send, _, sender = with_journal(journal)
+    local claim = journal.claim
+    function journal:claim(c)
+      self.claim = claim
+      return false, { key = c.key, state = "free", digest = c.digest, tries = 1 }
+    end
+    local _, err = send("order-1")
+    assert.equal("not_sent", err.outcome)
+    assert.equal(0, posts(sender))
+    assert.is_table((send("order-1")))
+  end)
+end)
+
 describe("a journal that keeps no replies", function()
   setup(function() journals.shared.start() end)
   teardown(function() journals.shared.stop() end)
@@ -866,6 +916,19 @@ describe("a journal that keeps no replies", function()
     for _, name in ipairs { "outcome", "code", "class", "advice", "status" } do
       assert.equal(first[name], again[name], name)
     end
+  end)
+
+  it("keeps a refusal whose code is too long for it", function()
+    local sender = own_sender(function()
+      return err_of("rejected", { kind = "api", status = 400, code = "a code of another service" })
+    end)
+    local send = with_journal(journals.shared.open(), sender)
+    local _, first = send("order-1")
+    assert.is_nil(first.journal_error)
+    local _, again = send("order-1")
+    assert.equal("rejected", again.outcome)
+    assert.is_true(again.replayed)
+    assert.equal(1, sender.posts)
   end)
 end)
 

@@ -649,7 +649,7 @@ for name, is_beside in pairs { [""] = false, [", beside others"] = true } do
 end
 
 -- By a hook in the thread that sends, from when the answer is given.
-local function refusing_sender(n)
+local function answering_sender(n, sent, answer)
   local sender = {}
   function sender:send() -- luacheck: no self
     local n_left, sethook, getinfo = n, debug.sethook, debug.getinfo
@@ -661,10 +661,14 @@ local function refusing_sender(n)
       was_reached = true
       error(LIMIT, 0)
     end, "", 1)
-    return nil, { outcome = "rejected", kind = "api", status = 403, retryable = false,
-      errors = { { code = "40300", title = "Blocked" } } }
+    return sent, answer
   end
   return sender
+end
+
+local function refusing_sender(n)
+  return answering_sender(n, nil, { outcome = "rejected", kind = "api", status = 403,
+    retryable = false, errors = { { code = "40300", title = "Blocked" } } })
 end
 
 local ways = {}
@@ -725,6 +729,42 @@ for name, way in pairs(ways) do
     assert.is_true(n_refused > n / 2, ("%d of %d"):format(n_refused, n))
   end)
 end
+
+it("what a service has accepted is told with all that belongs to it, wherever an error comes",
+  function()
+    if has_jit then jit.off() end
+    local n, n_accepted = 0, 0
+    finally(function()
+      debug.sethook()
+      if has_jit then jit.on() end
+    end)
+    repeat
+      n, was_reached = n + 1, false
+      local told = {}
+      local client = telnyx.new { sender = answering_sender(n, { id = "m-1" }, { status = 200 }) }
+      pcall(client.start, client, message("x"), function(sent, result)
+        told[#told + 1] = { sent = sent, result = result }
+      end)
+      for _ = 1, 3 do pcall(client.step, client, 0) end
+      debug.sethook()
+      local sent, result = (told[1] or {}).sent, (told[1] or {}).result
+      local where = ("%d instructions: %s"):format(n, tostring(result))
+      assert.is_true(#told <= 1, where)
+      if sent then
+        n_accepted = n_accepted + 1
+        assert.equal("m-1", sent.id, where)
+        assert.equal("accepted", result.outcome, where)
+        assert.equal(1, result.segments.parts, where)
+        assert.is_table(result.attempts, where)
+      elseif result then
+        assert.equal("unknown", result.outcome, where)
+        assert.matches(LIMIT, result.cause, 1, true)
+        assert.is_table(result.attempts, where)
+      end
+      pcall(client.close, client)
+    until not was_reached
+    assert.is_true(n_accepted > n / 2, ("%d of %d"):format(n_accepted, n))
+  end)
 
 -- Of two that wait, under an error on the worker's way from the first instruction to the last.
 for name, lets_finish in pairs { ["at once"] = false, ["when all has ended"] = true } do

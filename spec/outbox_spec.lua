@@ -363,6 +363,44 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal(1, #sender.posted)
     end)
 
+    it("with until_idle says why it ended, and not what it has got over before", function()
+      local begun = {}
+      sender = { time = 0 }
+      function sender:monotonic() return self.time end
+      function sender.send() error("it can be stepped") end
+      function sender:start(sent, _, owner)
+        begun[#begun + 1] = { owner = owner, text = sent.text, at = self.time + #begun * 5 }
+        local at, own = begun[#begun].at, self
+        return {
+          done = function() return own.time >= at end,
+          result = function() return { id = sent.text }, { outcome = "accepted", status = 200 } end,
+        }
+      end
+      function sender:step(seconds)
+        self.time = self.time + math.max(seconds, 0.001)
+        return #begun
+      end
+      function sender:finished()
+        for i, one in ipairs(begun) do
+          if one.at <= self.time then return table.remove(begun, i).owner end
+        end
+      end
+      open(nil, { sender = sender })
+      add(4)
+      local query, told = journal.keeper.query, 0
+      local function away() return nil, "the connection broke", true end
+      local counts = run { concurrency = 2, until_empty = false, until_idle = true,
+        on_trouble = function()
+          told = told + 1
+          journal.keeper.query = query
+        end,
+        on_result = function() if told == 0 then journal.keeper.query = away end end }
+      assert.equal(1, told)
+      assert.equal(4, counts.accepted)
+      assert.equal("empty", counts.ended)
+      assert.is_nil(counts.trouble)
+    end)
+
     it("tells of what dead workers left, and not of sends that were nobody's", function()
       open()
       add(1)
@@ -903,6 +941,19 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal("trouble", counts.ended)
     end)
 
+    it("does not say that it was drained where an error has ended it", function()
+      open()
+      add(2)
+      local own
+      own = box:start { concurrency = 1, on_result = function()
+        own:drain()
+        error("boom", 0)
+      end }
+      assert.has_error(function() for _ = 1, 5 do own:step(0) end end, "boom")
+      own:step(0)
+      assert.is_nil(own.counts.ended)
+    end)
+
     it("says that it ended because the client was closed", function()
       open()
       add(3)
@@ -1127,6 +1178,31 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal("held", counts.ended)
       assert.is_true(sender.time - started_at < 60, sender.time - started_at)
       assert.equal(1, #sender.posted)
+    end)
+
+    it("holds up a sender for the longest wait that was asked, in whatever order", function()
+      local patient, brief = copy(BUSY), copy(BUSY)
+      patient.retry_after, brief.retry_after = 3000, 1
+      open { patient, brief }
+      add(3)
+      local counts = run { concurrency = 2, until_empty = false, until_idle = true, burst = 9,
+        sender_rates = { [FROM] = 1000 } }
+      assert.equal("held", counts.ended)
+      assert.equal(2, #sender.posted)
+      assert.equal(3, journal:counts().queued)
+    end)
+
+    it("gives a message no more time than is left of its claim when its turn comes", function()
+      open({ function() sender.time = sender.time + 20 end }, { deadline = 50 })
+      add(2)
+      local send, left = sender.send, {}
+      function sender:send(sent, limits)
+        left[#left + 1] = limits.deadline
+        return send(self, sent, limits)
+      end
+      assert.equal(2, run({ concurrency = 2 }).accepted)
+      assert.is_true(left[1] > 49 and left[1] <= 50, left[1])
+      assert.is_true(left[2] > 29 and left[2] <= 30, left[2])
     end)
 
     it("uses up no turn where nothing waits", function()

@@ -957,11 +957,36 @@ describe("a send inside nginx", function()
 
     -- Whoever steps may be another request of the same client.
     it("tells nobody who steps of an error that has ended another's send", function()
-      local result = inside({ op = "limited_start", message = MESSAGE,
+      local slow = { from = MESSAGE.from, to = SLOW, text = "x" } -- an answer after `start` returns
+      local n_before = #server:log()
+      local result = inside({ op = "limited_start", message = slow,
         options = { api_key = KEY, base_url = service.url } })[1]
       assert.is_true(result.was_raised)
       assert.is_nil(result.why)
       assert.equal("accepted", result.told)
+      assert.is_string(result.id)
+      -- Its own thread has it.
+      assert.matches("user thread aborted: runtime error: the host's limit",
+        server:log():sub(n_before + 1))
+    end)
+
+    it("tells whoever begins a send of the error that ends it there", function()
+      local result = inside({ op = "limited_start", message = MESSAGE, at = "make_ready",
+        options = { api_key = KEY, base_url = service.url } })[1]
+      assert.is_true(result.was_raised)
+      assert.is_false(result.is_begun)
+      assert.equal("the host's limit", result.why)
+      assert.equal("not_sent", result.told)
+    end)
+
+    it("is told of by a run whose light thread is killed", function()
+      local busy_once = { from = MESSAGE.from, to = "+15550042910", text = "killed" }
+      service:reset_ledger()
+      local result = inside({ op = "killed_in_run", message = busy_once, options = {
+        api_key = KEY, base_url = service.url, retry = { attempts = 2, base = 20, cap = 40 },
+      } })[1]
+      assert.same({ total = 1, told = "rejected", was_begun = true }, result)
+      assert.equal(1, service:ledger().posts)
     end)
 
     -- nginx uses threads again, and crashes when it is asked about one of another request.

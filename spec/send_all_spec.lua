@@ -186,6 +186,37 @@ describe("send_all in process", function()
     end, "mine")
   end)
 
+  it("waits for what is under way where it fails to say whether to stop", function()
+    local sender, n_told = { begun = {}, n_steps = 0 }, 0
+    function sender.send() error("it can be stepped") end
+    function sender:start(message, _, owner)
+      local one = { owner = owner, ready_at = #self.begun == 0 and 1 or 50 }
+      self.begun[#self.begun + 1] = one
+      return {
+        done = function() return self.n_steps >= one.ready_at end,
+        result = function() return { id = message.text }, { outcome = "accepted" } end,
+      }
+    end
+    function sender:step()
+      self.n_steps = self.n_steps + 1
+      return #self.begun
+    end
+    function sender:finished()
+      for i, one in ipairs(self.begun) do
+        if self.n_steps >= one.ready_at then return table.remove(self.begun, i).owner end
+      end
+    end
+    local client = telnyx.new({ sender = sender })
+    assert.has_error(function()
+      client:send_all(messages(9), {
+        concurrency = 3,
+        on_result = function(_, message) if message then n_told = n_told + 1 end end,
+        stops_when = function() if n_told == 1 then error("mine", 0) end end,
+      })
+    end, "mine")
+    assert.equal(3, n_told)
+  end)
+
   it("sends nothing on a client that is closed meanwhile", function()
     local sender = sandbox.sender()
     local client = telnyx.new({ sender = sender })

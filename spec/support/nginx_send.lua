@@ -119,16 +119,17 @@ function steps.own_threads(step)
   return outcomes
 end
 
--- Compiled code calls no hooks, also what was compiled before.
-local function without_compiler()
-  require("jit").off()
-  require("jit").flush()
+-- Compiled code calls no hooks, neither what will be nor what was already.
+local function interpret_all()
+  local jit = require("jit")
+  jit.off()
+  jit.flush()
 end
 
 -- A run in which a hook raises once, at the nth line of what is named: whether it came so far, how
 -- the run ended, what was told of each message, and what a step counts after it.
 function steps.limited_run(step)
-  without_compiler()
+  interpret_all()
   local client, told, n, was_raised = telnyx.new(step.options), {}, 0, false
   local spawn = debug.getinfo(resty.sender({ api_key = step.options.api_key }).spawn, "S")
   debug.sethook(function()
@@ -158,26 +159,39 @@ function steps.limited_run(step)
     n_left = n_left }
 end
 
--- A send that a hook's error ends when its answer is there: what it was told, and what is heard of
--- the error by whoever steps meanwhile.
+-- A send that a hook's error ends when its answer is there, or where the step says: what it was
+-- told, and what is heard of the error by whoever begins it, and by whoever steps meanwhile.
 function steps.limited_start(step)
-  without_compiler()
-  local client, told = telnyx.new(step.options), nil
+  interpret_all()
+  local client, told, id = telnyx.new(step.options), nil, nil
   debug.sethook(function()
     local info = debug.getinfo(2, "Sn")
-    if info.name ~= "row_of" or not info.source:find("send/life.lua", 1, true) then return end
+    local is_there = info.name == (step.at or "row_of")
+    if not is_there or not info.source:find("send/life.lua", 1, true) then return end
     debug.sethook()
     error("the host's limit", 0)
   end, "l")
-  local pending = client:start(step.message, function(sent, result)
-    told = sent and "accepted" or result.outcome
+  local is_begun, pending = pcall(client.start, client, step.message, function(sent, result)
+    told, id = sent and "accepted" or result.outcome, sent and sent.id
   end)
-  local ok, why
-  repeat ok, why = pcall(client.step, client, 0.05) until pending.done or not ok
+  local ok, why = is_begun, not is_begun and pending or nil
+  while ok and not pending.done do ok, why = pcall(client.step, client, 0.05) end
   local hook = debug.gethook()
   debug.sethook()
-  return { told = told, ok = ok, why = not ok and tostring(why) or nil,
+  return { told = told, id = id, is_begun = is_begun, why = not ok and tostring(why) or nil,
     was_raised = hook == nil }
+end
+
+-- A run whose light thread is killed, by the only one who may, while it pauses before an attempt.
+function steps.killed_in_run(step)
+  local options, victim, told = {}, nil, nil
+  for name, value in pairs(step.options) do options[name] = value end
+  function options.log() victim = coroutine.running() end
+  local counts = telnyx.new(options):send_all({ step.message }, {
+    on_result = function(_, sent, result) told = sent and "accepted" or result.outcome end,
+    stops_when = function() return victim and ngx.thread.kill(victim) and false end,
+  })
+  return { total = counts.total, told = told, was_begun = victim ~= nil }
 end
 
 -- Begins one send and does other things until it is done.

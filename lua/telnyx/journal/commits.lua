@@ -8,14 +8,14 @@ local OPEN = "the query function leaves a transaction open; what it has done mus
 -- Each is nil where the database does not say.
 local is_open = {}
 
--- A second transaction is refused.
+-- What a transaction forbids, and what changes nothing elsewhere: to set a setting to what it is.
+-- To begin one would leave it open, where the answer is lost.
 function is_open.sqlite(ask)
-  local begun, why = ask("BEGIN")
-  if begun then
-    ask("COMMIT")
-    return false
-  end
-  return tostring(why):find("within a transaction", 1, true) ~= nil
+  local rows = ask("PRAGMA synchronous")
+  local level = rows and rows[1] and tonumber(rows[1].synchronous)
+  if not level then return false end
+  local done, why = ask(("PRAGMA synchronous = %.0f"):format(level))
+  return not done and tostring(why):find("inside a transaction", 1, true) ~= nil
 end
 
 -- Its time stands still within a transaction, and goes by microseconds from one to the next.

@@ -52,8 +52,13 @@ local function watch()
   if not rawget(_G, "jit") or select(3, debug.gethook()) ~= 0 then
     return function() return false end
   end
-  debug.sethook(function() end, "", NEVER)
-  return function() return not is_stand_in() end
+  local function stand_in() debug.sethook(function() end, "", NEVER) end
+  stand_in()
+  return function()
+    if is_stand_in() then return false end
+    stand_in() -- for the next time
+    return true
+  end
 end
 
 local function unwatch()

@@ -158,9 +158,10 @@ local function start(run, message)
   run.children[#run.children + 1] = child
 end
 
+-- Asked also when it has said so: it may have more to do, as at a second Ctrl-C.
 local function heed_stop(run)
   local stops_when = run.options.stops_when
-  if stops_when and not is_over(run) and guarded(run, stops_when) then run.is_stopping = true end
+  if stops_when and not run.fault and guarded(run, stops_when) then run.is_stopping = true end
 end
 
 -- Starts what may start.

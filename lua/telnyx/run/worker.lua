@@ -115,7 +115,7 @@ end
 
 local function recover(self)
   if self.trouble then self.reap_at = math.max(self.reap_at, now(self) + GRACE_S) end
-  self.n_troubles, self.trouble = 0, nil
+  self.n_troubles, self.trouble, self.counts.trouble = 0, nil, nil
 end
 
 -- After what went wrong for the moment: nobody else fares better while there is no connection;
