@@ -186,8 +186,9 @@ local function verdict(asked, counts, total, was_read)
   if counts.stopped then
     return INCOMPLETE, ("%s\nstopped after %s%s"):format(tostring(counts.stopped), words, AGAIN)
   end
-  if counts.replayed == total then return OK, words .. NOTHING_NEW end
-  if counts.accepted == total then return OK, words end
+  if counts.accepted == total then
+    return OK, counts.replayed == total and words .. NOTHING_NEW or words
+  end
   return INCOMPLETE, words .. "; " .. asked.results .. " says why"
 end
 

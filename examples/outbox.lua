@@ -123,7 +123,13 @@ function commands.list(db)
   end
 end
 
+-- A word that was mistyped would be taken for good.
+local UUID = "^%x+%-%x+%-%x+%-%x+%-%x+$"
+
 function commands.settle(db, key, id)
+  if id ~= "not_sent" and not id:find(UUID) then
+    error(("%q is neither not_sent nor a message's id"):format(id), 0)
+  end
   local ok, why = db.client:resolve(key, id == "not_sent" and id or { id = id })
   if not ok then error(why, 0) end
   print(key, id == "not_sent" and "waits again" or "was accepted")

@@ -453,6 +453,16 @@ describe("examples/campaign.lua", function()
       assert.equal(3, server:ledger().posts)
     end)
 
+    it("says of what was refused before that it was, however often it is started", function()
+      write_file(path("people.csv"), "to,text\n+15550040300,stop\n")
+      for _ = 1, 2 do
+        local text, code = run { "--from", FROM, path("people.csv"), path("results.csv") }
+        assert.equal(1, code, text)
+        assert.matches("^1 of 1: 1 rejected", text)
+        assert.matches("says why\n$", text)
+      end
+    end)
+
     it("sends nobody anything while it lacks what it knew", function()
       send(people(3))
       for _, change in ipairs {

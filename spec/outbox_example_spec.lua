@@ -8,6 +8,8 @@ local sandbox = require "spec.support.sandbox"
 
 local unpack = rawget(table, "unpack") or unpack -- luacheck: ignore 113
 
+local ID = "40385f64-5717-4562-b3fc-2c963f66afa6"
+
 local service, folder
 
 setup(function() service = sandbox.start() end)
@@ -76,9 +78,11 @@ describe("the outbox example", function()
       shop("send"))
     assert.matches("unknown\t2\nfree\t0\norder%-1\t%+15550090001\tbegun %d+.*order%-2\t",
       shop("list"))
-    assert.equal("order-1\twas accepted\nrc 0\n", shop("settle", "order-1", "m-1"))
+    assert.matches("neither not_sent nor a message's id\nrc 1\n$",
+      shop("settle", "order-1", "not-sent"))
+    assert.equal("order-1\twas accepted\nrc 0\n", shop("settle", "order-1", ID))
     assert.equal("order-2\twaits again\nrc 0\n", shop("settle", "order-2", "not_sent"))
-    assert.equal("a message was accepted under this key: m-1\nrc 1\n",
+    assert.equal("a message was accepted under this key: " .. ID .. "\nrc 1\n",
       shop("settle", "order-1", "not_sent"))
     assert.matches("^queued\t1\nsending\t0\naccepted\t1\n", shop("list"))
   end)

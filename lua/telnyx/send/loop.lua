@@ -39,6 +39,7 @@ local BUDGET = 0.0004
 ---@field news telnyx.news what is to be told
 ---@field n_ended integer done since the beginning
 ---@field n_rounds integer begun and not ended; one that an error ended stays counted
+---@field is_left boolean whether an error may have left a task that is to be ended
 ---@field has_more boolean whether the last step left something undone
 local Loop = {}
 Loop.__index = Loop
@@ -56,7 +57,7 @@ local function new(sender, host)
   local self = setmetatable({
     sender = sender, host = host, n_forks = core.forks(), tasks = {}, sleeping = {},
     elsewhere = setmetatable({}, { __mode = "k" }), idle = {}, n_idle = 0, news = news.new(),
-    n_ended = 0, n_rounds = 0, has_more = false,
+    n_ended = 0, n_rounds = 0, is_left = false, has_more = false,
     clock = has_method(sender, "monotonic") and sender.monotonic or core.monotonic,
     start = sender.start, finished = sender.finished,
     spawn = has_method(sender, "spawn") and sender.spawn or nil,
@@ -301,7 +302,10 @@ end
 ---@return table|nil child of a scheduler of its own, for `has_ended` and `forget`
 function Loop:begin(job, callback)
   if self.spawn then return begin_elsewhere(self, job, callback) end
+  local was_left = self.is_left
+  self.is_left = true -- if an error passes
   tasks.go_on(self, tasks.enter(self, job, callback))
+  self.is_left = was_left
 end
 
 ---Lets go of those that have ended, on the thread that has begun them.
@@ -380,7 +384,7 @@ end
 function Loop:timeout()
   if self.news:is_due() then return 0 end
   if self.is_closed then return nil end
-  local is_due = self.has_more or self.n_rounds > 0 or has_forked(self)
+  local is_due = self.has_more or self.n_rounds > 0 or self.is_left or has_forked(self)
   if is_due and n_tasks(self) > 0 then return 0 end
   local due = has_method(self.sender, "timeout") and self.sender:timeout() or math.huge
   due = math.min(due, math.max(0, rounds.next_wake(self) - self:now()))

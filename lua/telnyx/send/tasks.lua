@@ -23,6 +23,10 @@ local WAITS, ENDS = {}, {}
 ---@field wake number when its pause is over
 ---@field message table|nil|false with `result`, what came of the job
 ---@field result table|false
+---@field why string|false why it is to be ended, by an error
+---@field is_begun boolean whether its job is; memory may fail before
+---@field is_suspect boolean it was found so by a step
+---@field is_ending boolean that is being done
 
 local function may_yield()
   local thread, is_main = coroutine.running()
@@ -45,10 +49,12 @@ end
 local function new_task(loop)
   local task = {
     loop = loop, thread = false, job = false, callback = false, place = false,
-    waits = false, wake = 0, message = false, result = false,
+    waits = false, wake = 0, message = false, result = false, why = false, is_begun = false,
+    is_suspect = false, is_ending = false,
   }
   task.thread = coroutine.create(function()
     while true do
+      task.is_begun, task.is_suspect = true, false
       task.message, task.result = loop.host:drive(task.job, task)
       repeat coroutine.yield(ENDS) until task.job and not task.result
     end
@@ -70,7 +76,7 @@ end
 function tasks.enter(loop, job, callback)
   local task = take_idle(loop) or new_task(loop)
   local place = #loop.tasks + 1
-  task.job, task.callback, task.place = job, callback or false, place
+  task.job, task.callback, task.place, task.is_begun = job, callback or false, place, false
   loop.tasks[place] = task
   return task
 end
@@ -83,37 +89,50 @@ local function leave(list, task, place)
   task.place = false
 end
 
--- Whoever comes between must not find it once more.
+-- Memory may fail up to where it is told: then nothing has changed, and `mend` finds it. And a
+-- finalizer's step may come between, and end it.
+---@return boolean|nil is_done here
 local function end_task(loop, task, message, result)
   local job, callback = task.job, task.callback
-  task.job, task.callback, task.message, task.result = false, false, false, false
   loop.host:settle(job, message, result)
+  if task.job ~= job then return end
   if callback then loop.news:add(callback, message, result) end
+  task.job, task.callback, task.message, task.result = false, false, false, false
   loop.n_ended = loop.n_ended + 1
   leave(loop.tasks, task, task.place)
+  return true
 end
 
 -- Its coroutine waits for the next job.
 local function retire(loop, task)
-  if not task.job then return end
-  end_task(loop, task, task.message, task.result)
+  if not task.job or not end_task(loop, task, task.message, task.result) then return end
   -- Elsewhere a coroutine may belong to who made it, as nginx's do to a request.
   if not loop.start then return end
   loop.n_idle = loop.n_idle + 1
   loop.idle[loop.n_idle] = task
 end
 
--- Its coroutine is dead, or left where it stands.
-local function bury(loop, task, why)
-  if not task.job then return end
+local function wake_never(loop, task)
   for i, sleeper in ipairs(loop.sleeping) do
-    if sleeper == task then
-      table.remove(loop.sleeping, i)
-      break
-    end
+    if sleeper == task then return table.remove(loop.sleeping, i) end
   end
+end
+
+local function bury_now(loop, task)
+  task.is_ending = true
+  wake_never(loop, task)
+  local message, result = loop.host:abandon(task.job, task.why)
   task.thread, task.waits = false, false
-  end_task(loop, task, loop.host:abandon(task.job, why))
+  end_task(loop, task, message, result)
+end
+
+-- Its coroutine is dead, or left where it stands. Where memory fails, `mend` tries again.
+local function bury(loop, task, why)
+  if not task.job or task.is_ending then return end
+  task.why, loop.is_left = task.why or why, true
+  local ok, err = pcall(bury_now, loop, task)
+  task.is_ending = false
+  if not ok then error(err, 0) end
 end
 
 local function bury_with_fault(loop, task, why)
@@ -126,19 +145,22 @@ end
 ---@param task telnyx.task
 ---@return boolean
 function tasks.can_go_on(task)
-  return task.thread and coroutine.status(task.thread) == "suspended"
+  return task.thread and not task.why and coroutine.status(task.thread) == "suspended"
 end
 
 ---Lets a task go on, up to where it waits again or ends.
 ---@param why string|nil the interruption that ends its wait
 function tasks.go_on(loop, task, why)
   if not tasks.can_go_on(task) then return end
+  local was_left = loop.is_left
+  loop.is_left = true -- if an error passes
   local ok, signal = resume(task.thread, why)
   if not ok then
     core.shielded(bury_with_fault, loop, task, signal)
   elseif signal == ENDS then
     core.shielded(retire, loop, task)
   end
+  loop.is_left = was_left
 end
 
 ---Gives way, inside the task.
@@ -172,9 +194,12 @@ end
 ---Ends the tasks of a run that an error has ended.
 ---@param is_over function the run's
 function tasks.abandon_run(loop, is_over)
+  for _, task in ipairs(loop.tasks) do
+    if task.job.is_over == is_over then task.why, loop.is_left = "an error ended the run", true end
+  end
   for i = #loop.tasks, 1, -1 do
     local task = loop.tasks[i]
-    if task.job.is_over == is_over then bury(loop, task, "an error ended the run") end
+    if task and task.job.is_over == is_over then bury(loop, task, task.why) end
   end
 end
 
@@ -185,8 +210,11 @@ end
 
 local function mend_task(loop, task)
   local status = task.thread and coroutine.status(task.thread)
-  if status == "dead" then
+  if task.why or status == "dead" then
     core.shielded(bury, loop, task, "an error ended the send")
+  elseif not task.is_begun then
+    task.why, loop.is_left = task.is_suspect and "an error ended the start", true
+    task.is_suspect = true -- it may be about to begin: then the next time finds it begun
   elseif status ~= "suspended" then
     return
   elseif task.result then
@@ -200,6 +228,7 @@ end
 function tasks.mend(loop)
   local all = {}
   for i, task in ipairs(loop.tasks) do all[i] = task end
+  loop.is_left = false
   for _, task in ipairs(all) do
     if task.job then mend_task(loop, task) end
   end
