@@ -207,6 +207,21 @@ static const scene SCENES[] = {
     "telnyx = require 'telnyx' client = telnyx.new { api_key = options.api_key, "
     "base_url = options.base_url, retry = false, timeout = 3 }",
     "return client:send" MESSAGE, true },
+  { "telnyx.new, start, step",
+    "telnyx = require 'telnyx' client = telnyx.new { api_key = options.api_key, "
+    "base_url = options.base_url, retry = false, timeout = 3 } "
+    "n_told = 0 "
+    "function tell(message, err) n_told = n_told + 1 told = message err_told = err end "
+    "function afterwards() "
+    "for _ = 1, 200 do local ok, n = pcall(client.step, client, 0.02) "
+    "if ok and n == 0 then break end end "
+    "assert(client:step(0) == 0, 'it never ends') "
+    "assert(n_told == 1 or n_told == 0 and not pending, n_told .. ' times told') end",
+    "pending = client:start(" MESSAGE
+    ", tell) "
+    "repeat until client:step(0.02) == 0 "
+    "return told, err_told",
+    true },
 };
 
 #define N_SCENES (sizeof SCENES / sizeof *SCENES)
@@ -215,6 +230,7 @@ static const scene SCENES[] = {
 static const char AFTERWARDS[] =
     "collectgarbage() collectgarbage() "
     "local loaded = package.loaded "
+    "if afterwards then afterwards() end "
     "if type(loaded['telnyx.core']) ~= 'table' then loaded['telnyx.core'] = nil end "
     "local core = require 'telnyx.core' "
     "local c = core.client(options) "
