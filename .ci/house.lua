@@ -51,6 +51,7 @@ local c = {
 local lua = {
   { "types" },
   { "tables" },
+  { "interrupt" },
   { "options", "telnyx.core" },
   { "profiles", "telnyx.core telnyx.options" },
   { "errors/catalogue" },
@@ -73,9 +74,9 @@ local lua = {
   { "journal/queue", "telnyx.journal.arguments telnyx.journal.statements" },
   { "journal/commits" },
   { "journal/sql", [[
-    telnyx.journal.commits telnyx.journal.machine telnyx.journal.queue telnyx.journal.statements
+    telnyx.interrupt telnyx.journal.commits telnyx.journal.machine telnyx.journal.queue telnyx.journal.statements
   ]] },
-  { "journal/dbi", "telnyx.core telnyx.send.random" },
+  { "journal/dbi", "telnyx.interrupt telnyx.core telnyx.send.random" },
   { "journal/sqlite", "dbd.sqlite3 telnyx.core telnyx.journal.dbi telnyx.journal.sql" },
   { "journal/conninfo" },
   { "journal/libpq", "telnyx.core telnyx.journal.statements" },
@@ -90,7 +91,7 @@ local lua = {
 
   { "send/retry", "telnyx.core" },
   { "send/cost", "telnyx.core telnyx.errors telnyx.tables" },
-  { "send/once", "cjson.safe telnyx.core telnyx.errors telnyx.tables" },
+  { "send/once", "cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.tables" },
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
   { "send/news" },
@@ -123,7 +124,7 @@ local lua = {
   ]] },
   { "run/estimate", "telnyx.core telnyx.run.pace" },
   { "run/results", "telnyx.core telnyx.run.csv" },
-  { "run/campaign", "telnyx.core" },
+  { "run/campaign", "telnyx.core telnyx.interrupt" },
 
   { "client", [[
     telnyx.core telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.send_all

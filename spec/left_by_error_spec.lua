@@ -648,6 +648,52 @@ for name, is_beside in pairs { [""] = false, [", beside others"] = true } do
   end)
 end
 
+-- What the interpreter's own hook raises, on the main thread, wherever that is.
+it("Ctrl-C ends a worker of an outbox wherever it comes, in the journal's calls too", function()
+  if has_jit then jit.off() end
+  journals.sqlite.start()
+  local journal, n, n_raised = journals.sqlite.open(), 0, 0
+  finally(function()
+    debug.sethook()
+    journal:close()
+    journals.sqlite.stop()
+    if has_jit then jit.on() end
+  end)
+  repeat
+    n, was_reached = n + 9, false
+    local client = telnyx.new { journal = journal, sender = { send = function(_, sent)
+      return { id = sent.text }, { status = 200 }
+    end } }
+    local box, n_left, getinfo = client:outbox(), n, debug.getinfo
+    for _, key in ipairs { "a", "b" } do
+      assert.is_true(box:add(message(key), { key = n .. key }))
+    end
+    debug.sethook(function()
+      local source = getinfo(2, "S").source
+      if not source:find("lua/telnyx/", 1, true) then return end
+      n_left = n_left - 1
+      if n_left > 0 or not is_main() and not has_jit then return end
+      debug.sethook()
+      was_reached = true
+      error("lua: interrupted!", 0)
+    end, "", 1)
+    local ok, why = pcall(box.run, box, { until_empty = true, concurrency = 1 })
+    debug.sethook()
+    if was_reached then
+      n_raised = n_raised + 1
+      assert.is_false(ok, n .. " instructions")
+      assert.matches("interrupted!", why)
+    end
+    pcall(client.close, client)
+    local own = telnyx.new { journal = journal, sender = { send = function(_, sent)
+      return { id = sent.text }, { status = 200 }
+    end } }
+    own:outbox():run { until_empty = true }
+    own:close()
+  until not was_reached
+  assert.is_true(n_raised > 100, n_raised)
+end)
+
 -- By a hook in the thread that sends, from when the answer is given.
 local function answering_sender(n, sent, answer)
   local sender = {}

@@ -3,6 +3,7 @@
 --- and in a child of the process that did.
 
 local core = require("telnyx.core")
+local interrupt = require("telnyx.interrupt")
 local random = require("telnyx.send.random")
 
 local unpack = rawget(table, "unpack") or unpack -- luacheck: ignore 113
@@ -84,6 +85,7 @@ local function ask_once(self, sql, params, n)
     statements[UNFINISHED] = nil
     return rows
   end
+  if not ok then interrupt.pass_on(rows) end
   pcall(statement.close, statement)
   statements[UNFINISHED] = nil
   return nil, ok and why or rows
@@ -101,6 +103,7 @@ local function ask(self, sql, params, n)
       if self.busy_until and is_change(sql) then self.busy_until = nil end
       return rows
     end
+    if not ok then interrupt.pass_on(rows) end
     why = first_line(ok and why or rows)
     if not is_busy(why) then return nil, why end
     local time = core.monotonic()
@@ -116,6 +119,7 @@ end
 -- True; or nil, why, and whether an error has ended a wait.
 local function connect(self)
   local ok, connection, why = pcall(self.open)
+  if not ok then interrupt.pass_on(connection) end
   if not ok or not connection then return nil, first_line(ok and why or connection) end
   self.connection = connection
   connection:autocommit(true) -- says false on SQLite, and does it
@@ -126,6 +130,7 @@ local function connect(self)
   self.is_set_up = ok and is_set_up
   if self.is_set_up then return true end
   drop(self)
+  if not ok then interrupt.pass_on(is_set_up) end
   return nil, first_line(ok and why or is_set_up), connection.is_waiting
 end
 

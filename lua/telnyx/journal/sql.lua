@@ -5,6 +5,7 @@
 --- and the statement is repeated once: each of them changes a row once only, by its claim's name.
 
 local commits = require("telnyx.journal.commits")
+local interrupt = require("telnyx.interrupt")
 local machine = require("telnyx.journal.machine")
 local queue = require("telnyx.journal.queue")
 local statements = require("telnyx.journal.statements")
@@ -20,6 +21,7 @@ local function ask(self, sql, params, n)
   if self.is_closed then return nil, "the journal is closed", true end
   local ok, rows, why, is_sure = pcall(self.query, sql, params, n)
   if ok and type(rows) == "table" then return rows end
+  if not ok then interrupt.pass_on(rows) end
   if not ok then why, is_sure = rows, false end
   return nil, first_line(why), is_sure
 end

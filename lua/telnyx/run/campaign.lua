@@ -2,6 +2,7 @@
 --- comes, and an end that leaves nothing untold.
 
 local core = require("telnyx.core")
+local interrupt = require("telnyx.interrupt")
 
 local campaign = {}
 
@@ -31,14 +32,7 @@ local campaign = {}
 ---@field fault any what ended it early: the words of a row's, or what `record` raised
 ---@field is_interrupted boolean|nil by Ctrl-C or SIGTERM
 
--- What the interpreter raises when Ctrl-C is pressed.
-local INTERRUPTED = "interrupted!"
-
-local function is_interrupt(err)
-  return type(err) == "string" and err:find(INTERRUPTED, 1, true) ~= nil
-end
-
-campaign.is_interrupt = is_interrupt
+campaign.is_interrupt = interrupt.is
 
 -- More instructions than a campaign has: the hook is never called for them.
 local NEVER = 2 ^ 30
@@ -159,7 +153,7 @@ local function send_all(run, client, rows)
     on_result = function(...) on_result(run, ...) end,
     stops_when = function() return stops_now(run) end,
     lets_finish = function(err)
-      if not is_interrupt(err) then return false end
+      if not interrupt.is(err) then return false end
       heed_interrupt(run)
       return true
     end,
@@ -181,7 +175,7 @@ function campaign.send(client, rows, options)
   local is_told, why = pcall(tell_all_lost, run)
   unwatch()
   if not is_told then counts.fault = counts.fault or why end
-  counts.is_interrupted = run.is_interrupted or is_interrupt(counts.fault)
+  counts.is_interrupted = run.is_interrupted or interrupt.is(counts.fault)
   return counts
 end
 

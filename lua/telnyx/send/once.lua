@@ -4,6 +4,7 @@
 
 local core = require("telnyx.core")
 local errors = require("telnyx.errors")
+local interrupt = require("telnyx.interrupt")
 local json = require("cjson.safe").new()
 local tables = require("telnyx.tables")
 
@@ -160,8 +161,9 @@ end
 -- A journal of the user's own may raise, and so may a host's hook in any.
 local function ask(journal, method, ...)
   local ok, first, second = pcall(journal[method], journal, ...)
-  if not ok then return nil, tostring(first) end
-  return first, second
+  if ok then return first, second end
+  interrupt.pass_on(first)
+  return nil, tostring(first)
 end
 
 -- What names its claim changes a row once, however often it is said.
