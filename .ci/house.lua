@@ -81,7 +81,7 @@ local lua = {
   { "journal/conninfo" },
   { "journal/libpq", "telnyx.core telnyx.journal.statements" },
   { "journal/postgres", [[
-    telnyx.errors.secrets telnyx.journal.conninfo telnyx.journal.dbi telnyx.journal.libpq
+    telnyx.core telnyx.errors.secrets telnyx.journal.conninfo telnyx.journal.dbi telnyx.journal.libpq
     telnyx.journal.sql
   ]] },
   { "journal/init", [[

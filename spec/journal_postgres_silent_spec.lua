@@ -277,3 +277,54 @@ describe("a standby that is gone", function()
     assert.equal("k1\taccepted\nk2\taccepted\nunrecorded\tnil\nposted\t2\n", said)
   end)
 end)
+
+-- It lies before a backend that was stopped while it waited for the next.
+describe("what was given up unread", function()
+  local box, client
+
+  before_each(function()
+    client = telnyx.new { sender = stand_in.sender(), journal = open() }
+    box = telnyx.outbox(client)
+  end)
+  after_each(function()
+    let_go_on()
+    client:close()
+    own:close()
+  end)
+
+  local function add(key)
+    return box:add({ from = FROM, to = TO, text = key }, { key = key })
+  end
+
+  local function stop_idle()
+    local pid = server:ask("SELECT pid FROM pg_stat_activity WHERE usename = 'spec'"
+      .. " AND backend_type = 'client backend' AND state = 'idle' AND pid <> pg_backend_pid()"
+      .. " AND query LIKE '%telnyx%' ORDER BY backend_start DESC LIMIT 1"):match("%d+")
+    os.execute("kill -STOP " .. pid)
+    sandbox.wait(function() return n_stopped() == 1 end, "it to stop")
+  end
+
+  it("undoes nothing that was asked later, when it is read after all", function()
+    assert.is_true(add("before"))
+    assert.is_true(box:withdraw("before")) -- both are prepared
+    stop_idle()
+    assert.is_true(add("late"))
+    assert.is_true(box:withdraw("late"))
+    let_go_on()
+    assert.equal("free", own:get("late").state)
+    assert.is_true(add("later"))
+    stop_idle()
+    assert.is_true(box:withdraw("later"))
+    assert.is_true(add("later"))
+    let_go_on()
+    assert.equal("queued", own:get("later").state)
+    assert.is_true(box:pause())
+    assert.is_true(box:resume())
+    stop_idle()
+    box:resume()
+    assert.is_true(box:pause())
+    let_go_on()
+    assert.is_true(box:is_paused())
+    box:resume()
+  end)
+end)

@@ -2,6 +2,7 @@
 --- disk, and a server that may have lost some of it is not asked: a standby that was promoted, or a
 --- backup, goes on in another timeline than the one that is remembered beside the rows.
 
+local core = require("telnyx.core")
 local conninfo = require("telnyx.journal.conninfo")
 local dbi = require("telnyx.journal.dbi")
 local libpq = require("telnyx.journal.libpq")
@@ -149,8 +150,31 @@ local function first_limit(options)
   return limit_after(timeout_s > 0 and timeout_s or DEFAULT_STATEMENT_TIMEOUT_S)
 end
 
+local ME = [[
+SELECT CAST(pid AS TEXT) AS pid, CAST(backend_start AS TEXT) AS started
+FROM pg_stat_activity WHERE pid = pg_backend_pid()]]
+
+-- Of one that has begun, newer statements wait for what it has locked; and its commit may be done
+-- but for a standby's word, which is not to be cut short.
+local END = [[
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid = CAST(? AS INTEGER) AND CAST(backend_start AS TEXT) = ? AND state = 'idle']]
+
+-- What was asked in a session that was given up may lie before its backend unread, and would be
+-- done when that wakes: later than what is asked now, and undo it.
+local function end_last(ask, last)
+  if last and last.n_forks == core.forks() then ask(END, { last.pid, last.started }, 2) end
+end
+
+local function remember(ask)
+  local rows, why = ask(ME)
+  if not rows then return nil, why end
+  local me = rows[1] or {}
+  return { pid = me.pid, started = me.started, n_forks = core.forks() }
+end
+
 local function new_asked(text, options)
-  local known, session
+  local known, session, last
   return dbi.new {
     name = "PostgreSQL",
     patience_s = 0,
@@ -162,7 +186,11 @@ local function new_asked(text, options)
     set_up = function(ask)
       local here, why = set_up(ask, session, known, options)
       known = here or known
-      return here and true, why
+      if not here then return nil, why end
+      end_last(ask, last)
+      local me, me_why = remember(ask)
+      last = me or last
+      return me and true, me_why
     end,
   }
 end
