@@ -74,15 +74,16 @@ local lua = {
   { "journal/queue", "telnyx.journal.arguments telnyx.journal.statements" },
   { "journal/commits" },
   { "journal/sql", [[
-    telnyx.interrupt telnyx.journal.commits telnyx.journal.machine telnyx.journal.queue telnyx.journal.statements
+    telnyx.interrupt telnyx.journal.commits telnyx.journal.machine telnyx.journal.queue
+    telnyx.journal.statements
   ]] },
-  { "journal/dbi", "telnyx.interrupt telnyx.core telnyx.send.random" },
+  { "journal/dbi", "telnyx.core telnyx.interrupt telnyx.send.random" },
   { "journal/sqlite", "dbd.sqlite3 telnyx.core telnyx.journal.dbi telnyx.journal.sql" },
   { "journal/conninfo" },
   { "journal/libpq", "telnyx.core telnyx.journal.statements" },
   { "journal/postgres", [[
-    telnyx.core telnyx.errors.secrets telnyx.journal.conninfo telnyx.journal.dbi telnyx.journal.libpq
-    telnyx.journal.sql
+    telnyx.core telnyx.errors.secrets telnyx.journal.conninfo telnyx.journal.dbi
+    telnyx.journal.libpq telnyx.journal.sql
   ]] },
   { "journal/init", [[
     telnyx.journal.memory telnyx.journal.object telnyx.journal.postgres telnyx.journal.shared
