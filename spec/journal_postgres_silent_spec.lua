@@ -4,6 +4,7 @@
 local core = require "telnyx.core"
 local host = require "spec.support.host"
 local journal = require "telnyx.journal"
+local libpq = require "telnyx.journal.libpq"
 local postgres = require "spec.support.postgres"
 local process = require "spec.support.process"
 local sandbox = require "spec.support.sandbox"
@@ -276,6 +277,22 @@ describe("a standby that is gone", function()
     said = said:gsub("trouble[^\n]*\n", "")
     assert.equal("k1\taccepted\nk2\taccepted\nunrecorded\tnil\nposted\t2\n", said)
   end)
+end)
+
+it("a session owes an answer when it was given up or lost, and otherwise not", function()
+  local function session()
+    return libpq.connect(("host=%s user=spec dbname=postgres"):format(server.folder), 0.2)
+  end
+  local well, given_up, lost = session(), session(), session()
+  assert.is_true((well:prepare("SELECT 1"):execute()))
+  assert.is_nil((well:prepare("SELECT nothing")))
+  assert.is_nil((given_up:prepare("SELECT pg_sleep(5)"):execute()))
+  assert.is_nil((lost:prepare("SELECT pg_terminate_backend(pg_backend_pid())"):execute()))
+  for _, one in ipairs { well, given_up, lost } do
+    one:close()
+    one:close()
+  end
+  assert.same({ false, true, true }, { well.owes_answer, given_up.owes_answer, lost.owes_answer })
 end)
 
 -- It lies before a backend that was stopped while it waited for the next.

@@ -11,6 +11,7 @@ local TURN_S = 0.1
 ---@class telnyx.libpq_session
 ---@field limit_s number so long an answer is waited for
 ---@field is_waiting boolean for an answer, or was when an error ended that
+---@field owes_answer boolean|nil of one that was closed: what it was asked last may be done yet
 ---@field private session table the core's
 ---@field private given_up string|nil why it is asked nothing any more
 ---@field private n_prepared integer
@@ -85,7 +86,12 @@ function Session.autocommit() end
 function Session:ping() return self.session:is_up() end
 
 ---In a child of the process it closes no more than the child's own descriptor.
-function Session:close() self.session:close() end
+function Session:close()
+  if self.owes_answer == nil then
+    self.owes_answer = self.is_waiting or self.given_up ~= nil or not self.session:is_up()
+  end
+  self.session:close()
+end
 
 -- The reason stands behind what was tried, host by host; what is indented is good advice at most.
 local function in_one_line(words)

@@ -154,16 +154,17 @@ local ME = [[
 SELECT CAST(pid AS TEXT) AS pid, CAST(backend_start AS TEXT) AS started
 FROM pg_stat_activity WHERE pid = pg_backend_pid()]]
 
--- Of one that has begun, newer statements wait for what it has locked; and its commit may be done
--- but for a standby's word, which is not to be cut short.
+-- Where there are standbys, a commit may be done but for the word of one, and not be cut short.
 local END = [[
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE pid = CAST(? AS INTEGER) AND CAST(backend_start AS TEXT) = ? AND state = 'idle']]
+WHERE pid = CAST(? AS INTEGER) AND CAST(backend_start AS TEXT) = ?
+  AND (state = 'idle' OR current_setting('synchronous_standby_names') = '')]]
 
--- What was asked in a session that was given up may lie before its backend unread, and would be
--- done when that wakes: later than what is asked now, and undo it.
-local function end_last(ask, last)
-  if last and last.n_forks == core.forks() then ask(END, { last.pid, last.started }, 2) end
+-- What a session was asked that owes its answer may lie before its backend unread, and would be
+-- done when that wakes: later than what is asked now, and undo it. A parent's is its own.
+local function end_backend(ask, owing)
+  if not owing then return true end
+  return owing.n_forks ~= core.forks() or ask(END, { owing.pid, owing.started }, 2) ~= nil
 end
 
 local function remember(ask)
@@ -174,12 +175,14 @@ local function remember(ask)
 end
 
 local function new_asked(text, options)
-  local known, session, last
+  local known, session, me, owing
   return dbi.new {
     name = "PostgreSQL",
     patience_s = 0,
     open = function()
       local why
+      if session and session.owes_answer then owing = me or owing end
+      me = nil
       session, why = libpq.connect(text, first_limit(options))
       return session, why
     end,
@@ -187,10 +190,9 @@ local function new_asked(text, options)
       local here, why = set_up(ask, session, known, options)
       known = here or known
       if not here then return nil, why end
-      end_last(ask, last)
-      local me, me_why = remember(ask)
-      last = me or last
-      return me and true, me_why
+      if end_backend(ask, owing) then owing = nil end
+      me, why = remember(ask)
+      return me and true, why
     end,
   }
 end
