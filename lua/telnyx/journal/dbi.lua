@@ -91,6 +91,19 @@ local function ask_once(self, sql, params, n)
   return nil, ok and why or rows
 end
 
+-- Who has waited in vain does not wait as long again; it was this long.
+local function heed_silence(self, waited_s, why)
+  if waited_s <= LEAST_SILENCE_S then return end
+  self.silent_until, self.silence = core.monotonic() + waited_s, why
+end
+
+-- Nor does who has ended a wait by Ctrl-C, for what is to be given back then.
+local function heed_interrupt(self, waited_s, err)
+  if not interrupt.is(err) then return end
+  heed_silence(self, waited_s, "a wait for it was interrupted")
+  error(err, 0)
+end
+
 -- Rows; or nil, why, and whether surely nothing was done. SQLite tells at once that another is
 -- writing; sleeping by chance lets everybody have a turn, where its own waiting starves some. After
 -- it has waited in vain it does not wait as long again, so that many changes do not take many times
@@ -103,7 +116,7 @@ local function ask(self, sql, params, n)
       if self.busy_until and is_change(sql) then self.busy_until = nil end
       return rows
     end
-    if not ok then interrupt.pass_on(rows) end
+    if not ok then heed_interrupt(self, core.monotonic() - started, rows) end
     why = first_line(ok and why or rows)
     if not is_busy(why) then return nil, why end
     local time = core.monotonic()
@@ -116,7 +129,6 @@ local function ask(self, sql, params, n)
   end
 end
 
--- True; or nil, why, and whether an error has ended a wait.
 local function connect(self)
   local ok, connection, why = pcall(self.open)
   if not ok then interrupt.pass_on(connection) end
@@ -131,26 +143,13 @@ local function connect(self)
   if self.is_set_up then return true end
   drop(self)
   if not ok then interrupt.pass_on(is_set_up) end
-  return nil, first_line(ok and why or is_set_up), connection.is_waiting
+  return nil, first_line(ok and why or is_set_up)
 end
-
-local function be_silent(self, seconds, why)
-  self.silent_until, self.silence = core.monotonic() + seconds, why
-end
-
--- Who has waited in vain does not wait as long again; it was this long.
-local function heed_silence(self, waited_s, why)
-  if waited_s > LEAST_SILENCE_S then be_silent(self, waited_s, why) end
-end
-
--- Who ends a wait by an error, Ctrl-C, say, wants none of what would be tried instead.
-local function heed_interruption(self, why) be_silent(self, LEAST_SILENCE_S, why) end
 
 local function connect_unless_silent(self)
   local started = core.monotonic()
-  local ok, why, is_interrupted = connect(self)
+  local ok, why = connect(self)
   if ok then return true end
-  if is_interrupted then heed_interruption(self, why) end
   heed_silence(self, core.monotonic() - started, why)
   return nil, why
 end
@@ -164,10 +163,8 @@ end
 -- the first is not waited for in vain, since the next may be its repetition, and do what it did
 -- not.
 local function heed_failure(self, waited_s, why, is_sure)
-  local is_interrupted = self.connection.is_waiting
   self.n_failures = self.n_failures + 1
   if not is_alive(self.connection) or self.n_failures > MOST_FAILURES then drop(self) end
-  if is_interrupted then return heed_interruption(self, why) end
   if is_sure or waited_s <= LEAST_SILENCE_S then return end
   self.n_silences = self.n_silences + 1
   if self.n_silences > 1 then heed_silence(self, waited_s, why) end
