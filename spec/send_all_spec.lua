@@ -74,6 +74,23 @@ describe("send_all in process", function()
     assert.equal(0, counts.replayed)
   end)
 
+  it("stops there after what an earlier run was told, too, and not at the first page", function()
+    local is_page = false
+    local sender = { n_pages = 0 }
+    function sender:send(sent)
+      if not is_page then return { id = sent.text }, { outcome = "accepted" } end
+      self.n_pages = self.n_pages + 1
+      return nil, { outcome = "rejected", kind = "protocol", status = 404, retryable = false }
+    end
+    local client = telnyx.new({ sender = sender })
+    local options = { concurrency = 1, key = function(i) return "k" .. i end }
+    client:send_all(messages(10), options)
+    is_page = true
+    local counts = client:send_all(messages(50), options)
+    assert.equal(404, counts.stopped.status)
+    assert.same({ 10, 3, 3 }, { counts.replayed, counts.rejected, sender.n_pages })
+  end)
+
   it("goes on past a page of somebody else's where the service has answered before", function()
     local sender = { n_sends = 0 }
     function sender:send()

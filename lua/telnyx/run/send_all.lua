@@ -18,6 +18,7 @@ local pace = require("telnyx.run.pace")
 ---@field is_exhausted boolean|nil
 ---@field is_left boolean|nil an error has ended it
 ---@field is_stopping boolean|nil `stops_when` has said so
+---@field is_served boolean|nil the service has taken one, in this run
 ---@field was_interrupted boolean|nil an error came that lets what is under way finish
 ---@field is_over fun(): boolean
 ---@field fault { value: any }|nil what the caller's own functions raised
@@ -63,9 +64,11 @@ end
 local FIRST_FEW = 3
 
 -- Whether it seems to be no service at all that answers: another base_url's pages, or a proxy's.
-local function is_elsewhere(counts, result)
+-- What an earlier run was told says nothing of it.
+local function is_elsewhere(run, result)
+  local n_answers = run.counts.total - run.counts.replayed
   return result.outcome == "rejected" and once.is_elsewhere(result) and not result.replayed
-    and counts.accepted == 0 and counts.total >= FIRST_FEW
+    and not run.is_served and n_answers >= FIRST_FEW
 end
 
 local function book(run, seat, message, result)
@@ -75,9 +78,13 @@ local function book(run, seat, message, result)
   local outcome = message and "accepted" or result.outcome
   counts[outcome] = counts[outcome] + 1
   counts.total = counts.total + 1
-  if result.replayed then counts.replayed = counts.replayed + 1 end
+  if result.replayed then
+    counts.replayed = counts.replayed + 1
+  elseif message then
+    run.is_served = true
+  end
   run.n_in_flight = run.n_in_flight - 1
-  if not message and (is_fatal(result) or is_elsewhere(counts, result)) then
+  if not message and (is_fatal(result) or is_elsewhere(run, result)) then
     counts.stopped = counts.stopped or result
   end
 end
