@@ -1296,6 +1296,23 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.same({ "fast 1", "fast 2", "slow 1" }, sender.posted)
     end)
 
+    for what, options in pairs { ["in all"] = {}, ["of a sender"] = {
+      sender_rates = { toll_free = 1000 } } } do
+      it("asks ever less where too many are refused without a word of when: " .. what, function()
+        local answers = {}
+        local at_once = copy(BUSY)
+        at_once.retry_after = nil
+        for i = 1, 200 do answers[i] = copy(at_once) end
+        open(answers)
+        add(200)
+        options.concurrency = 1
+        local own = box:start(options)
+        local started_at = sender.time
+        repeat own:step(1) until sender.time - started_at >= 300
+        assert.is_true(#sender.posted > 5 and #sender.posted < 40, #sender.posted)
+      end)
+    end
+
     it("holds up a sender without a rate, too, and no other", function()
       local function busy_for_slow(sent) return sent.from == FROM and copy(BUSY) or nil end
       open { busy_for_slow, busy_for_slow, busy_for_slow }

@@ -983,7 +983,7 @@ describe("a send inside nginx", function()
       local busy_once = { from = MESSAGE.from, to = "+15550042910", text = "killed" }
       service:reset_ledger()
       local result = inside({ op = "killed_in_run", message = busy_once, options = {
-        api_key = KEY, base_url = service.url, retry = { attempts = 2, base = 20, cap = 40 },
+        api_key = KEY, base_url = service.url, retry = { attempts = 2, base = 2000, cap = 4000 },
       } })[1]
       assert.same({ total = 1, told = "rejected", was_begun = true }, result)
       assert.equal(1, service:ledger().posts)

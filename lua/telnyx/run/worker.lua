@@ -127,13 +127,26 @@ local function hold(self, sender, result, wait)
   self.held_until = math.max(self.held_until, until_)
 end
 
+-- Whose refusals in a row are counted together.
+local function name_of(self, sender) return self.lanes.is_by_sender and sender or "" end
+
+-- How many in a row have failed as this one has.
+local function n_failed(self, sender, result)
+  if result.outcome == "not_sent" or once.is_elsewhere(result) then
+    self.n_unsent = self.n_unsent + 1
+    return self.n_unsent
+  end
+  local name = name_of(self, sender)
+  self.n_refused[name] = (self.n_refused[name] or -1) + 1
+  return self.n_refused[name]
+end
+
 local function due_after(self, entry, result)
   if is_over(self) or is_fatal(result) then return nil end
   local asked = retry.asked_wait(result)
   asked = asked and asked >= BASE_S and math.min(asked, MOST_ASKED_S) or nil -- none is no wait
-  local is_nobodys = result.outcome == "not_sent" or once.is_elsewhere(result)
-  if is_nobodys then self.n_unsent = self.n_unsent + 1 end
-  hold(self, entry.sender, result, asked or backoff(self, self.n_unsent, CAP_S))
+  local n = n_failed(self, entry.sender, result)
+  hold(self, entry.sender, result, asked or backoff(self, n, CAP_S))
   entry.wait_s = asked or backoff(self, entry.tries, ROW_CAP_S)
   return entry.wait_s
 end
@@ -160,6 +173,7 @@ local function book(self, entry, message, result)
     return nil
   end
   self.n_unsent = 0
+  self.n_refused[name_of(self, entry.sender)] = nil
   counts.total = counts.total + 1
   counts[state] = counts[state] + 1
   return state
@@ -552,7 +566,7 @@ function worker.new(host, options)
     host = host, options = options, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
     taken = {}, begun = {}, untold = {},
-    n_in_flight = 0, n_troubles = 0, n_unsent = 0, n_lost = 0, horizon = math.huge,
+    n_in_flight = 0, n_troubles = 0, n_unsent = 0, n_refused = {}, n_lost = 0, horizon = math.huge,
     held_until = -math.huge, look_at = -math.huge, next_at = -math.huge, reap_at = -math.huge,
     mend_at = -math.huge, is_draining = false, is_empty = false,
     wall_at_start = core.now(), started_at = host.loop:now(),
