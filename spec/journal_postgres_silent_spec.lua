@@ -171,6 +171,19 @@ describe("a backend that is stopped", function()
     assert.matches("^16777216\nPostgreSQL: it has not answered for 2%.5 s\n16777216\n", said)
   end)
 
+  it("is not waited for again by who has ended a long wait by Ctrl-C", function()
+    stop_at("BEFORE INSERT ON telnyx_send FOR EACH STATEMENT", 1)
+    local said = process.run_lua(script(1000, [[
+      os.execute("(sleep 2; kill -INT " .. core.pid() .. ") >/dev/null 2>&1 &")
+      local ok, why = pcall(send, "order-1")
+      print(ok, (tostring(why):match("interrupted!")))
+      send("order-2")
+    ]]), "timeout -s KILL " .. CEILING_S)
+    assert.equal("false\tinterrupted!\norder-2\tnot_sent\tthe journal failed: PostgreSQL: a wait"
+      .. " for it was interrupted\nposted\t0\n", said)
+    assert.equal(1, n_stopped())
+  end)
+
   it("does not keep Ctrl-C waiting", function()
     stop_at("AFTER INSERT ON telnyx_send FOR EACH ROW", 1)
     local folder = host.folder()
@@ -262,6 +275,19 @@ describe("a standby that is gone", function()
     assert.same({ "order-1" }, own:reap { now = core.now() + 1000 })
   end)
 
+  it("while an outcome is written: it is not said to be, by the second session neither", function()
+    need_standby("")
+    assert.is_true(own:claim { key = "order-1", digest = "d", claim = "c", now = 1000,
+      expires = 1060 })
+    need_standby("gone")
+    assert.is_nil((own:finish { key = "order-1", claim = "c", state = "accepted", now = 1001,
+      message_id = "m1", status = 200, result = "{}" }))
+    need_standby("")
+    let_go_on()
+    assert.is_true(own:finish { key = "order-1", claim = "c", state = "accepted", now = 1001,
+      message_id = "m1", status = 200, result = "{}" })
+  end)
+
   it("while a worker takes: each message is sent once when it is back", function()
     need_standby("")
     add_two()
@@ -344,4 +370,80 @@ describe("what was given up unread", function()
     assert.is_true(box:is_paused())
     box:resume()
   end)
+
+  -- The session that should end it is given up itself, at its first look for the other.
+  it("is ended by the third session where the second was given up, too", function()
+    assert.is_true(add("late"))
+    assert.is_true(box:withdraw("late"))
+    stop_idle()
+    assert.equal("", server:ask([[
+      CREATE SEQUENCE stops;
+      CREATE FUNCTION stop() RETURNS boolean LANGUAGE plpgsql AS $stop$ BEGIN
+        IF nextval('stops') <= 1 THEN COPY (SELECT 1) TO PROGRAM 'kill -STOP $PPID'; END IF;
+        RETURN true;
+      END $stop$;
+      CREATE VIEW public.pg_stat_activity AS
+        SELECT a.* FROM (SELECT stop() AS is_so OFFSET 0) AS s, pg_catalog.pg_stat_activity AS a
+        WHERE s.is_so;
+      ALTER ROLE spec SET search_path = public, pg_catalog]]))
+    finally(function()
+      server:ask("ALTER ROLE spec RESET search_path")
+      let_go_on()
+      server:ask("DROP VIEW public.pg_stat_activity; DROP FUNCTION stop; DROP SEQUENCE stops")
+    end)
+    assert.is_nil((add("late")))
+    server:ask("ALTER ROLE spec RESET search_path")
+    assert.equal(2, n_stopped())
+    sandbox.wait(function() return add("late") end, "it to be asked again")
+    assert.is_true(box:withdraw("late"))
+    let_go_on()
+    assert.equal("free", own:get("late").state)
+  end)
+
+  -- A standby that says of each commit at once that it has it.
+  it("undoes nothing where there is a standby", function()
+    local folder = host.folder()
+    local command = "sh -c 'mkdir %s/wal && exec %s/pg_receivewal -D %s/wal --synchronous"
+      .. " -d \"host=%s user=spec application_name=here\"'"
+    local standby = host.start(folder, command:format(folder, server.bin, folder, server.folder))
+    finally(function()
+      need_standby("")
+      standby:stop()
+    end)
+    sandbox.wait(function()
+      return server:ask("SELECT state FROM pg_stat_replication") == "streaming\n"
+    end, "the standby")
+    need_standby("here")
+    assert.is_true(add("late"))
+    assert.is_true(box:withdraw("late"))
+    stop_idle()
+    assert.is_true(add("late"))
+    assert.is_true(box:withdraw("late"))
+    let_go_on()
+    assert.equal("free", own:get("late").state)
+  end)
+end)
+
+-- As behind a pooler, where it may be somebody else's by then.
+it("a backend that owes nothing is not ended, though its session was closed", function()
+  local connect, kept = libpq.connect, {}
+  finally(function()
+    libpq.connect = connect
+    for _, inner in ipairs(kept) do inner:close() end
+  end)
+  libpq.connect = function(...)
+    local session = assert(connect(...))
+    local inner = session.session
+    kept[#kept + 1] = inner
+    session.session = setmetatable({ close = function() end }, { __index = function(_, name)
+      return function(_, ...) return inner[name](inner, ...) end
+    end })
+    return session
+  end
+  open()
+  local first = kept[1]
+  while #kept == 1 do assert(own.keeper.query("SELECT 1 / 0", {}, 0) == nil and own:counts()) end
+  assert(first:prepare("after", "SELECT 1"))
+  sandbox.wait(function() return first:wait(1) end, "its answer")
+  assert.is_table((first:rows()))
 end)
