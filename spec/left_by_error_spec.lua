@@ -701,6 +701,42 @@ it("Ctrl-C ends a worker of an outbox wherever it comes, in the journal's calls 
   assert.is_true(n_raised > 100, n_raised)
 end)
 
+-- Its file is opened then, and the table made.
+it("Ctrl-C goes on to who runs the program where a journal is being opened, too", function()
+  if has_jit then jit.off() end
+  journals.sqlite.start()
+  finally(function()
+    debug.sethook()
+    journals.sqlite.stop()
+    if has_jit then jit.on() end
+  end)
+  journals.sqlite.open():close() -- a module that was cut off is not loaded again by Lua 5.1
+  local n, n_raised, getinfo, pcall = 0, 0, debug.getinfo, pcall
+  repeat
+    n, was_reached = n + 3, false
+    local n_left = n
+    debug.sethook(function()
+      if not getinfo(2, "S").source:find("lua/telnyx/journal/", 1, true) then return end
+      n_left = n_left - 1
+      if n_left > 0 then return end
+      debug.sethook()
+      was_reached = true
+      error("lua: interrupted!", 0)
+    end, "", 1)
+    local ok, journal, words = pcall(journals.sqlite.open)
+    debug.sethook()
+    if was_reached then
+      n_raised = n_raised + 1
+      assert.is_false(ok, ("%d instructions: %s"):format(n, tostring(words)))
+      assert.matches("interrupted!", journal)
+    else
+      assert.is_true(ok, tostring(journal))
+      journal:close()
+    end
+  until not was_reached
+  assert.is_true(n_raised > 100, n_raised)
+end)
+
 -- By a hook in the thread that sends, from when the answer is given.
 local function answering_sender(n, sent, answer)
   local sender = {}
