@@ -222,6 +222,24 @@ static const scene SCENES[] = {
     "repeat until client:step(0.02) == 0 "
     "return told, err_told",
     true },
+  { "start, and a sender that fails",
+    "telnyx = require 'telnyx' n_told = 0 "
+    "local owners = {} "
+    "local begun = { done = function() return true end, result = function() error('no', 0) end } "
+    "client = telnyx.new { retry = false, sender = { send = print, "
+    "start = function(_, _, _, owner) owners[1] = owner return begun end, "
+    "step = function() return 0 end, finished = function() return table.remove(owners) end } } "
+    "function tell() n_told = n_told + 1 end "
+    "function afterwards() "
+    "assert(not pending or n_told == 1 or client:timeout() == 0, 'nobody would look') "
+    "for _ = 1, 20 do local ok, n = pcall(client.step, client, 0) "
+    "if ok and n == 0 then break end end "
+    "assert(client:step(0) == 0, 'it never ends') "
+    "assert(n_told == 1 or n_told == 0 and not pending, n_told .. ' times told') end",
+    "pending = client:start(" MESSAGE
+    ", tell) "
+    "pcall(client.step, client, 0) return true",
+    false },
 };
 
 #define N_SCENES (sizeof SCENES / sizeof *SCENES)
