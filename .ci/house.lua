@@ -73,9 +73,10 @@ local lua = {
   { "journal/statements" },
   { "journal/queue", "telnyx.journal.arguments telnyx.journal.statements" },
   { "journal/commits" },
+  { "journal/schema" },
   { "journal/sql", [[
     telnyx.interrupt telnyx.journal.commits telnyx.journal.machine telnyx.journal.queue
-    telnyx.journal.statements
+    telnyx.journal.schema telnyx.journal.statements
   ]] },
   { "journal/dbi", "telnyx.core telnyx.interrupt telnyx.send.random" },
   { "journal/sqlite", "dbd.sqlite3 telnyx.core telnyx.journal.dbi telnyx.journal.sql" },
@@ -83,11 +84,11 @@ local lua = {
   { "journal/libpq", "telnyx.core telnyx.journal.statements" },
   { "journal/postgres", [[
     telnyx.core telnyx.errors.secrets telnyx.journal.conninfo telnyx.journal.dbi
-    telnyx.journal.libpq telnyx.journal.sql
+    telnyx.journal.libpq telnyx.journal.schema telnyx.journal.sql telnyx.journal.statements
   ]] },
   { "journal/init", [[
-    telnyx.journal.memory telnyx.journal.object telnyx.journal.postgres telnyx.journal.shared
-    telnyx.journal.sql telnyx.journal.sqlite
+    telnyx.journal.memory telnyx.journal.object telnyx.journal.postgres telnyx.journal.schema
+    telnyx.journal.shared telnyx.journal.sql telnyx.journal.sqlite
   ]] },
 
   { "send/retry", "telnyx.core" },

@@ -6,6 +6,7 @@ local journal = require "telnyx.journal"
 local postgres = require "spec.support.postgres"
 local process = require "spec.support.process"
 local sandbox = require "spec.support.sandbox"
+local telnyx = require "telnyx"
 
 local socket = require "socket"
 
@@ -744,5 +745,112 @@ describe("a fork", function()
       collectgarbage()
       collectgarbage()
     ]]))
+  end)
+end)
+
+-- Another schema is another memory.
+describe("the schema of its tables", function()
+  local function ask_all(text) return (server:ask(text):gsub("\n$", "")) end
+
+  before_each(function()
+    ask_all([[CREATE SCHEMA first; CREATE SCHEMA "of ""shop"""; CREATE SCHEMA later]])
+  end)
+  after_each(function()
+    ask_all([[DROP SCHEMA first CASCADE; DROP SCHEMA "of ""shop""" CASCADE;
+      DROP SCHEMA later CASCADE]])
+    ask_all("ALTER ROLE spec RESET search_path")
+  end)
+
+  local function tables()
+    return ask_all([[SELECT schemaname, tablename FROM pg_tables WHERE tablename LIKE 'telnyx_%'
+      ORDER BY 1, 2]])
+  end
+
+  local function search(path) ask_all("ALTER ROLE spec SET search_path = " .. path) end
+
+  local function box_of(options)
+    own = open(options)
+    return telnyx.new({ journal = own, api_key = "KEY_TEST" }):outbox()
+  end
+
+  it("is one for all of them, where telnyx_send is found", function()
+    search("later")
+    open()
+    assert.is_true(claim("k"))
+    own:close()
+    search("first, later") -- as when a schema of the account's own was made
+    local box = box_of()
+    assert.is_true(box:pause())
+    assert.equal("later|telnyx_pace\nlater|telnyx_send\nlater|telnyx_server", tables())
+    assert.is_false(claim("k"))
+    assert.is_true(finish("k"))
+    own:close()
+    search("later")
+    assert.is_true(box_of():is_paused())
+  end)
+
+  it("is kept to, whatever another session's search_path is", function()
+    search("later")
+    open()
+    assert.is_true(claim("k"))
+    search("first, later")
+    ask_all("CREATE TABLE first.telnyx_send (LIKE later.telnyx_send INCLUDING ALL)")
+    ask_all("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    sandbox.wait(function() return claim("k") == false end, "the same memory")
+    assert.is_true(finish("k"))
+    assert.equal("0", ask_all("SELECT count(*) FROM first.telnyx_send"))
+  end)
+
+  it("is the one that is named, and so is that of a statement of one's own transaction", function()
+    local box = box_of { schema = 'of "shop"' }
+    assert.is_true(claim("k"))
+    local message = { from = "+18445550001", to = "+18665550001", text = "hello" }
+    local sql, params, n = box:statement(message, { key = "order" })
+    assert.matches('INTO "of ""shop"""%.telnyx_send ', sql)
+    for i = n, 1, -1 do
+      local value = params[i] and "'" .. params[i]:gsub("'", "''") .. "'" or "NULL"
+      sql = sql:gsub("^([^?]*" .. ("?[^?]*"):rep(i - 1):gsub("%?", "%%?") .. ")%?", function(before)
+        return before .. value
+      end)
+    end
+    ask_all("CREATE TABLE public.telnyx_send (x INTEGER)")
+    ask_all(sql)
+    ask_all("DROP TABLE public.telnyx_send")
+    assert.equal("queued", own:get("order").state)
+    assert.equal("order", assert(own:find({ state = "queued" }))[1].key)
+    assert.equal('of "shop"|telnyx_send\nof "shop"|telnyx_server', tables())
+  end)
+
+  it("is refused where it is not there, or is no name", function()
+    open { schema = "nowhere" }
+    local ok, why = claim("k")
+    assert.is_nil(ok)
+    assert.matches('schema "nowhere" does not exist', why)
+    for _, name in ipairs { "", "a?", "a'", 1 } do
+      assert.has_error(function() open { schema = name } end,
+        "journal.postgres expects the name of a schema, without ? and ', for 'schema'")
+    end
+    assert.has_error(function() open { create = 1 } end,
+      "journal.postgres expects true or false for 'create'")
+    search("nowhere, neither")
+    open()
+    ok, why = claim("k")
+    assert.is_nil(ok)
+    assert.matches("none of the schemas of its search_path is there", why)
+  end)
+
+  it("has no journal made in it by who must find one", function()
+    open { create = false, schema = "first" }
+    local ok, why = claim("k")
+    assert.is_nil(ok)
+    assert.matches("there is no journal in its schema first, and { create = false } makes", why)
+    assert.equal("", tables())
+    own:close()
+    open { schema = "first" }
+    assert.is_true(claim("k"))
+    own:close()
+    open { create = false, schema = "first" }
+    assert.is_false(claim("k"))
+    assert.is_true(claim("k2"))
   end)
 end)

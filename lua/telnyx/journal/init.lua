@@ -3,6 +3,7 @@
 --- is asked. Only what is used is loaded.
 
 local object = require("telnyx.journal.object")
+local schema = require("telnyx.journal.schema")
 
 local journal = {}
 
@@ -92,10 +93,14 @@ function journal.postgres(connection, options)
   local expected = expected_of(connection)
   check(not expected, "postgres", expected)
   options = options or {}
-  check_names("postgres", options, "statement_timeout accept_server")
+  check_names("postgres", options, "statement_timeout accept_server schema create")
   check(is_seconds(options.statement_timeout), "postgres", "seconds for 'statement_timeout'")
   check(options.accept_server == nil or type(options.accept_server) == "string", "postgres",
     "a string for 'accept_server'")
+  check(options.schema == nil or schema.is_name(options.schema), "postgres",
+    "the name of a schema, without ? and ', for 'schema'")
+  check(options.create == nil or type(options.create) == "boolean", "postgres",
+    "true or false for 'create'")
   local keeper, why = require("telnyx.journal.postgres").new(connection, options)
   if not keeper then error("journal.postgres: " .. why, 2) end
   return object.new(keeper)

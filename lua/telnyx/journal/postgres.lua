@@ -6,8 +6,10 @@ local core = require("telnyx.core")
 local conninfo = require("telnyx.journal.conninfo")
 local dbi = require("telnyx.journal.dbi")
 local libpq = require("telnyx.journal.libpq")
+local schema = require("telnyx.journal.schema")
 local secrets = require("telnyx.errors.secrets")
 local sql = require("telnyx.journal.sql")
+local statements = require("telnyx.journal.statements")
 
 local DEFAULT_STATEMENT_TIMEOUT_S = 10
 -- A server that can still say that its own time is up comes first.
@@ -134,6 +136,22 @@ end
 -- In milliseconds.
 local TIMEOUT = "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'"
 
+local MISSING = "there is no journal in its schema %s, and { create = false } makes none"
+
+-- The first session finds where the tables are or will be, and the others go by that.
+local function find_schema(ask, known, options)
+  local name, is_there = schema.find(ask, known or options.schema)
+  if not name then return nil, is_there end
+  if options.create == false and not is_there then return nil, MISSING:format(name) end
+  return name
+end
+
+-- `ask` whose tables are those of a schema.
+local function asking_within(ask, name)
+  local place = schema.quoted(name)
+  return function(text, params, n) return ask(statements.within(text, place), params, n) end
+end
+
 local function set_up(ask, session, known, options)
   local ok, why = set(ask, options.statement_timeout or DEFAULT_STATEMENT_TIMEOUT_S)
   local timeout_ms
@@ -175,7 +193,7 @@ local function remember(ask)
 end
 
 local function new_asked(text, options)
-  local known, session, me, owing
+  local known, session, me, owing, place
   return dbi.new {
     name = "PostgreSQL",
     patience_s = 0,
@@ -187,7 +205,10 @@ local function new_asked(text, options)
       return session, why
     end,
     set_up = function(ask)
-      local here, why = set_up(ask, session, known, options)
+      local here, why
+      place, why = find_schema(ask, place, options)
+      if not place then return nil, why end
+      here, why = set_up(asking_within(ask, place), session, known, options)
       known = here or known
       if not here then return nil, why end
       if end_backend(ask, owing) then owing = nil end
@@ -202,6 +223,8 @@ local postgres = {}
 ---@class telnyx.postgres_options
 ---@field statement_timeout number|nil seconds, unless the server has a limit; default 10
 ---@field accept_server string|nil "system/timeline" of one that a person has looked at
+---@field schema string|nil of the tables; default: where they are found, or the first there is
+---@field create boolean|nil false: a journal must be there; else it is made
 
 ---@param connection string|table
 ---@param options telnyx.postgres_options
@@ -216,7 +239,7 @@ function postgres.new(connection, options)
     local rows, why, is_sure = asked:query(statement, params, n)
     return rows, why and mask(why), is_sure
   end
-  return sql.new(query, "postgres", function() asked:close() end)
+  return sql.new(query, "postgres", function() asked:close() end, options.schema)
 end
 
 return postgres

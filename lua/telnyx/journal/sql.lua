@@ -8,6 +8,7 @@ local commits = require("telnyx.journal.commits")
 local interrupt = require("telnyx.interrupt")
 local machine = require("telnyx.journal.machine")
 local queue = require("telnyx.journal.queue")
+local schema = require("telnyx.journal.schema")
 local statements = require("telnyx.journal.statements")
 
 local Sql = {}
@@ -46,10 +47,22 @@ local function check_commits(self)
   return commits(self.dialect, function(text) return ask(self, text, {}, 0) end)
 end
 
+-- From here on the tables are those of one schema.
+local function locate(self)
+  if self.dialect ~= "postgres" then return true end
+  local name, why = schema.find(function(text, params, n) return ask(self, text, params, n) end,
+    self.wanted_schema)
+  if not name then return nil, why end
+  self.schema = schema.quoted(name)
+  self.sql = statements.of(self.dialect, self.schema)
+  return true
+end
+
 -- Whoever may not make tables may use one that is there.
 local function make_ready(self)
-  local is_kept, open_why = check_commits(self)
-  if not is_kept then return nil, open_why end
+  local is_fit, why_not = check_commits(self)
+  if is_fit then is_fit, why_not = locate(self) end
+  if not is_fit then return nil, why_not end
   local rows, why, is_sure = ask(self, self.sql.check, {}, 0)
   if not rows then
     local made, make_why = ask(self, self.sql.table, {}, 0)
@@ -69,22 +82,26 @@ local function text_of(value)
   return value
 end
 
--- Rows; or nil, why, and whether surely nothing was done.
-local function run(self, sql, params, n)
-  if not self.is_ready then
-    local ok, why = make_ready(self)
-    if not ok then return nil, why, true end
-  end
+local function be_ready(self)
+  if self.is_ready then return true end
+  return make_ready(self)
+end
+
+-- Rows; or nil, why, and whether surely nothing was done. It is asked by name, since where its
+-- tables are may be known only when it is ready.
+local function run(self, name, params, n)
+  local ok, why = be_ready(self)
+  if not ok then return nil, why, true end
   for i = 1, n do params[i] = text_of(params[i]) end
-  return ask(self, sql, params, n)
+  return ask(self, self.sql[name], params, n)
 end
 
 -- Rows, and whether it was asked twice: then no row may mean that the first time did it.
 local function change(self, name, params, n)
-  local rows, why, is_sure = run(self, self.sql[name], params, n)
+  local rows, why, is_sure = run(self, name, params, n)
   if rows then return rows, false end
   if is_sure then return nil, why end
-  rows, why = run(self, self.sql[name], params, n)
+  rows, why = run(self, name, params, n)
   if rows then return rows, true end
   return nil, why
 end
@@ -191,35 +208,38 @@ function Sql:resend(r)
 end
 
 -- Reading may be repeated as it likes.
-local function look(self, sql, params, n)
-  local rows, why, is_sure = run(self, sql, params, n)
-  if not rows and not is_sure then rows, why = run(self, sql, params, n) end
+local function look(self, name, params, n)
+  local rows, why, is_sure = run(self, name, params, n)
+  if not rows and not is_sure then rows, why = run(self, name, params, n) end
   return rows, why
 end
 
 function Sql:get(key)
-  local rows, why = look(self, self.sql.get, { key }, 1)
+  local rows, why = look(self, "get", { key }, 1)
   if not rows then return nil, why end
   return rows[1] and read(rows[1]) or false
 end
 
 function Sql:unsettled(page, limit)
   local after = page.after or { claimed_at = -1, key = "" }
-  local rows, why = look(self, self.sql.unsettled,
+  local rows, why = look(self, "unsettled",
     { page.now, page.before, after.claimed_at, after.key, limit }, 5)
   return rows and read_all(rows), why
 end
 
 function Sql:find(query)
-  local sql, names = statements.find(query)
+  local rows, names
+  local ok, why = be_ready(self)
+  if not ok then return nil, why end
+  self.sql.find, names = statements.find(query, self.schema)
   local params = {}
   for i, name in ipairs(names) do params[i] = query[name] end
-  local rows, why = look(self, sql, params, #names)
+  rows, why = look(self, "find", params, #names)
   return rows and read_all(rows), why
 end
 
 function Sql:counts()
-  local rows, why = look(self, self.sql.counts, {}, 0)
+  local rows, why = look(self, "counts", {}, 0)
   if not rows then return nil, why end
   local counts = {}
   for _, row in ipairs(rows) do counts[row.state] = tonumber(row.n) end
@@ -242,7 +262,7 @@ end
 function Sql:queue() return queue.new(self) end
 
 function Sql:backlog(now)
-  local rows, why = look(self, self.sql.backlog, { now }, 1)
+  local rows, why = look(self, "backlog", { now }, 1)
   if not rows then return nil, why end
   local row = rows[1]
   return { total = tonumber(row.total), due = tonumber(row.n_due) or 0,
@@ -253,9 +273,9 @@ end
 ---@return true|nil
 ---@return string|nil why
 function Sql:make_paces()
-  if run(self, self.sql.paused, {}, 0) then return true end
-  local made, make_why = run(self, self.sql.paces, {}, 0)
-  local rows, why = run(self, self.sql.paused, {}, 0)
+  if run(self, "paused", {}, 0) then return true end
+  local made, make_why = run(self, "paces", {}, 0)
+  local rows, why = run(self, "paused", {}, 0)
   if rows then return true end
   return nil, made and why or make_why
 end
@@ -274,14 +294,14 @@ function Sql:change(name, params, n) return change(self, name, params, n) end
 ---@return table[]|nil rows
 ---@return string|nil why
 function Sql:once(name, params, n)
-  local rows, why = run(self, self.sql[name], params, n)
+  local rows, why = run(self, name, params, n)
   return rows and read_all(rows), why
 end
 
 ---@return table[]|nil rows
 ---@return string|nil why
 function Sql:look(name, params, n)
-  local rows, why = look(self, self.sql[name], params, n)
+  local rows, why = look(self, name, params, n)
   return rows and read_all(rows), why
 end
 
@@ -300,9 +320,11 @@ local sql = {}
 ---@param query fun(sql: string, params: table, n: integer): table[]|nil, string|nil, boolean|nil
 ---@param dialect "sqlite"|"postgres"
 ---@param close fun()|nil ends what `query` asks; without it, `query` is the user's own
-function sql.new(query, dialect, close)
+---@param wanted_schema string|nil of the tables in PostgreSQL
+function sql.new(query, dialect, close, wanted_schema)
   return setmetatable({ query = query, sql = statements.of(dialect), dialect = dialect,
-    finish_asking = close, is_users = close == nil, is_ready = false }, Sql)
+    finish_asking = close, is_users = close == nil, wanted_schema = wanted_schema,
+    is_ready = false }, Sql)
 end
 
 return sql

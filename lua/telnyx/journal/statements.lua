@@ -286,15 +286,31 @@ local function written(text, dialect)
   return (text:gsub("{(%u+)}", words)) -- words have some in them
 end
 
+local TABLES = { send = true, pace = true, server = true }
+
+---A text whose tables are those of a schema, wherever else others of their names may be.
+---@param text string
+---@param schema string|nil as it stands in statements; nil: the text as it is
+---@return string
+function statements.within(text, schema)
+  if not schema then return text end
+  return (text:gsub("%f[%w_]telnyx_(%a+)%f[^%w_]", function(name)
+    return TABLES[name] and ("%s.telnyx_%s"):format(schema, name)
+  end))
+end
+
 ---@param name "sqlite"|"postgres"
+---@param schema string|nil as it stands in statements: of the tables
 ---@return table<string, string> texts by name, and what makes the table
-function statements.of(name)
-  local dialect, own = DIALECTS[name], { table = TABLE, paces = PACES, make_index = {} }
-  for statement, text in pairs(TEXTS) do own[statement] = written(text, dialect) end
-  own.indexes = dialect.indexes
+function statements.of(name, schema)
+  local dialect, own = DIALECTS[name], { make_index = {} }
+  local function within(text) return statements.within(text, schema) end
+  for statement, text in pairs(TEXTS) do own[statement] = within(written(text, dialect)) end
+  own.table, own.paces, own.indexes = within(TABLE), within(PACES), within(dialect.indexes)
   for index, rest in pairs(INDEXES) do
     index = "telnyx_send_" .. index
-    own.make_index[index] = ("CREATE INDEX IF NOT EXISTS %s ON telnyx_send %s"):format(index, rest)
+    own.make_index[index] = within(("CREATE INDEX IF NOT EXISTS %s ON telnyx_send %s"):format(index,
+      rest))
   end
   return own
 end
@@ -313,9 +329,10 @@ end
 
 ---The statement that finds what a query asks for, and the names of its parameters in order.
 ---@param query table
+---@param schema string|nil as for `of`
 ---@return string text
 ---@return string[] names
-function statements.find(query)
+function statements.find(query, schema)
   local wheres, names = {}, {}
   for _, condition in ipairs(CONDITIONS) do
     if query[condition[1]] then
@@ -327,7 +344,7 @@ function statements.find(query)
   if wheres[1] then text = text .. " WHERE " .. table.concat(wheres, " AND ") end
   names[#names + 1] = "limit"
   text = text .. " ORDER BY telnyx_send.created_at, telnyx_send.key LIMIT CAST(? AS INTEGER)"
-  return written(text, DIALECTS.sqlite), names
+  return statements.within(written(text, DIALECTS.sqlite), schema), names
 end
 
 return statements
