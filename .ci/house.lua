@@ -85,6 +85,7 @@ local lua = {
   { "journal/postgres", [[
     telnyx.core telnyx.errors.secrets telnyx.journal.conninfo telnyx.journal.dbi
     telnyx.journal.libpq telnyx.journal.schema telnyx.journal.sql telnyx.journal.statements
+    telnyx.send.random
   ]] },
   { "journal/init", [[
     telnyx.journal.memory telnyx.journal.object telnyx.journal.postgres telnyx.journal.schema

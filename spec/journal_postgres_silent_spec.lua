@@ -424,6 +424,35 @@ describe("what was given up unread", function()
   end)
 end)
 
+-- A session whose end the server does not see, as behind a pooler.
+for what, is_anothers in pairs { ["is ended"] = false,
+  ["is not ended where a pooler has given it to somebody else"] = true } do
+  it("a backend that owes an answer " .. what, function()
+    local connect, first = libpq.connect, nil
+    finally(function()
+      libpq.connect = connect
+      if first then first:close() end
+    end)
+    libpq.connect = function(...)
+      local session = assert(connect(...))
+      if first then return session end
+      first = session.session
+      session.close = function() session.owes_answer = true end
+      session.ping = function() return false end
+      return session
+    end
+    open()
+    local pid = own.keeper.query("SELECT CAST(pg_backend_pid() AS TEXT) AS pid", {}, 0)[1].pid
+    if is_anothers then -- a part of its DISCARD ALL
+      assert.is_table(own.keeper.query("SELECT pg_advisory_unlock_all()", {}, 0))
+    end
+    assert.is_nil((own.keeper.query("SELECT 1 / 0", {}, 0)))
+    assert.is_table(own:counts())
+    local n = server:ask("SELECT count(*) FROM pg_stat_activity WHERE pid = " .. pid)
+    assert.equal(is_anothers and 1 or 0, tonumber(n))
+  end)
+end
+
 -- As behind a pooler, where it may be somebody else's by then.
 it("a backend that owes nothing is not ended, though its session was closed", function()
   local connect, kept = libpq.connect, {}

@@ -6,6 +6,7 @@ local core = require("telnyx.core")
 local conninfo = require("telnyx.journal.conninfo")
 local dbi = require("telnyx.journal.dbi")
 local libpq = require("telnyx.journal.libpq")
+local random = require("telnyx.send.random")
 local schema = require("telnyx.journal.schema")
 local secrets = require("telnyx.errors.secrets")
 local sql = require("telnyx.journal.sql")
@@ -168,32 +169,44 @@ local function first_limit(options)
   return limit_after(timeout_s > 0 and timeout_s or DEFAULT_STATEMENT_TIMEOUT_S)
 end
 
+-- A lock of a session's own marks its backend: a pooler, which gives a backend to one client after
+-- the other, has what was locked by the one before let go.
 local ME = [[
-SELECT CAST(pid AS TEXT) AS pid, CAST(backend_start AS TEXT) AS started
+SELECT CAST(pid AS TEXT) AS pid, CAST(backend_start AS TEXT) AS started,
+  pg_try_advisory_lock(CAST(? AS INTEGER), CAST(? AS INTEGER))
 FROM pg_stat_activity WHERE pid = pg_backend_pid()]]
 
 -- Where there are standbys, a commit may be done but for the word of one, and not be cut short.
 local END = [[
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE pid = CAST(? AS INTEGER) AND CAST(backend_start AS TEXT) = ?
-  AND (state = 'idle' OR current_setting('synchronous_standby_names') = '')]]
+SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity AS a JOIN pg_locks AS l ON l.pid = a.pid
+WHERE a.pid = CAST(? AS INTEGER) AND CAST(a.backend_start AS TEXT) = ?
+  AND (a.state = 'idle' OR current_setting('synchronous_standby_names') = '')
+  AND l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+  AND CAST(l.classid AS BIGINT) = CAST(? AS BIGINT)
+  AND CAST(l.objid AS BIGINT) = CAST(? AS BIGINT)]]
 
 -- What a session was asked that owes its answer may lie before its backend unread, and would be
 -- done when that wakes: later than what is asked now, and undo it. A parent's is its own.
 local function end_backend(ask, owing)
   if not owing then return true end
-  return owing.n_forks ~= core.forks() or ask(END, { owing.pid, owing.started }, 2) ~= nil
+  if owing.n_forks ~= core.forks() then return true end
+  return ask(END, { owing.pid, owing.started, owing.marks[1], owing.marks[2] }, 4) ~= nil
 end
 
-local function remember(ask)
-  local rows, why = ask(ME)
+local MOST_MARK = 2 ^ 31 - 1
+
+local function remember(ask, own_random)
+  local marks = {}
+  for i = 1, 2 do marks[i] = ("%.0f"):format(math.floor(own_random() * MOST_MARK)) end
+  local rows, why = ask(ME, marks, 2)
   if not rows then return nil, why end
   local me = rows[1] or {}
-  return { pid = me.pid, started = me.started, n_forks = core.forks() }
+  return { pid = me.pid, started = me.started, marks = marks, n_forks = core.forks() }
 end
 
 local function new_asked(text, options)
   local known, session, me, owing, place
+  local own_random = random.new()
   return dbi.new {
     name = "PostgreSQL",
     patience_s = 0,
@@ -212,7 +225,7 @@ local function new_asked(text, options)
       known = here or known
       if not here then return nil, why end
       if end_backend(ask, owing) then owing = nil end
-      me, why = remember(ask)
+      me, why = remember(ask, own_random)
       return me and true, why
     end,
   }
