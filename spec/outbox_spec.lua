@@ -749,6 +749,45 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.is_nil(dollars:find("?", 1, true))
     end)
 
+    it("takes a message back in somebody else's transaction", function()
+      open()
+      add(1)
+      local sql, params, n = box:withdrawal("k1")
+      assert.equal(3, n)
+      assert.equal("k1", journal.keeper.query(sql, params, n)[1].key)
+      assert.equal("free", journal:get("k1").state)
+      assert.is_nil(journal.keeper.query(sql, params, n)[1]) -- it does not wait any more
+      assert.matches("%$1.*%$2.*%$3", (box:withdrawal("k1", { placeholders = "$" })))
+      add(1)
+      run { until_empty = true }
+      sql, params, n = box:withdrawal("k1")
+      assert.is_nil(journal.keeper.query(sql, params, n)[1])
+      assert.equal("accepted", journal:get("k1").state)
+      assert.has_error(function() box:withdrawal(1) end,
+        "withdrawal expects a key, a string; got a number")
+      assert.has_error(function() box:withdrawal("k", { placeholders = "x" }) end)
+      local none, err = box:withdrawal("")
+      assert.is_nil(none)
+      assert.equal("not_sent", err.outcome)
+    end)
+
+    it("knows its own repetition where the answer to an add is lost", function()
+      open()
+      for _ = 1, 2 do
+        add(1)
+        assert.is_true(box:withdraw("k1"))
+      end
+      local query, is_lost = journal.keeper.query, false
+      function journal.keeper.query(sql, ...)
+        local rows, why, is_sure = query(sql, ...)
+        if is_lost or not sql:find("^INSERT INTO") then return rows, why, is_sure end
+        is_lost = true
+        return nil, "the answer was lost"
+      end
+      assert.is_true(box:add(message("text 1"), { key = "k1" }))
+      assert.is_true(is_lost)
+    end)
+
     it("is added to by the program's own transaction under a key that was given back", function()
       open { copy(DOWN) }
       client:send(message("text 1"), { key = "k1", retry = false })

@@ -243,7 +243,7 @@ local function outbox_host(self, queue)
     is_closed = function() return own.is_closed end,
     new_error = function(fields) return own:new_error(fields) end,
     run = function(body, run) return own:run(body, run) end,
-    check_add = options.add, is_key = options.is_key,
+    check_add = options.add, check_withdrawal = options.withdrawal, is_key = options.is_key,
   }
   function host.prepare(message, given)
     local call = tables.merge(self.call_, { key = given.key, max_parts = given.max_parts,

@@ -169,6 +169,13 @@ local RUN = {
 -- What is later is milliseconds.
 local YEAR_2200 = 7258118400
 
+local function placeholders(value)
+  return value == "?" or value == "$", "\"?\" or \"$\""
+end
+
+-- Of the statement that takes one back.
+local WITHDRAWAL = { placeholders = placeholders }
+
 -- Of a message that is added to an outbox. It is sent by the rules of who sends it.
 local ADD = {
   key = key_string,
@@ -179,7 +186,7 @@ local ADD = {
       "seconds since 1970, before the year 2200"
   end,
   campaign = key_string,
-  placeholders = function(value) return value == "?" or value == "$", "\"?\" or \"$\"" end,
+  placeholders = placeholders,
 }
 
 -- Of a worker of an outbox.
@@ -317,6 +324,15 @@ function options.add(given, level)
     error("option 'key' is missing: an outbox knows its messages by it", level + 1)
   end
   return own
+end
+
+---Of a withdrawal.
+---@param given table|nil
+---@param level integer
+---@return table
+function options.withdrawal(given, level)
+  check_table(given or {}, "options", level + 1)
+  return read(given or {}, WITHDRAWAL, "option", level + 1)
 end
 
 ---The options of an outbox's worker: its own, and under `call` those of each send.

@@ -68,6 +68,27 @@ function Queue:add(a)
   return false, row
 end
 
+---The statement that does so for a transaction of somebody else's; it returns a row when one was
+---taken out.
+---@param key string
+---@param now number
+---@param is_numbered boolean as above
+---@return string|nil sql
+---@return table|string params or why
+---@return integer|nil n
+function Queue:withdrawal(key, now, is_numbered)
+  local own, why = arguments.checked("withdraw", { key = key, now = now })
+  if own and not self.keeper.is_ready then
+    local ok
+    ok, why = self.keeper:prepare()
+    own = ok and own
+  end
+  if not own then return nil, why end
+  local sql = self.keeper.sql.withdraw
+  return is_numbered and statements.numbered(sql) or sql,
+    self.keeper:written({ own.now, "caller", own.key }, 3), 3
+end
+
 ---Takes a row out of the queue that nobody has taken yet. False: there is none, or it is not
 ---waiting.
 ---@param key string

@@ -149,6 +149,7 @@ VALUES (?, 'queued', ?, ?, ?, ?, ?, {B}, {B}, 0, {B})
 ON CONFLICT (key) DO UPDATE SET state = 'queued', digest = excluded.digest,
   recipient = excluded.recipient, sender = excluded.sender, body = excluded.body,
   campaign = excluded.campaign, due = excluded.due, ord = excluded.ord,
+  created_at = excluded.created_at,
   message_id = NULL, status = NULL, result = NULL, settled_at = NULL, settled_by = NULL
 WHERE telnyx_send.state = 'free'
 RETURNING key]],
@@ -165,6 +166,8 @@ ON CONFLICT (key) DO UPDATE SET
   settled_at = CASE telnyx_send.state WHEN 'free' THEN NULL ELSE telnyx_send.settled_at END,
   recipient = excluded.recipient, sender = excluded.sender, body = excluded.body,
   campaign = excluded.campaign, due = excluded.due, ord = excluded.ord,
+  created_at = CASE telnyx_send.state WHEN 'free' THEN excluded.created_at
+    ELSE telnyx_send.created_at END,
   message_id = NULL, status = NULL, result = NULL, settled_by = NULL
 WHERE telnyx_send.state = 'free' OR telnyx_send.digest <> excluded.digest
 RETURNING key]],

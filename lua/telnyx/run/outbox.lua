@@ -92,6 +92,15 @@ function Outbox:statement(message, given)
   return sql, params, n
 end
 
+local function check_key(self, method, key, level)
+  if type(key) ~= "string" then
+    error(("%s expects a key, a string; got a %s"):format(method, type(key)), level + 1)
+  end
+  if self.host.is_key(key) then return true end
+  return nil, self.host.new_error({ outcome = "not_sent", kind = "invalid", retryable = false,
+    key = key, code = "10015", detail = "no key is like this: it is UTF-8, 1 to 255 bytes" })
+end
+
 ---Takes a message back that waits. False: it does not wait; the row, if there is one, says how far
 ---it is.
 ---@param key string
@@ -99,19 +108,32 @@ end
 ---@return telnyx.journal_row|telnyx.error|nil
 function Outbox:withdraw(key)
   check(self, "withdraw", 2)
-  if type(key) ~= "string" then
-    error("withdraw expects a key, a string; got a " .. type(key), 2)
-  end
-  if not self.host.is_key(key) then
-    return nil, self.host.new_error({ outcome = "not_sent", kind = "invalid", retryable = false,
-      key = key, code = "10015", detail = "no key is like this: it is UTF-8, 1 to 255 bytes" })
-  end
+  local is_right, err = check_key(self, "withdraw", key, 2)
+  if not is_right then return nil, err end
   local is_back, why = self.host.queue:withdraw(key, core.now())
   if is_back then return true end
   if is_back == nil then return nil, failed(self, key, why) end
   local row, get_why = self.host.journal:get(key)
   if row == nil then return nil, failed(self, key, get_why) end
   return false, row or nil
+end
+
+---The statement that takes a message back, for a transaction of the program's own: when that is
+---committed, it is not sent, and its key is free. It returns a row when the message was waiting,
+---and none when it was not: then it may have been sent.
+---@param key string
+---@param given { placeholders: "?"|"$"|nil }|nil as for `statement`
+---@return string|nil sql
+---@return table|telnyx.error params strings
+---@return integer|nil n of them
+function Outbox:withdrawal(key, given)
+  check(self, "withdrawal", 2)
+  local own = self.host.check_withdrawal(given, 2)
+  local is_right, err = check_key(self, "withdrawal", key, 2)
+  if not is_right then return nil, err end
+  local sql, params, n = self.host.queue:withdrawal(key, core.now(), own.placeholders == "$")
+  if not sql then return nil, failed(self, key, params) end
+  return sql, params, n
 end
 
 ---A worker for a program with a loop of its own: `worker:step(seconds)` as often as it likes.
