@@ -560,6 +560,18 @@ describe("the headers of a reply", function()
       end
     end)
   end
+
+  it("name a wait longer than any", function()
+    assert.is_true(reply(429, ENVELOPE, { ["retry-after"] = ("9"):rep(40) }).err.retry_after > 1e39)
+  end)
+
+  it("name the end of a rate's window: seconds, or a time in seconds or milliseconds", function()
+    local date = "Tue, 14 Nov 2023 22:13:20 GMT" -- 1700000000
+    for value, expected in pairs { ["7"] = 7, ["1700000030"] = 30, ["1700000030500"] = 30.5 } do
+      local err = reply(429, ENVELOPE, { date = date, ["x-ratelimit-reset"] = value }).err
+      assert.equal(expected, err.ratelimit.reset)
+    end
+  end)
 end)
 
 describe("over a real socket, a body", function()

@@ -4,8 +4,8 @@
 
 #include "tlx_date_time.h"
 
-#define MAX_DIGITS 15
 #define LEAST_EPOCH_S 1e9
+#define LEAST_EPOCH_MS 1e12
 
 const char *tlx_outcome_name(tlx_outcome outcome) {
   static const char *const names[] = { "not_sent", "rejected", "unknown", "accepted" };
@@ -73,7 +73,7 @@ bool tlx_is_final_status(int status) {
 static double number(const char *text) {
   double value = 0, scale = 1;
   const char *point = NULL, *p = text;
-  for (; *p && p - text <= MAX_DIGITS; p++) {
+  for (; *p; p++) {
     if (*p == '.' && !point && p > text) {
       point = p;
     } else if (*p >= '0' && *p <= '9') {
@@ -105,6 +105,7 @@ static double retry_after_s(const tlx_reply *reply, double now_s) {
 
 static double reset_s(const tlx_reply *reply, double now_s) {
   double value = number(reply->reset);
+  if (value >= LEAST_EPOCH_MS) value /= 1000;
   return value >= LEAST_EPOCH_S ? until(value, reply, now_s) : value;
 }
 

@@ -87,7 +87,7 @@ typedef struct tlx_verdict {
  *
  * now_s  Wall clock, seconds since 1970; used where the reply has no Date of its own.
  * Source: RFC 9110 (statuses, Retry-After), the service's rate-limit pages (x-ratelimit-*, where
- * a reset of 10^9 or more is a time and not a wait). Thread-safe.
+ * a reset of 10^9 or more is a time and not a wait; from 10^12 in milliseconds). Thread-safe.
  */
 tlx_verdict tlx_judge(const tlx_carriage *carriage, const tlx_reply *reply, double now_s);
 

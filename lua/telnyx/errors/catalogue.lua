@@ -26,7 +26,14 @@ local classes = {
   network = "the way between this program and Telnyx",
 }
 
--- { code, class, title, advice }
+--- Whose trouble each class is: what else meets it, and what does not.
+local whose = {
+  request = "message", content = "message", recipient = "message", carrier = "message",
+  sender = "sender", rate = "sender", account = "account", credentials = "account",
+  service = "service", network = "service",
+}
+
+-- { code, class, title, advice, and whose where the class does not say }
 local rows = {
   -- The request as a whole --------------------------------------------------
   { "10001", "sender", "Inactive phone number",
@@ -52,7 +59,7 @@ local rows = {
   { "10010", "credentials", "Authorization failed",
     "Use an API key of the account that owns the sender and the profile." },
   { "10011", "rate", "Too many requests",
-    "Slow down and send again later." },
+    "Slow down and send again later.", "account" },
   { "10014", "request", "Unsupported Media Type",
     "Send the body as application/json." },
   { "10015", "request", "Bad Request",
@@ -147,7 +154,7 @@ local rows = {
   { "40311", "credentials", "Invalid messaging profile secret",
     "Check the messaging profile's secret, or use an API key." },
   { "40312", "sender", "Messaging profile is disabled",
-    "Enable the messaging profile in the Telnyx portal." },
+    "Enable the messaging profile in the Telnyx portal.", "profile" },
   { "40313", "credentials", "Missing messaging profile secret",
     "Give the messaging profile's secret, or use an API key." },
   { "40314", "account", "Messaging disabled on account",
@@ -184,10 +191,10 @@ local rows = {
   { "40330", "sender", "Toll free number not provisioned",
     "Wait until the toll-free number is set up, or ask Telnyx support." },
   { "40331", "sender", "No whitelisted destinations on messaging profile",
-    "Add countries to the messaging profile's allowed destinations." },
+    "Add countries to the messaging profile's allowed destinations.", "profile" },
   { "40332", "sender", "Number set-up error", NOT_A_SEND },
   { "40333", "account", "Messaging profile spend limit reached",
-    "Raise the profile's daily spend limit, or wait until midnight UTC." },
+    "Raise the profile's daily spend limit, or wait until midnight UTC.", "profile" },
   { "41000", "service", "WhatsApp error",
     "See the detail: it is about WhatsApp, not about SMS or MMS." },
 
@@ -251,7 +258,8 @@ local rows = {
 
 local codes = {}
 for _, row in ipairs(rows) do
-  codes[row[1]] = { class = row[2], title = row[3], advice = row[4] }
+  codes[row[1]] = { class = row[2], title = row[3], advice = row[4],
+    whose = row[5] or whose[row[2]] }
 end
 
-return { codes = codes, classes = classes }
+return { codes = codes, classes = classes, whose = whose }

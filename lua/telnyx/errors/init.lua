@@ -15,6 +15,9 @@ local secrets = require("telnyx.errors.secrets")
 ---@field title string   the service's own title for the code
 ---@field class string   one of the names in `errors.classes`
 ---@field advice string  what a person should do; one or two sentences
+---@field whose telnyx.whose
+
+---@alias telnyx.whose "message"|"sender"|"profile"|"account"|"service" what meets the same trouble
 
 ---@class telnyx.error
 ---@field outcome telnyx.outcome
@@ -27,6 +30,7 @@ local secrets = require("telnyx.errors.secrets")
 ---@field errors? table[]    every error, in the service's shape
 ---@field class string       one of the names in `errors.classes`
 ---@field advice string      what a person should do
+---@field whose telnyx.whose
 ---@field status? integer    HTTP status
 ---@field request_id? string
 ---@field retry_after? number  seconds that the service asks to wait
@@ -53,7 +57,7 @@ end
 local function lookup(_, code)
   local entry = code ~= nil and data.codes[code_name(code)]
   if not entry then return nil end
-  return { title = entry.title, class = entry.class, advice = entry.advice }
+  return { title = entry.title, class = entry.class, advice = entry.advice, whose = entry.whose }
 end
 
 --- Telnyx's codes: index with a string or a number; nil if unknown.
@@ -88,11 +92,11 @@ local by_outcome = {
   accepted = "Do not send it again: the service took the message.",
 }
 
--- { class, advice } where no code says it better.
+-- { class, advice } where no code says it better, and whose it is where the class does not say.
 local by_status = {
   [401] = { "credentials", "Check the API key." },
   [402] = { "account", "Add funds to the account." },
-  [403] = { "account", "Check the account's permissions and the API key." },
+  [403] = { "account", "Check the account's permissions and the API key.", "message" },
   [404] = { "request", "Check base_url." },
   [408] = { "service", LATER },
   [429] = { "rate", "Slow down and send again later." },
@@ -123,10 +127,14 @@ local function pointer_of(entry)
   return type(entry.source) == "table" and entry.source.pointer or nil
 end
 
+local function lift_code(err)
+  if err.code == nil then err.code = first_of(err).code end
+  err.code = code_name(err.code)
+end
+
 local function lift_first_error(err)
   local first = first_of(err)
-  if err.code == nil then err.code = first.code end
-  err.code = code_name(err.code)
+  lift_code(err)
   if err.title == nil then err.title = first.title end
   if err.detail == nil then err.detail = first.detail end
   if err.pointer == nil then err.pointer = pointer_of(first) end
@@ -139,9 +147,19 @@ local function name_errors(list)
   end
 end
 
+-- Whoever asks for the key, or for funds, asks every message.
+local OF_ACCOUNT = { [401] = true, [402] = true }
+
+local function whose(err, known, fallback)
+  if known then return known.whose end
+  if OF_ACCOUNT[err.status] then return "account" end
+  return fallback[3] or data.whose[fallback[1]]
+end
+
 local function explain(err)
   local known = errors.catalogue[err.code]
   local fallback = general(err)
+  err.whose = whose(err, known, fallback)
   if err.title == nil and known then err.title = known.title end
   err.class = known and known.class or fallback[1]
   err.advice = err.advice or by_outcome[err.outcome] or known and known.advice or fallback[2]
@@ -158,8 +176,8 @@ local function mask_fields(fields, keeper)
   for name, value in next, masked do fields[name] = value end
 end
 
---- What a sender gave, as it may be told: a copy without secrets, with the beginning of a body
---- that could not be read, which senders hand over whole.
+--- What a sender gave, as it may be told: a copy without secrets, with its first error's code, and
+--- the beginning of a body that could not be read, which senders hand over whole.
 ---@param given table
 ---@param keeper telnyx.secrets
 ---@return table
@@ -169,6 +187,7 @@ function errors.received(given, keeper)
     err.cause = err.cause .. ": " .. line.quote(err.unreadable)
   end
   err.unreadable = nil
+  lift_code(err)
   return err
 end
 
