@@ -2,6 +2,7 @@
 --- table each. Misuse raises, with the nearest known name.
 
 local core = require("telnyx.core")
+local tables = require("telnyx.tables")
 
 local options = {}
 
@@ -101,7 +102,9 @@ local CALL = {
   connect_timeout = seconds,
   deadline = seconds,
   retry = retry_of_call,
-  max_parts = count,
+  max_parts = function(value)
+    return value == false or count(value), "a whole number from 1 up, or false for any"
+  end,
   on_ucs2 = on_ucs2,
 }
 
@@ -137,10 +140,13 @@ local function rates_by(is_name, by)
   end
 end
 
--- As the service has them: a number, a short code, a name.
+local UUID = "^%x+%-%x+%-%x+%-%x+%-%x+$"
+
+-- As the service has them: a number, a short code, a name, or the profile whose numbers send.
 local function may_be_sender(name)
   if type(name) ~= "string" then return false end
   if SENDER_KINDS[name] or name:find("^%+%d+$") then return true end
+  if #name == 36 and name:find(UUID) then return true end
   if not name:find("%a") then return name:find("^%d+$") ~= nil and #name <= 8 end
   return #name <= 11 and core.nearest(name, names_of(SENDER_KINDS)) == nil
 end
@@ -159,6 +165,7 @@ local RUN = {
   rate = positive,
   burst = positive,
   rates = rates,
+  sender_rates = sender_rates,
   shared_pace = shared_dict,
   key = callable,
   on_result = callable,
@@ -227,6 +234,7 @@ local CLIENT = {
   sender = sender,
   journal = journal,
   log = callable,
+  on_error = callable,
 }
 for name, rule in pairs(CALL) do CLIENT[name] = rule end
 CLIENT.retry = table_or_false
@@ -350,7 +358,8 @@ function options.work(given, level)
   return own
 end
 
----Message fields, checked by name only: their values are judged with the message.
+---Message fields, checked by name only: their values are judged with the message. A copy at every
+---depth.
 ---@param given table|nil
 ---@param level integer
 ---@return table
@@ -360,7 +369,7 @@ function options.defaults(given, level)
     if not FIELD[name] then
       complain_unknown("message field", name, names_of(FIELD), level + 1)
     end
-    fields[name] = value
+    fields[name] = tables.deep_copy(value)
   end
   return fields
 end
@@ -376,7 +385,7 @@ function options.profile(given, name, level)
   local fields, call = {}, {}
   for key, value in pairs(given) do
     if FIELD[key] then
-      fields[key] = value
+      fields[key] = tables.deep_copy(value)
     elseif CALL[key] then
       call[key] = value
     else
@@ -384,7 +393,9 @@ function options.profile(given, name, level)
         names_of(FIELD, CALL), level + 1)
     end
   end
-  return fields, read(call, CALL, "option", level + 1)
+  local own = read(call, CALL, "option", level + 1)
+  own.retry = own.retry and tables.copy(own.retry) -- false stays
+  return fields, own
 end
 
 ---Whether a key can be remembered.

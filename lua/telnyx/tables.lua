@@ -22,6 +22,23 @@ function tables.copy(original)
   return copy
 end
 
+-- What is shared stays shared, and what goes round goes round.
+local function copy_at_depth(value, copies)
+  if type(value) ~= "table" then return value end
+  local copy = copies[value]
+  if copy then return copy end
+  copy = {}
+  copies[value] = copy
+  for key, item in next, value do copy[key] = copy_at_depth(item, copies) end
+  local meta = getmetatable(value)
+  return type(meta) == "table" and setmetatable(copy, meta) or copy
+end
+
+---A copy of all that is in a value, at any depth, with the metatables of the tables.
+---@param value any
+---@return any
+function tables.deep_copy(value) return copy_at_depth(value, {}) end
+
 -- Lua 5.3 and later.
 local to_integer = rawget(math, "tointeger") or function(value) return value end
 
