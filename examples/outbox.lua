@@ -59,7 +59,9 @@ end
 local commands = {}
 
 function commands.order(db, phone, text)
-  ask(db, "CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, phone TEXT, text TEXT)")
+  -- AUTOINCREMENT: an order's number, and so its message's key, is never used again.
+  ask(db, [[CREATE TABLE IF NOT EXISTS orders (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, phone TEXT, text TEXT)]])
   local id = in_transaction(db, function()
     local rows = ask(db, "INSERT INTO orders (phone, text) VALUES (?, ?) RETURNING id", phone,
       text)
@@ -85,13 +87,16 @@ end
 local WELL = { empty = true, idle = true, drained = true, paused = true }
 
 local GAVE_UP = {
-  unsent = "nothing can be sent at present; what is due waits for the next run",
+  unsent = "nothing seems to come through at present; what is due waits for the next run",
   held = "the service asks to wait; what is due waits for the next run",
 }
 
 local function tell_counts(counts)
   print(("%d sent, %d refused, %d unknown"):format(counts.accepted, counts.rejected,
     counts.unknown))
+  if counts.unrecorded then
+    print(("%d ends could not be written down, and will be unknown"):format(counts.unrecorded))
+  end
   if WELL[counts.ended] then return end
   error(counts.stopped or counts.trouble or GAVE_UP[counts.ended] or counts.ended, 0)
 end
