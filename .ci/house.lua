@@ -52,7 +52,7 @@ local lua = {
   { "types" },
   { "tables" },
   { "interrupt" },
-  { "options", "telnyx.core" },
+  { "options", "telnyx.core telnyx.tables" },
   { "profiles", "telnyx.core telnyx.options" },
   { "errors/catalogue" },
   { "errors/secrets" },
@@ -110,9 +110,13 @@ local lua = {
 
   { "run/pace" },
   { "run/fatal" },
-  { "run/send_all", "telnyx.core telnyx.run.fatal telnyx.run.pace telnyx.send.once" },
   { "run/stored", "cjson.safe telnyx.core telnyx.tables" },
   { "run/lanes", "telnyx.run.pace" },
+  { "run/learned" },
+  { "run/turns", "telnyx.errors.catalogue telnyx.run.learned" },
+  { "run/send_all", [[
+    telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.turns telnyx.send.once
+  ]] },
   { "run/debts", "telnyx.core telnyx.send.once" },
   { "run/demand" },
   { "run/worker", [[
@@ -130,8 +134,9 @@ local lua = {
   { "run/campaign", "telnyx.core telnyx.interrupt" },
 
   { "client", [[
-    telnyx.core telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.send_all
-    telnyx.run.stored telnyx.send.cost telnyx.send.engine telnyx.send.retry telnyx.tables
+    telnyx.core telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.pace
+    telnyx.run.send_all telnyx.run.stored telnyx.send.cost telnyx.send.engine telnyx.send.retry
+    telnyx.tables
   ]] },
   { "init", "telnyx.client telnyx.core telnyx.errors telnyx.journal" },
 

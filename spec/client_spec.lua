@@ -367,13 +367,77 @@ describe("start and step", function()
     assert.equal(20, n_done)
   end)
 
-  it("pass on an error of a callback, and go on with the others", function()
-    local client = with_time({ { id = "a" }, { id = "b" } })
-    local ok, message = pcall(client.start, client, MESSAGE, function() error("mine") end)
+end)
+
+describe("what callbacks raise", function()
+  local function raises(word) return function() error(word, 0) end end
+
+  local function steps_until_quiet(client)
+    local said = {}
+    for _ = 1, 10 do
+      local ok, why = pcall(client.step, client, 0)
+      if not ok then said[#said + 1] = why end
+    end
+    return said
+  end
+
+  it("is told by steps, each once, after all that was due", function()
+    local client, told = client_of({ { id = "a" }, { id = "b" }, { id = "c" } }), {}
+    for _, word in ipairs { "first", "second" } do
+      assert.is_true(client:start(MESSAGE, raises(word)).done)
+    end
+    client:start(MESSAGE, function(sent) told[#told + 1] = sent.id end)
+    local ok, why = pcall(client.step, client, 0)
+    assert.same({ false, "first" }, { ok, why })
+    assert.same({ "c" }, told)
+    assert.equal(0, client:timeout())
+    assert.same({ "second" }, steps_until_quiet(client))
+  end)
+
+  it("is not told by who starts another, sends or runs many meanwhile", function()
+    local client, sender = client_of({ { id = "a" }, { id = "b" }, { id = "c" }, { id = "d" } })
+    client:start(MESSAGE, raises("first"))
+    local pending = client:start(MESSAGE)
+    assert.equal("b", pending:result().id)
+    assert.equal("c", client:send(MESSAGE).id)
+    client:start({ to = "nobody" }, raises("second"))
+    local n_told = 0
+    local counts = client:send_all({ MESSAGE }, { on_result = function() n_told = n_told + 1 end })
+    assert.same({ 1, 1 }, { counts.accepted, n_told })
+    assert.equal(4, #sender.messages)
+    assert.same({ "first", "second" }, steps_until_quiet(client))
+  end)
+
+  it("is told by who closes, all of it", function()
+    local client = client_of({ { id = "a" }, { id = "b" } })
+    client:start(MESSAGE, raises("first"))
+    client:start(MESSAGE, raises("second"))
+    local ok, why = pcall(client.close, client)
     assert.is_false(ok)
-    assert.truthy(message:find("mine", 1, true))
-    assert.is_true(client:start(MESSAGE).done)
-    assert.equal(0, client:step())
+    assert.matches("2 callbacks.*first.*second", why)
+    client = client_of({ { id = "a" } })
+    local own = { "an object" }
+    client:start(MESSAGE, function() error(own) end)
+    assert.same({ false, own }, { pcall(client.close, client) })
+    client:close()
+  end)
+
+  it("is told to on_error, and raised by nobody", function()
+    local said = {}
+    local client = client_of({ { id = "a" }, { id = "b" }, { id = "c" } },
+      { on_error = function(value) said[#said + 1] = value end })
+    client:start(MESSAGE, raises("first"))
+    client:start(MESSAGE, raises("second"))
+    client:step(0)
+    client:start(MESSAGE, raises("third"))
+    client:close()
+    assert.same({ "first", "second", "third" }, said)
+  end)
+
+  it("is raised where on_error raises in its turn", function()
+    local client = client_of({ { id = "a" } }, { on_error = raises("worse") })
+    client:start(MESSAGE, raises("bad"))
+    assert.same({ false, "worse" }, { pcall(client.step, client, 0) })
   end)
 end)
 
@@ -412,8 +476,11 @@ describe("an outcome is not lost or mended", function()
   it("by a sender that raises in a task", function()
     local client = telnyx.new({ sender = { send = function() error("broken") end } })
     local got
-    local ok = pcall(client.start, client, MESSAGE, function(_, err) got = err end)
+    local pending = client:start(MESSAGE, function(_, err) got = err end)
+    assert.is_true(pending.done)
+    local ok, why = pcall(client.step, client, 0)
     assert.is_false(ok)
+    assert.matches("broken", why)
     assert.equal("unknown", got.outcome)
     assert.equal(0, client:step())
   end)
@@ -473,6 +540,7 @@ describe("callbacks", function()
     local client = client_of({ { id = "m" } })
     local thread = coroutine.create(function()
       client:start(MESSAGE, function() coroutine.yield("from the callback") end)
+      client:step(0)
       return "done"
     end)
     local _, first = coroutine.resume(thread)
@@ -481,11 +549,115 @@ describe("callbacks", function()
     assert.equal("done", last)
   end)
 
+  it("may start others without end, and take no room for it", function()
+    local client, n_told = telnyx.new({ sender = { send = function()
+      return { id = "m" }, { outcome = "accepted" }
+    end } }), 0
+    local function again()
+      n_told = n_told + 1
+      if n_told < 20000 then client:start(MESSAGE, again) end
+    end
+    again()
+    assert.equal(1, n_told)
+    for _ = 1, 20000 do client:step(0) end
+    assert.equal(20000, n_told)
+  end)
+
   it("must be functions, which is found before anything is sent", function()
     local client, sender = client_of({ { id = "m" } })
     assert.has_error(function() client:start(MESSAGE, nil, "cb") end)
     assert.equal(0, #sender.messages)
   end)
+end)
+
+describe("what a client, a profile and a call are told", function()
+  local function last_message(options, profile, message)
+    local client, sender = client_of({ { id = "m" } }, options)
+    assert(client:profile(profile):send(message))
+    return sender.messages[1]
+  end
+
+  it("is merged where it is a table, replaced where it is a list, and left out by false", function()
+    local sent = last_message({
+      defaults = { from = "+18445550001", webhook_url = "https://a.b/c", auto_detect = true,
+        media_urls = { "https://a.b/1.png", "https://a.b/2.png" },
+        extra = { one = 1, two = { deep = 2 } } },
+      profiles = { p = { webhook_url = false, extra = { two = "2" } } },
+    }, "p", { to = "+18665550001", auto_detect = false, media_urls = { "https://a.b/3.png" },
+      extra = { three = false } })
+    assert.is_nil(sent.webhook_url)
+    assert.is_false(sent.auto_detect)
+    assert.same({ "https://a.b/3.png" }, sent.media_urls)
+    assert.same({ one = 1, two = "2", three = false }, sent.extra)
+  end)
+
+  it("of retries is merged as well: a veto holds for a profile with more attempts", function()
+    local n_asked = 0
+    local client, sender = client_of({ not_sent(), not_sent(), not_sent(), { id = "m" } }, {
+      retry = { attempts = 1, base = 0, should_retry = function(err)
+        n_asked = n_asked + 1
+        return err.outcome == "not_sent"
+      end },
+      profiles = { patient = { retry = { attempts = 3 } } },
+    })
+    local _, err = client:profile("patient"):send(MESSAGE, { retry = { attempts = 2 } })
+    assert.equal("not_sent", err.outcome)
+    assert.equal(2, #sender.messages)
+    assert.equal(1, n_asked)
+    assert.equal(1, #select(2, client:profile("patient"):send(MESSAGE, { retry = false })).attempts)
+  end)
+
+  it("lifts a limit by false", function()
+    local client = client_of({ { id = "m" } }, { max_parts = 1 })
+    local long = { from = "+18445550001", to = "+18665550001", text = ("x"):rep(200) }
+    assert.equal("40328", select(2, client:send(long)).code)
+    assert(client:send(long, { max_parts = false }))
+  end)
+
+  it("is a copy at every depth", function()
+    local media, extra = { "https://a.b/1.png" }, { list = { 1, 2 } }
+    local retry = { attempts = 2, base = 0 }
+    local options = { profiles = { p = { media_urls = media, extra = extra } }, retry = retry }
+    local client, sender = client_of({ not_sent(), { id = "m" } }, options)
+    media[1], extra.list[1], retry.attempts = nil, 7, 1
+    local message = { from = "12345", to = "+18665550001", extra = { own = { 1 } } }
+    local send = sender.send
+    function sender:send(given, limits)
+      message.extra.own[1] = 8
+      return send(self, given, limits)
+    end
+    assert(client:profile("p"):send(message))
+    assert.same({ "https://a.b/1.png" }, sender.messages[2].media_urls)
+    assert.same({ list = { 1, 2 }, own = { 1 } }, sender.messages[2].extra)
+  end)
+end)
+
+describe("should_retry", function()
+  it("is asked about an error as a user gets it, and cannot change what is told", function()
+    local seen
+    local client = client_of({ rejected(400, false) }, { retry = { should_retry = function(err)
+      seen = { tostring(err), err.class, err.whose }
+      err.outcome, err.status = "accepted", 200
+      return false
+    end } })
+    local _, err = client:send(MESSAGE)
+    assert.same({ "rejected", 400 }, { err.outcome, err.status })
+    assert.matches("^rejected %(400%)", seen[1])
+    assert.same({ "request", "message" }, { seen[2], seen[3] })
+  end)
+end)
+
+it("an own sender's unknown is never called fit to be sent again", function()
+  for _, outcome in ipairs { "unknown", "accepted", "lost" } do
+    local client = client_of({ { err = { outcome = outcome, retryable = true } } })
+    assert.is_false(select(2, client:send(MESSAGE)).retryable)
+  end
+end)
+
+it("a text that is too dear hides no other fault", function()
+  local client = client_of({}, { max_parts = 1 })
+  local _, err = client:send { from = "+18445550001", to = "nobody", text = ("x"):rep(200) }
+  assert.same({ "40328", "40310" }, { err.errors[1].code, err.errors[2].code })
 end)
 
 describe("a dot where a colon belongs", function()
@@ -497,5 +669,106 @@ describe("a dot where a colon belongs", function()
     ok, message = pcall(telnyx.new, telnyx, { api_key = KEY })
     assert.is_false(ok)
     assert.truthy(message:find("telnyx.new", 1, true), message)
+  end)
+end)
+
+-- On the main thread of a program, where no test runs.
+local GIVES_WAY = [[
+  local telnyx = require("telnyx")
+  local what, n_asked = "%s", 0
+  local function give_way()
+    n_asked = n_asked + 1
+    coroutine.yield("something")
+  end
+  local client = telnyx.new {
+    log = what == "log" and give_way or nil,
+    retry = what == "should_retry" and { should_retry = give_way } or nil,
+    sender = { send = function()
+      return nil, { outcome = "rejected", kind = "api", status = 400, retryable = false,
+        errors = { { code = "40300" } } }
+    end },
+  }
+  client:start({ from = "+18445550001", to = "+18665550001", text = "x" }, function(_, err)
+    print(n_asked, err.outcome, err.code)
+  end)
+  print(client:step(0))
+]]
+
+describe("a user's function that gives way where nobody is there to resume it", function()
+  for _, what in ipairs { "log", "should_retry" } do
+    it("loses nothing: " .. what, function()
+      local said = process.run_lua(GIVES_WAY:format(what))
+      assert.equal("1\trejected\t40300\n0\n", said)
+    end)
+  end
+end)
+
+-- Each within the one before: Lua has room for some two hundred.
+describe("callbacks that step", function()
+  local N = 400
+  local function own_sender()
+    local sender, done = {}, {}
+    function sender.monotonic() return 0 end
+    function sender.start(_, message, _, owner)
+      local pending = { done = function() return true end,
+        result = function() return { id = message.text }, { outcome = "accepted" } end }
+      done[#done + 1] = owner
+      return pending
+    end
+    function sender.send() error("it can be stepped") end
+    function sender.step() return 0 end
+    function sender.finished() return table.remove(done, 1) end
+    return sender
+  end
+  local function message(i)
+    return { from = "+18445550001", to = "+18665550001", text = "text " .. i }
+  end
+
+  it("hear of each message once, and so do those that started it", function()
+    local client, n_told = telnyx.new { sender = own_sender() }, 0
+    for i = 1, N do
+      client:start(message(i), function()
+        n_told = n_told + 1
+        client:step(0)
+      end)
+    end
+    for _ = 1, N do
+      if client:step(0) == 0 and n_told == N then break end
+    end
+    assert.equal(N, n_told)
+    client:close()
+  end)
+
+  for what, goes_on in pairs {
+    steps = function(client) client:step(0) end,
+    ["sends some more"] = function(client)
+      assert.equal(1, client:send_all({ message("more") }).accepted)
+    end,
+  } do
+    it("keep nothing from a run whose on_result " .. what, function()
+      local client, n_told = telnyx.new { sender = own_sender() }, 0
+      local list = {}
+      for i = 1, N do list[i] = message(i) end
+      local counts = client:send_all(list, { concurrency = N, on_result = function()
+        n_told = n_told + 1
+        goes_on(client)
+      end })
+      assert.equal(N, counts.accepted)
+      assert.equal(N, n_told)
+      client:close()
+    end)
+  end
+
+  it("are told of all when one closes the client, however deep", function()
+    local client, n_told = telnyx.new { sender = own_sender() }, 0
+    for i = 1, N do
+      client:start(message(i), function()
+        n_told = n_told + 1
+        if n_told == 120 then client:close() else pcall(client.step, client, 0) end
+      end)
+    end
+    pcall(client.step, client, 0)
+    pcall(client.close, client)
+    assert.equal(N, n_told)
   end)
 end)

@@ -35,6 +35,8 @@ local REFUSED = { outcome = "rejected", kind = "api", status = 400, code = "4030
   retryable = false }
 local BUSY = { outcome = "rejected", kind = "api", status = 429, code = "10011", retryable = true,
   retry_after = 20 }
+local BUSY_SENDER = { outcome = "rejected", kind = "api", status = 429, code = "40318",
+  retryable = true, retry_after = 20 }
 local DOWN = { outcome = "not_sent", kind = "connection", retryable = true, cause = "no service" }
 local PAGE = { outcome = "rejected", kind = "protocol", status = 404, retryable = false,
   cause = "the answer is not JSON" }
@@ -246,7 +248,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
     end)
 
     it("with until_idle ends when nothing is due, or while it is paused", function()
-      open { copy(BUSY) }
+      open { copy(BUSY_SENDER) }
       add(1)
       assert.is_true(box:add(message("text 2", "+13125550001"), { key = "k2" }))
       assert.is_true(box:add(message("later"), { key = "later", at = core.now() + 3600 }))
@@ -1323,7 +1325,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
     end)
 
     it("holds up a sender that the service says has sent too many, and no other", function()
-      local function busy_for_slow(sent) return sent.from == FROM and copy(BUSY) or nil end
+      local function busy_for_slow(sent) return sent.from == FROM and copy(BUSY_SENDER) or nil end
       open { busy_for_slow, busy_for_slow, busy_for_slow }
       for i = 1, 2 do
         assert.is_true(box:add(message("slow " .. i), { key = "s" .. i }))
@@ -1333,6 +1335,46 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       for _ = 1, 200 do own:step(0.001) end
       table.sort(sender.posted)
       assert.same({ "fast 1", "fast 2", "slow 1" }, sender.posted)
+    end)
+
+    it("holds up everybody where it is the account that has sent too many", function()
+      open { copy(BUSY) }
+      assert.is_true(box:add(message("slow"), { key = "s" }))
+      assert.is_true(box:add(message("fast", "+18445550002"), { key = "f" }))
+      local started_at = sender.time
+      local own = box:start { concurrency = 1, sender_rates = { toll_free = 1000 } }
+      repeat own:step(0.1) until sender.time - started_at >= 19
+      assert.equal(1, #sender.posted)
+      repeat own:step(0.1) until #sender.posted == 3
+    end)
+
+    it("knows whose numbers send what names no sender", function()
+      local busy_profile, other = ("40017f8e-1111-4111-8111-%012d"):format(1),
+        ("40017f8e-1111-4111-8111-%012d"):format(2)
+      local function busy_for_one(sent)
+        return sent.messaging_profile_id == busy_profile and copy(BUSY_SENDER) or nil
+      end
+      open { busy_for_one, busy_for_one, busy_for_one }
+      local function of_profile(id, text)
+        return { messaging_profile_id = id, to = TO, text = text }
+      end
+      for i = 1, 2 do
+        assert.is_true(box:add(of_profile(busy_profile, "slow " .. i), { key = "s" .. i }))
+        assert.is_true(box:add(of_profile(other, "fast " .. i), { key = "f" .. i }))
+      end
+      local own = box:start { concurrency = 1, sender_rates = { number_pool = 1000 } }
+      for _ = 1, 200 do own:step(0.001) end
+      table.sort(sender.posted)
+      assert.same({ "fast 1", "fast 2", "slow 1" }, sender.posted)
+      sender.posted = {}
+      own:drain()
+      own = box:start { sender_rates = { [other] = 0.001 } }
+      assert.is_true(box:add(of_profile(other, "fast 3"), { key = "f3" }))
+      assert.is_true(box:add(of_profile(other, "fast 4"), { key = "f4" }))
+      repeat own:step(1) until #sender.posted >= 3
+      for _ = 1, 50 do own:step(1) end
+      table.sort(sender.posted)
+      assert.same({ "fast 3", "slow 1", "slow 2" }, sender.posted)
     end)
 
     for what, options in pairs { ["in all"] = {}, ["of a sender"] = {
@@ -1353,7 +1395,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
     end
 
     it("holds up a sender without a rate, too, and no other", function()
-      local function busy_for_slow(sent) return sent.from == FROM and copy(BUSY) or nil end
+      local function busy_for_slow(sent) return sent.from == FROM and copy(BUSY_SENDER) or nil end
       open { busy_for_slow, busy_for_slow, busy_for_slow }
       assert.is_true(box:add(message("slow 1"), { key = "s" }))
       local own = box:start { sender_rates = { long_code = 1000 } }

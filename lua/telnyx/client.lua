@@ -5,6 +5,7 @@ local core = require("telnyx.core")
 local cost = require("telnyx.send.cost")
 local engine = require("telnyx.send.engine")
 local options = require("telnyx.options")
+local pace = require("telnyx.run.pace")
 local profiles = require("telnyx.profiles")
 local retry = require("telnyx.send.retry")
 local send_all = require("telnyx.run.send_all")
@@ -15,6 +16,7 @@ local DEFAULT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT, DEFAULT_DEADLINE = 30, 10, 60
 
 ---@class telnyx.client
 ---@field private engine_ telnyx.engine shared with its profiles
+---@field private pace_ telnyx.pace of all its runs, and its profiles'
 ---@field private profiles_ table<string, telnyx.profile>
 ---@field private defaults_ table message fields
 ---@field private call_ table options of a call
@@ -26,13 +28,17 @@ Client.__name = "telnyx.client"
 local function merged_call(under, given, level)
   if given == nil or next(given) == nil then return under end
   local call = tables.merge(under, given)
-  if given.retry ~= nil then call.policy = retry.policy(given.retry, level + 1) end
+  if given.retry then
+    call.retry = tables.deep_copy(tables.merge(under.retry or {}, given.retry))
+  end
+  if given.retry ~= nil then call.policy = retry.policy(call.retry, level + 1) end
   return call
 end
 
 local function call_options(own, policy)
   return {
     policy = policy,
+    retry = own.retry and tables.deep_copy(own.retry),
     timeout = own.timeout or DEFAULT_TIMEOUT,
     connect_timeout = own.connect_timeout or DEFAULT_CONNECT_TIMEOUT,
     deadline = own.deadline or DEFAULT_DEADLINE,
@@ -53,30 +59,41 @@ local function new(given)
   local named = profiles.read(own.profiles, 2)
   for _, profile in pairs(named) do retry.policy(profile.call.retry, 2) end
   local defaults = options.defaults(own.defaults, 2)
+  local carrier = engine.new(own, policy, 2)
   return setmetatable({
-    engine_ = engine.new(own, policy, 2),
+    engine_ = carrier,
+    pace_ = pace.new(function() return carrier.loop:now() end),
     profiles_ = named,
     defaults_ = defaults,
     call_ = call_options(own, policy),
   }, Client)
 end
 
--- A copy without a metatable, lists included: what is validated is what is sent, also at
--- the second attempt.
+-- Of these, false is a value, and elsewhere that there is to be none.
+local BOOLEAN = { use_profile_webhooks = true, auto_detect = true }
+
+-- Fields over those that are there: a table of fields is merged, lists are replaced, and false
+-- leaves out. A copy without a metatable, at every depth: what is validated is what is sent, also
+-- at the second attempt.
 local function merged(defaults, message)
   -- Of a size that most messages need: a table that grows is dear.
   local flat = { to = nil, from = nil, text = nil, type = nil }
   for name, value in next, defaults do flat[name] = value end
-  for name, value in next, message do flat[name] = value end
+  for name, value in next, message do
+    if value == false and not BOOLEAN[name] then value = nil end
+    flat[name] = value
+  end
   if getmetatable(message) then
     for _, name in ipairs(core.fields) do
       if message[name] ~= nil then flat[name] = message[name] end
     end
-    flat.extra = message.extra ~= nil and message.extra or flat.extra
+    if message.extra ~= nil then flat.extra = message.extra end
   end
   local urls, extra = flat.media_urls, flat.extra
   if urls and type(urls) == "table" then flat.media_urls = tables.copy(urls) end
-  if extra and type(extra) == "table" then flat.extra = tables.copy(extra) end
+  if extra and type(extra) == "table" then
+    flat.extra = tables.deep_copy(tables.merge(defaults.extra or {}, extra))
+  end
   return flat
 end
 
@@ -146,7 +163,7 @@ end
 ---@param callback fun(message: table|nil, info: table)|nil gets what `send` returns
 ---@return telnyx.pending
 function Client:start(message, given, callback)
-  if type(given) == "function" then given, callback = nil, given end
+  if options.is_callable(given) then given, callback = nil, given end
   if callback ~= nil and not options.is_callable(callback) then
     error("start expects a function to call back, got a " .. type(callback), 2)
   end
@@ -179,40 +196,57 @@ function Client:timeout()
   return self.engine_.loop:timeout()
 end
 
-local function check_source(source, level)
-  local kind = type(source)
-  if kind ~= "table" and kind ~= "function" then
-    error("send_all expects a list of messages or an iterator, got a " .. kind, level + 1)
+-- The first place of a list that is empty, though there is something behind it.
+local function hole_of(list)
+  local last = 0
+  for place in pairs(list) do
+    if type(place) == "number" then last = math.max(last, place) end
   end
-  if kind == "table" and #source == 0 and next(source) ~= nil then
+  for i = 1, last do
+    if list[i] == nil then return i end
+  end
+end
+
+-- An iterator, or a list that is one.
+local function checked_source(source, level)
+  if type(source) == "function" then return source end
+  if options.is_callable(source) then return function() return source() end end
+  if type(source) ~= "table" then
+    error("send_all expects a list of messages or an iterator, got a " .. type(source), level + 1)
+  end
+  if #source == 0 and next(source) ~= nil then
     error("send_all expects a list of messages; this looks like one message", level + 1)
   end
+  local hole = hole_of(source)
+  if hole then error(("send_all expects a list: message %d is nil"):format(hole), level + 1) end
+  return source
 end
 
 ---Sends a list of messages, or what an iterator yields, some at a time. Stops early
 ---where no further message could succeed: the key or the account is refused.
----@param source table[]|fun(): table|nil
+---@param source table[]|fun(): table|nil the iterator may be an object that can be called
 ---@param given telnyx.run_options|nil
 ---@return telnyx.counts counts by outcome, and `stopped`, the error that ended it early
 function Client:send_all(source, given)
   check_open(self, "send_all", 2)
-  check_source(source, 2)
+  local messages = checked_source(source, 2)
   local run_options = options.run(given, 2)
   local call = merged_call(self.call_, run_options.call, 2)
   local loop = self.engine_.loop
   local begins_guarded = run_options.lets_finish ~= nil -- else the run is guarded as a whole
-  return send_all(source, run_options, {
+  local is_paced = run_options.rate or run_options.rates or run_options.sender_rates
+  return send_all(messages, run_options, {
     loop = loop,
     run = function(body, run) return self.engine_:run(body, run) end,
-    default_from = self.defaults_.from,
+    pace = self.pace_, clock = function() return loop:now() end,
     is_key = options.is_key,
     new_error = function(fields) return self.engine_:new_error(fields) end,
     begin = function(message, key, turn, is_over, callback)
-      local own = key and tables.merge(call, { key = key }) or call
+      local own = key and tables.merge(call, { key = key, looks_first = is_paced }) or call
       local job = new_job(self, message, own, turn, is_over)
       local begin = begins_guarded and self.engine_ or loop
       local child = begin:begin(job, callback)
-      loop:tell()
+      loop:tell(is_over)
       return child
     end,
   })
@@ -251,8 +285,8 @@ local function outbox_host(self, queue)
     local job = new_job(self, message, call)
     local body, err = own:make_ready(job)
     if not body then return nil, err end
-    local entry, from = job.entry, job.message.from
-    entry.body, entry.sender = body, type(from) == "string" and from or ""
+    local entry = job.entry
+    entry.body, entry.sender = body, pace.sender_of(job.message)
     return entry
   end
   function host.check_run(given, level)
@@ -263,7 +297,7 @@ local function outbox_host(self, queue)
   function host.begin(taken, callback)
     local job = claimed_job(self, taken, taken.call)
     if taken.is_guarded then own:begin(job, callback) else own.loop:begin(job, callback) end
-    own.loop:tell()
+    own.loop:tell(taken.is_over)
   end
   return host
 end
@@ -289,8 +323,9 @@ function Client:profile(name)
   local profile = profiles.find(self.profiles_, name, 2)
   return setmetatable({
     engine_ = self.engine_,
+    pace_ = self.pace_,
     profiles_ = self.profiles_,
-    defaults_ = tables.merge(self.defaults_, profile.fields),
+    defaults_ = merged(self.defaults_, profile.fields),
     call_ = merged_call(self.call_, profile.call, 2),
   }, Client)
 end

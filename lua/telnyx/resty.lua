@@ -332,6 +332,10 @@ function Sender.spawn(_, body)
   return child
 end
 
+---What a light thread can wait at until another lets it through.
+---@return table gate with `wait(seconds)` and `post(n)`
+function Sender.new_gate() return semaphore.new() end
+
 ---Whether it has ended, also by an error before it came to do anything.
 ---@param child telnyx.resty.child
 ---@return boolean

@@ -31,6 +31,8 @@
 ---@field sender telnyx.sender|nil
 ---@field journal telnyx.journal|nil default: in memory
 ---@field log fun(event: table)|nil
+---@field on_error fun(value: any)|nil told what a callback of `start` has raised; else a step
+---raises it
 
 ---@class telnyx.call_options
 ---@field timeout number|nil seconds for one attempt
@@ -48,6 +50,7 @@
 ---@field rate number|nil messages a second
 ---@field burst number|nil
 ---@field rates table<string, number>|nil by kind of sender
+---@field sender_rates table<string, number>|nil of each sender: by kind, or by the sender itself
 ---@field shared_pace table|nil an ngx.shared.DICT: all workers keep the rates together
 ---@field key fun(index: integer, message: table): string|false|nil
 ---@field on_result fun(index: integer, message: table|nil, info_or_err: table)|nil

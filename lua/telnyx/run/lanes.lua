@@ -1,5 +1,6 @@
---- The paces of an outbox: of all messages, of each kind of sender, and of each sender. All workers
---- keep them together, since turns are reserved in the database; each has some in hand.
+--- The paces of a run or an outbox: of all messages, of each kind of sender, and of each sender.
+--- Workers who keep them together, in a database or in an nginx's memory, have some turns in hand;
+--- within a client a turn is taken when it is used.
 
 local pace = require("telnyx.run.pace")
 
@@ -17,7 +18,7 @@ local STALE_S = 0.25
 ---@field look_at number when it makes sense to look whether a turn has come
 
 ---@class telnyx.lanes
----@field private queue telnyx.queue
+---@field private queue telnyx.queue|telnyx.pace|telnyx.shared_pace who gives out the turns
 ---@field private options { rate: number|nil, rates: table|nil, sender_rates: table|nil,
 ---burst: number|nil }
 ---@field private by_name table<string, telnyx.lane>
@@ -40,7 +41,7 @@ local function lanes_of(self, sender)
   local options, list = self.options, {}
   if options.rate then list[1] = lane(self, "all", options.rate) end
   if not self.is_by_sender then return list end
-  local kind = pace.kind_of(sender ~= "" and sender or nil)
+  local kind = pace.kind_of(sender)
   local of_kind = options.rates and options.rates[kind]
   if of_kind then list[#list + 1] = lane(self, "kind " .. kind, of_kind) end
   local own = options.sender_rates
@@ -81,7 +82,7 @@ local function reserve_block(self, own, n, clock)
   return true
 end
 
-local function is_slow(own) return own.rate * BLOCK_S < 2 end
+local function is_slow(self, own) return self.queue.reserve_due and own.rate * BLOCK_S < 2 end
 
 -- Of many workers that wait for it one takes it, and the others look again.
 local function reserve_due(self, own, clock)
@@ -95,7 +96,7 @@ end
 -- When the turns come that are not in hand.
 local function look_ahead(self, list, clock)
   for _, own in ipairs(list) do
-    if is_slow(own) and not own.turns[1] and own.look_at <= clock() then
+    if is_slow(self, own) and not own.turns[1] and own.look_at <= clock() then
       local ahead, why = self.queue:ahead(own.name, 1 / own.rate)
       if not ahead then return nil, why end
       own.look_at = clock() + ahead - advance_of(self, own)
@@ -105,7 +106,7 @@ local function look_ahead(self, list, clock)
 end
 
 local function reserve(self, own, n, clock)
-  if is_slow(own) then return reserve_due(self, own, clock) end
+  if is_slow(self, own) then return reserve_due(self, own, clock) end
   return reserve_block(self, own, n, clock)
 end
 
@@ -124,6 +125,18 @@ local function n_ripe_of(turns, now)
   return n
 end
 
+-- A clock adds up what a turn does in one go.
+local MOMENT_S = 1e-9
+
+local function may_leave(self, list, clock)
+  local at = -math.huge
+  for _, own in ipairs(list) do
+    at = math.max(at, self.queue:due(own.name) - advance_of(self, own))
+  end
+  if at > clock() + MOMENT_S then return 0, at end
+  return 1
+end
+
 ---How many messages of a sender may leave now, up to so many; and when the next may, if none.
 ---@param sender string
 ---@param most integer
@@ -133,6 +146,7 @@ end
 function Lanes:ripe(sender, most, clock)
   local n, list, held_until = most, lanes_of(self, sender), self:held_until(sender)
   if held_until > clock() then return 0, held_until end
+  if self.queue.due then return may_leave(self, list, clock) end
   drop_all_stale(list, clock())
   local wait_until = wait_of(list, clock())
   if wait_until then return 0, wait_until end
@@ -156,7 +170,11 @@ end
 ---@param n integer
 function Lanes:spend(sender, n)
   for _, own in ipairs(lanes_of(self, sender)) do
-    for _ = 1, n do table.remove(own.turns, 1) end
+    if self.queue.due then
+      self.queue:reserve(own.name, 1 / own.rate, n)
+    else
+      for _ = 1, n do table.remove(own.turns, 1) end
+    end
   end
 end
 

@@ -1,77 +1,92 @@
---- How fast messages may leave. Each reserves its turn; the time is an argument.
+--- Whose turns are given out: by a client for all its runs, or by the workers of an nginx together.
+--- An outbox has its own, in the journal's database. Each answers `reserve(name, step_s, n)`, and
+--- `due(name)` where a turn can be looked at before it is taken.
 
 local pace = {}
 
 -- A turn that comes late by this much does not cost the ones after it.
-local SLACK = 0.02
+local SLACK_S = 0.02
 
 ---@class telnyx.pace
----@field rate number messages a second
----@field burst number messages that may go at once after a rest
----@field next_at number|nil when the turn after a rest-less row would be
+---@field private clock fun(): number
+---@field private next_at table<string, number> by name: when the next turn is
 local Pace = {}
 Pace.__index = Pace
 
----@param rate number
----@param burst number|nil default 1
+---@param clock fun(): number
 ---@return telnyx.pace
-function pace.new(rate, burst)
-  return setmetatable({ rate = rate, burst = math.max(burst or 1, 1) }, Pace)
+function pace.new(clock) return setmetatable({ clock = clock, next_at = {} }, Pace) end
+
+-- Who has rested has a right to none of the past.
+local function next_of(self, name, now)
+  return math.max(self.next_at[name] or now, now - SLACK_S)
 end
 
----Reserves the next turn: the generic cell rate algorithm.
----@param now number
----@return number seconds until it
-function Pace:reserve(now)
-  local at = self.next_at and math.max(self.next_at, now - SLACK) or now
-  local turn = at - (self.burst - 1) / self.rate
-  self.next_at = at + 1 / self.rate
-  return math.max(0, turn - now)
+---When the next turn is: none is used up by asking.
+---@param name string
+---@return number
+function Pace:due(name) return next_of(self, name, self.clock()) end
+
+---Takes turns, one after the other: the generic cell rate algorithm.
+---@param name string
+---@param step_s number from one turn to the next
+---@param n integer
+---@return number ends_s from now to the end of the last of them
+function Pace:reserve(name, step_s, n)
+  local now = self.clock()
+  self.next_at[name] = next_of(self, name, now) + n * step_s
+  return self.next_at[name] - now
 end
 
----@class telnyx.shared_pace: telnyx.pace
----@field dict table an `ngx.shared.DICT`
----@field name string
+---@class telnyx.shared_pace
+---@field private clock fun(): number one that all share, as a machine's monotonic clock is
+---@field private dict table an `ngx.shared.DICT`
 local Shared = {}
 Shared.__index = Shared
 
----A pace that all workers of an nginx keep together. Its clock must be one that they
----share, as the monotonic clock of a machine is.
----@param dict table an `ngx.shared.DICT`
----@param name string
----@param rate number
----@param burst number|nil
-function pace.shared(dict, name, rate, burst)
-  local own = pace.new(rate, burst)
-  own.dict, own.name = dict, name
-  return setmetatable(own, Shared)
-end
+local PREFIX = "telnyx.pace."
 
----Reserves the next turn of all workers together. Of two who find that it has rested,
----both move it on: then it is late, never early.
----@param now number
----@return number seconds until it
-function Shared:reserve(now)
-  local step = 1 / self.rate
-  local after, why = self.dict:incr(self.name, step, now)
-  if not after then error("the shared pace failed: " .. tostring(why), 0) end
-  local at = after - step
-  if at < now - SLACK then
-    after = self.dict:incr(self.name, now - at, now)
-    at = after - step
+---@param clock fun(): number
+---@param dict table
+---@return telnyx.shared_pace
+function pace.shared(clock, dict) return setmetatable({ clock = clock, dict = dict }, Shared) end
+
+---The same, of all workers together. Of two who find that it has rested, both move it on: then it
+---is late, never early.
+---@param name string
+---@param step_s number
+---@param n integer
+---@return number|nil ends_s
+---@return string|nil why
+function Shared:reserve(name, step_s, n)
+  local now, length = self.clock(), n * step_s
+  local ends, why = self.dict:incr(PREFIX .. name, length, now)
+  if ends and ends - length < now - SLACK_S then
+    ends, why = self.dict:incr(PREFIX .. name, now - (ends - length), now)
   end
-  return math.max(0, at - (self.burst - 1) * step - now)
+  if not ends then return nil, "the shared pace failed: " .. tostring(why) end
+  return ends - now
 end
 
 -- Toll-free numbers of the North American numbering plan.
 local TOLL_FREE = { ["800"] = true, ["833"] = true, ["844"] = true, ["855"] = true,
   ["866"] = true, ["877"] = true, ["888"] = true }
 
+local UUID_LENGTH = 36
+
+---By what the turns of a message go: its sender, or else the profile whose numbers send it.
+---@param message table
+---@return string
+function pace.sender_of(message)
+  local sender = message.from or message.messaging_profile_id
+  return type(sender) == "string" and sender or ""
+end
+
 ---What kind of sender a message has, by the service's names for their rates.
----@param from string|nil
+---@param from string|nil a profile's id: one of its numbers
 ---@return "number_pool"|"alphanumeric"|"short_code"|"toll_free"|"long_code"
 function pace.kind_of(from)
-  if type(from) ~= "string" then return "number_pool" end
+  if type(from) ~= "string" or from == "" or #from == UUID_LENGTH then return "number_pool" end
   if from:find("%a") then return "alphanumeric" end
   if not from:find("^%+") then return "short_code" end
   if TOLL_FREE[from:match("^%+1(%d%d%d)") or ""] then return "toll_free" end

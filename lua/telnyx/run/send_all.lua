@@ -2,22 +2,30 @@
 
 local core = require("telnyx.core")
 local is_fatal = require("telnyx.run.fatal")
-local once = require("telnyx.send.once")
+local lanes = require("telnyx.run.lanes")
 local pace = require("telnyx.run.pace")
+local turns = require("telnyx.run.turns")
+local once = require("telnyx.send.once")
+
+-- Where who waits for one sender's turn is not to hold up the others, so many may wait.
+local MOST_WAITING = 1000
 
 ---@class telnyx.run
----@field host table what carries messages: run, begin, loop, default_from
+---@field host table what carries messages: run, begin
+---@field loop telnyx.loop the client's
 ---@field next fun(): table|nil
 ---@field options table
----@field paces table<string, telnyx.pace>
+---@field turns telnyx.turns
 ---@field index integer of the last message taken
----@field n_in_flight integer
----@field free { index: integer, callback: function, is_taken: boolean }[] seats, up to n_free
+---@field n_in_flight integer begun, and not waiting for a turn
+---@field free telnyx.seat[] up to n_free
 ---@field n_free integer
 ---@field children table[] of a scheduler of its own, which keeps those that have ended
 ---@field is_exhausted boolean|nil
+---@field has_ended boolean early: by `counts.stopped`, by a fault, or since `stops_when` says so
 ---@field is_left boolean|nil an error has ended it
----@field is_stopping boolean|nil `stops_when` has said so
+---@field is_elsewhere boolean on a scheduler of its own
+---@field is_hurried boolean|nil nobody waits for a turn any more
 ---@field is_served boolean|nil the service has taken one, in this run
 ---@field was_interrupted boolean|nil an error came that lets what is under way finish
 ---@field is_over fun(): boolean
@@ -32,6 +40,18 @@ local pace = require("telnyx.run.pace")
 ---@field unknown integer
 ---@field replayed integer of these, what an earlier send was told: nothing was posted
 ---@field stopped telnyx.error|nil the error that ended the run early
+---@field learned telnyx.lesson|nil where the service has refused some for being too many
+
+---@class telnyx.seat: telnyx.waiter what a message of a run goes by
+---@field index integer of its message
+---@field callback function
+---@field turn function
+---@field is_taken boolean its message was begun, and has no end yet
+---@field is_waiting boolean for a turn
+---@field is_granted boolean its turn has come
+---@field is_over function the run's
+---@field task telnyx.task|false what is to go on then
+---@field gate table|false the same on a scheduler of its own
 
 local function iterator_of(source)
   if type(source) == "function" then return source end
@@ -42,23 +62,23 @@ local function iterator_of(source)
   end
 end
 
-local function new_pace(options, name, rate)
-  if not options.shared_pace then return pace.new(rate, options.burst) end
-  return pace.shared(options.shared_pace, "telnyx.pace." .. name, rate, options.burst)
+local function turns_of(options, host)
+  local clock = host.clock
+  local giver = options.shared_pace and pace.shared(clock, options.shared_pace) or host.pace
+  local is_paced = options.rate ~= nil or options.rates ~= nil or options.sender_rates ~= nil
+  return turns.new(lanes.new(giver, options), clock, is_paced)
 end
 
-local function paces_of(options)
-  local paces = {}
-  if options.rate then paces.all = new_pace(options, "all", options.rate) end
-  for kind, rate in pairs(options.rates or {}) do paces[kind] = new_pace(options, kind, rate) end
-  return paces
+local function end_with(run, fault)
+  run.fault, run.has_ended = run.fault or { value = fault }, true
 end
 
 -- An error of the caller's own ends the run, but not before what is in flight is done.
 local function guarded(run, what, ...)
   local ok, result = pcall(what, ...)
-  if not ok then run.fault = run.fault or { value = result } end
-  return ok and result or nil
+  if ok then return result end
+  end_with(run, result)
+  return nil
 end
 
 local FIRST_FEW = 3
@@ -71,45 +91,58 @@ local function is_elsewhere(run, result)
     and not run.is_served and n_answers >= FIRST_FEW
 end
 
+-- An error may have ended its wait for a turn: it waits no more, and is in flight again.
+local function leave_wait(run, seat)
+  seat.is_waiting = false
+  if seat.is_granted then return end
+  run.turns:forget(seat)
+  run.n_in_flight = run.n_in_flight + 1
+end
+
+-- What the service says of those that come after it.
+local function heed_service(run, seat, message, result)
+  local all, limit, wait_s = run.turns, result.ratelimit, message and message.wait_seconds
+  if message then all:took(seat.sender) end
+  if type(limit) == "table" and type(limit.remaining) == "number" then
+    all:heed_limit(limit.remaining, limit.reset, run.n_in_flight, run.options.concurrency)
+  end
+  if type(wait_s) == "number" then all:heed_queue(seat.sender, wait_s) end
+end
+
 local function book(run, seat, message, result)
   local n_free = run.n_free + 1
+  if seat.is_waiting then leave_wait(run, seat) end
   run.free[n_free], run.n_free, seat.is_taken = seat, n_free, false
   local counts = run.counts
   local outcome = message and "accepted" or result.outcome
   counts[outcome] = counts[outcome] + 1
   counts.total = counts.total + 1
+  run.n_in_flight = run.n_in_flight - 1
   if result.replayed then
     counts.replayed = counts.replayed + 1
-  elseif message then
-    run.is_served = true
+  else
+    run.is_served = run.is_served or message ~= nil
+    heed_service(run, seat, message, result)
   end
-  run.n_in_flight = run.n_in_flight - 1
   if not message and (is_fatal(result) or is_elsewhere(run, result)) then
-    counts.stopped = counts.stopped or result
+    counts.stopped, run.has_ended = counts.stopped or result, true
   end
 end
 
 -- Once for each that was begun, whoever says so first.
 local function count(run, seat, index, message, result)
   if not seat.is_taken or seat.index ~= index then return end
-  run.in_one_go(book, run, seat, message, result)
+  if run.is_elsewhere then
+    -- There an error ends what it meets alone, and the run has to go on.
+    core.shielded(book, run, seat, message, result)
+  else
+    book(run, seat, message, result)
+  end
   if run.options.on_result then guarded(run, run.options.on_result, index, message, result) end
 end
 
 local function is_over(run)
-  return run.counts.stopped ~= nil or run.fault ~= nil or run.is_left == true
-    or run.is_stopping == true or run.host.loop.is_closed == true
-end
-
--- The turn of a message: by the pace of all, and by its own kind's.
-local function turn_of(run, message)
-  if not run.is_paced then return nil end
-  local all = run.paces.all
-  local own = run.paces[pace.kind_of(message.from or run.host.default_from)]
-  if not all and not own then return nil end
-  return function(now)
-    return math.max(all and all:reserve(now) or 0, own and own:reserve(now) or 0)
-  end
+  return run.has_ended or run.is_left == true or run.loop.is_closed == true
 end
 
 local function key_of(run, index, message)
@@ -123,11 +156,34 @@ local function key_of(run, index, message)
   return key
 end
 
--- What a message in flight is counted by. Taken by one after the other: a closure for each would
--- be dear.
+-- Waits for the turn of an attempt, which is used up then and not before; what waits is not in
+-- flight. After a refusal for being too many, those behind it wait as well.
+local function wait_for_turn(run, seat, job, task, wait_s, refusal)
+  local all, loop = run.turns, run.loop
+  seat.due_at = loop:now() + wait_s
+  seat.ends_at = refusal and job.deadline or math.huge
+  if refusal then all:refuse(seat.sender, refusal, seat.due_at) end
+  if wait_s == 0 and all:is_free_for(seat.sender) then return false end
+  seat.is_granted, seat.is_waiting = false, true
+  run.n_in_flight = run.n_in_flight - 1
+  all:put(seat)
+  local interruption = loop:park(task, seat)
+  leave_wait(run, seat)
+  return true, interruption
+end
+
+-- What a message is counted by, and waits for its turns. Taken by one after the other: closures for
+-- each would be dear.
 local function new_seat(run)
-  local seat = { index = 0, callback = false, is_taken = false }
+  local seat = { index = 0, callback = false, turn = false, sender = "", due_at = 0, ends_at = 0,
+    is_taken = false, is_waiting = false, is_granted = false, task = false, gate = false,
+    is_over = run.is_over }
   function seat.callback(sent, result) count(run, seat, seat.index, sent, result) end
+  function seat.turn(job, task, wait_s, refusal)
+    seat.sender = pace.sender_of(job.message)
+    if wait_s == 0 and run.turns.is_open then return false end
+    return wait_for_turn(run, seat, job, task, wait_s, refusal)
+  end
   return seat
 end
 
@@ -140,7 +196,7 @@ end
 
 local function unsent(run)
   return run.host.new_error({ outcome = "not_sent", kind = "connection", retryable = false,
-    cause = run.host.loop.is_closed and "the client was closed meanwhile"
+    cause = run.loop.is_closed and "the client was closed meanwhile"
       or "the run had ended before its turn came", advice = "Send it again." })
 end
 
@@ -159,46 +215,103 @@ local function start(run, message)
   run.n_in_flight = run.n_in_flight + 1
   local seat = take_seat(run)
   seat.index, seat.is_taken = index, true
-  local child = run.host.begin(message, key, turn_of(run, message), run.is_over, seat.callback)
+  local child = run.host.begin(message, key, seat.turn, run.is_over, seat.callback)
   if not child then return end
   child.seat, child.index = seat, index
   run.children[#run.children + 1] = child
 end
 
+local function take_next(run)
+  local message = guarded(run, run.next)
+  if message == nil then
+    run.is_exhausted = true
+    return
+  end
+  run.index = run.index + 1
+  if type(message) == "table" then return start(run, message) end
+  end_with(run, ("send_all: message %d is a %s"):format(run.index, type(message)))
+end
+
+local function has_room(run) return run.n_in_flight < run.options.concurrency end
+
+local function let_go(run, seat)
+  seat.is_granted = true
+  run.n_in_flight = run.n_in_flight + 1
+  run.loop:unpark(seat)
+  run.loop:tell(run.is_over) -- a sender that cannot be stepped has an end at once
+end
+
+-- Lets go on whose turn has come: they were there before those who come.
+local function let_go_on(run)
+  local late = run.turns:take_late()
+  while late do
+    let_go(run, late)
+    late = run.turns:take_late()
+  end
+  local seat = has_room(run) and run.turns:take()
+  while seat do
+    let_go(run, seat)
+    seat = has_room(run) and run.turns:take()
+  end
+end
+
+-- Who is to try again later keeps nobody from his first turn.
+local function may_look_ahead(run)
+  local all = run.turns
+  local most = all.is_by_sender and MOST_WAITING or run.options.concurrency
+  return all:n_ready() < most and all.n < MOST_WAITING
+end
+
 -- Asked also when it has said so: it may have more to do, as at a second Ctrl-C.
 local function heed_stop(run)
-  local stops_when = run.options.stops_when
-  if stops_when and not run.fault and guarded(run, stops_when) then run.is_stopping = true end
+  if not run.fault and guarded(run, run.options.stops_when) then run.has_ended = true end
 end
 
 -- Starts what may start.
 local function fill(run)
-  while run.n_in_flight < run.options.concurrency and not run.is_exhausted and not is_over(run) do
-    local message = guarded(run, run.next)
-    if message == nil then
-      run.is_exhausted = true
-    else
-      run.index = run.index + 1
-      if type(message) == "table" then
-        start(run, message)
-      else
-        run.fault = { value = "send_all: message " .. run.index .. " is a " .. type(message) }
-      end
-    end
-    heed_stop(run)
+  local most, all = run.options.concurrency, run.turns
+  while run.n_in_flight < most and not run.is_exhausted and not is_over(run) do
+    if all.n > 0 and not may_look_ahead(run) then return end
+    take_next(run)
+    if run.options.stops_when then heed_stop(run) end
   end
 end
 
--- Whoever is asked now and then is asked so often while nothing ends.
-local PATIENCE_S, BETWEEN_ASKING_S = 1, 0.1
+-- Nobody waits any more for a turn, or to try again.
+local function heed_end(run)
+  if run.is_hurried then return end
+  run.is_hurried = true
+  run.loop:hurry(run.is_over)
+  run.loop:tell(run.is_over)
+end
+
+-- Whoever is asked whether to stop is asked so often while nothing ends.
+local LONGEST_WAIT_S, BETWEEN_ASKING_S = 1, 0.1
+
+-- Waits for what comes first: an end, or a turn.
+---@return integer n_left under way in the loop
+local function wait(run)
+  local loop = run.loop
+  local seconds = run.options.stops_when and BETWEEN_ASKING_S or LONGEST_WAIT_S
+  if run.turns.n > 0 and has_room(run) then
+    seconds = math.max(0, math.min(seconds, run.turns.next_at - loop:now()))
+  end
+  if run.turns.closes_at < math.huge then
+    seconds = math.max(0, math.min(seconds, run.turns.closes_at - loop:now()))
+  end
+  if run.n_in_flight > 0 then return loop:await(seconds, run.is_over) end
+  if run.turns.n > 0 then loop:sleep(nil, seconds) end
+  return run.turns.n
+end
 
 ---@return integer n_left under way in the loop
 local function go_on(run)
-  heed_stop(run)
+  if run.options.stops_when then heed_stop(run) end
+  if run.turns.n > 0 then let_go_on(run) end
   fill(run)
-  run.host.loop:forget_ended(run.children, run.heed_end)
-  if run.n_in_flight == 0 then return 0 end
-  return run.host.loop:await(run.options.stops_when and BETWEEN_ASKING_S or PATIENCE_S)
+  if is_over(run) then heed_end(run) end
+  run.loop:forget_ended(run.children, run.heed_child)
+  return wait(run)
 end
 
 -- An error that comes here is of nobody's here: Ctrl-C, a host's limit. Where the caller lets what
@@ -207,7 +320,8 @@ local function go_on_all_the_same(run)
   local ok, result = pcall(go_on, run)
   if ok then return result end
   if not run.options.lets_finish(result) then error(result, 0) end
-  run.fault, run.was_interrupted = run.fault or { value = result }, true
+  end_with(run, result)
+  run.was_interrupted = true
   return run.n_in_flight
 end
 
@@ -216,9 +330,10 @@ local function drive(run)
   local once_more = run.options.lets_finish and go_on_all_the_same or go_on
   repeat
     local n_left = once_more(run)
-    local is_done = run.n_in_flight == 0 or (n_left == 0 and run.was_interrupted)
+    local n_under_way = run.n_in_flight + run.turns.n
+    local is_done = n_under_way == 0 or (n_left == 0 and run.was_interrupted)
   until is_done and (run.is_exhausted or is_over(run))
-  run.host.loop:forget_ended(run.children, run.heed_end)
+  run.loop:forget_ended(run.children, run.heed_child)
 end
 
 ---Sends every message of a list, or that an iterator yields.
@@ -229,10 +344,11 @@ end
 local function send_all(source, options, host)
   local run = {
     host = host,
+    loop = host.loop,
+    has_ended = false,
     next = iterator_of(source),
     options = options,
-    paces = paces_of(options),
-    is_paced = options.rate ~= nil or options.rates ~= nil,
+    turns = turns_of(options, host),
     index = 0,
     n_in_flight = 0,
     free = {},
@@ -242,12 +358,12 @@ local function send_all(source, options, host)
       replayed = 0 },
   }
   run.is_over = function() return is_over(run) end
-  -- On a scheduler of its own an error ends what it meets alone, and the run has to go on.
-  run.in_one_go = host.loop.spawn and core.shielded or function(what, ...) what(...) end
-  run.heed_end = function(child)
+  run.is_elsewhere = host.loop.spawn ~= nil
+  run.heed_child = function(child)
     count(run, child.seat, child.index, child.what.message, child.what.result)
   end
   host.run(drive, run)
+  run.counts.learned = run.turns:lesson()
   if run.fault then error(run.fault.value, 0) end
   local counts = run.counts
   if host.loop.is_closed and not run.is_exhausted and not counts.stopped then

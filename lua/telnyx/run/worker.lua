@@ -118,25 +118,31 @@ local function recover(self)
   self.n_troubles, self.trouble, self.counts.trouble = 0, nil, nil
 end
 
+-- Whether it is the sender's alone.
+local function is_senders(result)
+  return result.outcome == "rejected" and result.whose == "sender" and not once.is_elsewhere(result)
+end
+
 -- After what went wrong for the moment: nobody else fares better while there is no connection;
--- a refusal of too many is the sender's, where senders have paces.
+-- a refusal of too many is the sender's, where senders have paces and it is not the account's.
 local function hold(self, sender, result, wait)
   local until_ = now(self) + wait
-  local is_senders = result.outcome == "rejected" and not once.is_elsewhere(result)
-  if is_senders and self.lanes:hold(sender, until_) then return end
+  if is_senders(result) and self.lanes:hold(sender, until_) then return end
   self.held_until = math.max(self.held_until, until_)
 end
 
 -- Whose refusals in a row are counted together.
-local function name_of(self, sender) return self.lanes.is_by_sender and sender or "" end
+local function name_of(self, entry, result)
+  return self.lanes.is_by_sender and is_senders(result) and entry.sender or ""
+end
 
 -- How many in a row have failed as this one has.
-local function n_failed(self, sender, result)
+local function n_failed(self, entry, result)
   if result.outcome == "not_sent" or once.is_elsewhere(result) then
     self.n_unsent = self.n_unsent + 1
     return self.n_unsent
   end
-  local name = name_of(self, sender)
+  local name = name_of(self, entry, result)
   self.n_refused[name] = (self.n_refused[name] or -1) + 1
   return self.n_refused[name]
 end
@@ -145,7 +151,7 @@ local function due_after(self, entry, result)
   if is_over(self) or is_fatal(result) then return nil end
   local asked = retry.asked_wait(result)
   asked = asked and asked >= BASE_S and math.min(asked, MOST_ASKED_S) or nil -- none is no wait
-  local n = n_failed(self, entry.sender, result)
+  local n = n_failed(self, entry, result)
   hold(self, entry.sender, result, asked or backoff(self, n, CAP_S))
   entry.wait_s = asked or backoff(self, entry.tries, ROW_CAP_S)
   return entry.wait_s
@@ -172,8 +178,7 @@ local function book(self, entry, message, result)
     if self.options.until_idle then self.horizon = due_by(self) end
     return nil
   end
-  self.n_unsent = 0
-  self.n_refused[name_of(self, entry.sender)] = nil
+  self.n_unsent, self.n_refused[""], self.n_refused[entry.sender] = 0, nil, nil
   counts.total = counts.total + 1
   counts[state] = counts[state] + 1
   return state
@@ -447,7 +452,7 @@ local function wait(self, seconds)
   if is_ending(self) and self.n_in_flight == 0 then until_ = math.max(until_, self.mend_at) end
   seconds = math.max(0, math.min(seconds, until_ - now(self), SLICE_S))
   if self.n_in_flight > 0 then
-    if loop:await(seconds) == 0 then tell_missed(self) end
+    if loop:await(seconds, self.is_over) == 0 then tell_missed(self) end
   elseif seconds > 0 then
     loop:sleep(nil, seconds)
   end

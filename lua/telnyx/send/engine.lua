@@ -88,7 +88,7 @@ local function new(own, policy, level)
     secrets = secrets_of(own),
     where = own.sender and "own sender" or own.base_url or "https://api.telnyx.com/v2",
   }, Engine)
-  engine.loop = loop.new(sender, engine)
+  engine.loop = loop.new(sender, engine, own.on_error)
   return engine
 end
 
@@ -148,7 +148,7 @@ function Engine:begin(job, callback)
   return guard(self.yields, own.begin, own.abandon, own, job, callback)
 end
 
----Begins a send; the loop drives it on.
+---Begins a send; the loop drives it on, and calls back in a step.
 ---@param job telnyx.job
 ---@param callback function|nil
 ---@return telnyx.pending
@@ -156,7 +156,6 @@ function Engine:start(job, callback)
   local pending = setmetatable({ done = false, message_ = false, info_ = false }, Pending)
   job.pending = pending
   self:begin(job, callback)
-  self.loop:tell()
   return pending
 end
 

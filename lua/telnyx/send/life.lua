@@ -20,9 +20,12 @@ local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = 
 ---@field pending telnyx.pending|false the user's
 ---@field segments telnyx.segments|nil|false
 ---@field entry telnyx.entry|false of its key
----@field turn (fun(now: number): number)|false reserves a turn: seconds until it
+---@field turn fun(job: telnyx.job, task: table|nil, wait_s: number, refusal: table|nil)|false waits
+---for the turn of an attempt, which comes after so many seconds or later; returns whether it has
+---waited, and an interruption
 ---@field is_claimed boolean|nil its row was taken from an outbox: it is ready, and as it was added
----@field is_over (fun(): boolean)|false whether a turn that has come should not be taken
+---@field is_over (fun(): boolean)|false whether its run has ended early: then no turn is taken, and
+---no retry is made
 ---@field may_be_sent boolean an attempt ended as neither not_sent nor rejected
 ---@field sent table|nil|false what the last attempt was told, with `answer`
 ---@field answer table|false info or err; false before, and while it is under way
@@ -30,7 +33,8 @@ local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = 
 -- A spending limit, say, comes as a 429 too, but no wait of ours will lift it.
 local function needs_a_person(err)
   local entry = err.code and errors.catalogue[err.code]
-  return entry ~= nil and (entry.class == "account" or entry.class == "credentials")
+  if not entry or entry.class == "rate" then return false end
+  return entry.whose == "account" or entry.whose == "profile"
 end
 
 -- What a sender of the user's own may have left out or got wrong: in doubt, unknown. A
@@ -40,7 +44,8 @@ local function tidy_error(given)
     or { cause = given ~= nil and tostring(given) or "the sender gave no reason" }
   if not OUTCOMES[err.outcome] then err.outcome = "unknown" end
   err.kind = err.kind or "protocol"
-  if err.retryable == nil then err.retryable = false end
+  local may_be_there = err.outcome == "unknown" or err.outcome == "accepted"
+  if err.retryable == nil or may_be_there then err.retryable = false end
   return err
 end
 
@@ -86,9 +91,16 @@ local function row_of(message, result, seconds)
 end
 
 -- The user's own function must not be able to lose an outcome by an error of its own.
-local function report(log, row, n_attempt, key)
+local function ask(task, what, ...)
+  if task then task.is_asking = true end
+  local ok, answer, reason = pcall(what, ...)
+  if task then task.is_asking = false end
+  return ok, answer, reason
+end
+
+local function report(log, task, row, n_attempt, key)
   if not log then return end
-  pcall(log, tables.merge(row, { event = "attempt", attempt = n_attempt, key = key }))
+  ask(task, log, tables.merge(row, { event = "attempt", attempt = n_attempt, key = key }))
 end
 
 local function attempt(engine, job, task)
@@ -135,10 +147,12 @@ local function fail(engine, job, err)
   return nil, engine:new_error(err)
 end
 
-local function next_wait(engine, job, err)
-  local policy = job.call.policy
+local function next_wait(engine, job, task, err)
+  local policy, seen = job.call.policy, err
   job.random, job.budget = engine.random, engine.budget -- few need them
-  local ok, wait, reason = pcall(policy.next, policy, err, #job.attempts, job)
+  -- The user's rule sees what a user is told, and cannot change it.
+  if policy.should_retry then seen = engine:new_error(tables.deep_copy(err)) end
+  local ok, wait, reason = ask(task, policy.next, policy, seen, #job.attempts, job)
   if ok then return wait, reason end
   err.should_retry_error = tostring(wait) -- the user's rule failed: no further attempt
   return nil, "vetoed"
@@ -176,6 +190,16 @@ local function let_go(engine, job)
   if job.entry and not job.may_be_sent then once.give_back(engine.journal, job.entry) end
 end
 
+local function is_ended(engine, job)
+  return engine.is_closed or (job.is_over and job.is_over())
+end
+
+local function wait_for_retry(engine, job, task, wait_s, refusal)
+  if not job.turn then return engine.loop:sleep(task, wait_s) end
+  local _, interruption = job.turn(job, task, wait_s, refusal)
+  return interruption
+end
+
 -- Attempts, until one succeeds or no other is allowed.
 local function carry_out(engine, job, task)
   while true do
@@ -183,27 +207,31 @@ local function carry_out(engine, job, task)
     if told then return tell(engine, job, told) end
     local message, result, row, interruption = attempt(engine, job, task)
     local reason
-    if not message and not interruption then row.wait, reason = next_wait(engine, job, result) end
-    report(engine.log, row, #job.attempts, job.entry and job.entry.key)
+    if not message and not interruption then
+      row.wait, reason = next_wait(engine, job, task, result)
+    end
+    report(engine.log, task, row, #job.attempts, job.entry and job.entry.key)
     if message then return succeed(engine, job, message, result) end
-    if not row.wait or engine.is_closed then return fail(engine, job, result) end
+    if not row.wait or is_ended(engine, job) then return fail(engine, job, result) end
     job.limits.fresh = reason == "stale"
     if row.wait > 0 then let_go(engine, job) end
-    interruption = engine.loop:sleep(task, row.wait)
+    interruption = wait_for_retry(engine, job, task, row.wait, reason == "throttle" and result)
     if interruption == "forked" then result = engine.loop.forked() end
     job.now = engine.loop:now()
     local is_late = job.deadline - job.now < LEAST_ATTEMPT
-    if interruption or engine.is_closed or is_late then return fail(engine, job, result) end
+    if interruption or is_late or is_ended(engine, job) then return fail(engine, job, result) end
   end
 end
 
 -- Waits for the message's turn, if it has to. The deadline counts from then on.
 local function take_turn(engine, job, task)
   if not job.turn then return nil end
-  local interruption = engine.loop:sleep(task, job.turn(engine.loop:now()))
+  local has_waited, interruption = job.turn(job, task, 0)
+  if not has_waited and not job.entry then return nil end -- nobody came between
   if interruption == "forked" then return engine.loop.forked() end
-  if interruption or engine.is_closed then return not_begun("the client was closed meanwhile") end
+  if engine.is_closed then return not_begun("the client was closed meanwhile") end
   if job.is_over() then return not_begun("the run had ended before its turn came") end
+  if not has_waited then return nil end
   job.now = engine.loop:now()
   job.deadline = job.now + job.call.deadline
   return nil
@@ -234,7 +262,7 @@ end
 
 -- A turn is only for what will be posted.
 local function carry_under_key(engine, job, task)
-  local told = job.turn and once.look(engine.journal, job.entry)
+  local told = job.call.looks_first and once.look(engine.journal, job.entry)
   if told then return tell(engine, job, told) end
   job.now = engine.loop:now()
   return settle(engine, job, carry_in_turn(engine, job, task))
@@ -254,6 +282,15 @@ end
 
 local life = {}
 
+-- A text that costs too much is not all that may be wrong.
+local function with_other_faults(err, message)
+  local _, invalid = core.validate(message)
+  for _, fault in ipairs(invalid and invalid.errors or {}) do
+    err.errors[#err.errors + 1] = fault
+  end
+  return err
+end
+
 ---What comes before anything is claimed or sent. A job with a key has an entry then.
 ---@param engine telnyx.engine
 ---@param job telnyx.job
@@ -261,7 +298,7 @@ local life = {}
 ---@return table|nil err
 function life.make_ready(engine, job)
   local priced, segments = cost.apply(job.message, job.call)
-  if not priced then return fail(engine, job, segments) end
+  if not priced then return fail(engine, job, with_other_faults(segments, job.message)) end
   job.message, job.segments = priced, segments
   local body, err = check(engine, job)
   if not body then return fail(engine, job, err) end

@@ -39,6 +39,7 @@ local BUDGET = 0.0004
 ---@field news telnyx.news what is to be told
 ---@field n_ended integer done since the beginning
 ---@field n_rounds integer begun and not ended; one that an error ended stays counted
+---@field n_parked integer tasks that wait for a turn
 ---@field is_left boolean whether an error may have left a task that is to be ended
 ---@field has_more boolean whether the last step left something undone
 local Loop = {}
@@ -52,12 +53,14 @@ end
 
 ---@param sender telnyx.sender
 ---@param host telnyx.loop_host
+---@param on_error (fun(value: any))|nil the user's: told what callbacks raise
 ---@return telnyx.loop
-local function new(sender, host)
+local function new(sender, host, on_error)
   local self = setmetatable({
     sender = sender, host = host, n_forks = core.forks(), tasks = {}, sleeping = {},
-    elsewhere = setmetatable({}, { __mode = "k" }), idle = {}, n_idle = 0, news = news.new(),
-    n_ended = 0, n_rounds = 0, is_left = false, has_more = false,
+    elsewhere = setmetatable({}, { __mode = "k" }), idle = {}, n_idle = 0,
+    news = news.new(on_error), n_ended = 0, n_rounds = 0, n_parked = 0, is_left = false,
+    has_more = false,
     clock = has_method(sender, "monotonic") and sender.monotonic or core.monotonic,
     start = sender.start, finished = sender.finished,
     spawn = has_method(sender, "spawn") and sender.spawn or nil,
@@ -116,7 +119,8 @@ local function wait_once(self, seconds, spent_at, is_carrying)
     nap = math.max(0, math.min(seconds, rounds.next_wake(self) - self:now()))
   end
   local n_in_flight = self.sender.step and self.sender:step(nap) or 0
-  local is_idle = n_in_flight == 0 and not is_carrying and #self.tasks == #self.sleeping
+  local is_idle = n_in_flight == 0 and not is_carrying
+    and #self.tasks == #self.sleeping + self.n_parked
   -- Whose tasks a scheduler runs has to let it.
   if is_idle and (nap > 0 or self.spawn) then pause(self, nap) end
   rounds.go(self, spent_at)
@@ -126,10 +130,9 @@ end
 function Loop:close()
   heed_fork(self)
   self.is_closed = true
-  self.news.faults = {}
   tasks.interrupt(self, "closed")
-  self.news:call_back_protected()
-  self.news:raise()
+  self.news:call_back_all()
+  self.news:raise_all()
 end
 
 -- Two values, whatever a sender of the user's own adds.
@@ -225,19 +228,59 @@ local function sleep_as_task(self, task, seconds)
   return interruption
 end
 
+-- On a scheduler of its own nobody can end a wait but who waits.
+local function sleep_elsewhere(self, seconds, is_over)
+  local wake, left = self:now() + seconds, seconds
+  while left > 0 and not self.is_closed and not (is_over and is_over()) do
+    self.sender:sleep(math.min(left, SLICE))
+    left = wake - self:now()
+  end
+end
+
 ---Waits between attempts.
----@return "forked"|"closed"|nil interruption why there must be no other attempt
-function Loop:sleep(task, seconds)
+---@param task telnyx.task|nil
+---@param seconds number
+---@param is_over (fun(): boolean)|false|nil whether it need not wait any more
+---@return "forked"|"closed"|"over"|nil interruption why there must be no other attempt
+function Loop:sleep(task, seconds, is_over)
   if seconds <= 0 then return nil end
   heed_fork(self)
   if has_method(self.sender, "sleep") then
-    self.sender:sleep(seconds)
+    if self.spawn then sleep_elsewhere(self, seconds, is_over) else self.sender:sleep(seconds) end
     return has_forked(self) and "forked" or nil
   elseif not task then
     rounds.mend(self)
     return sleep_blocking(self, seconds)
   end
   return sleep_as_task(self, task, seconds)
+end
+
+local function park_elsewhere(self, waiter)
+  waiter.gate = waiter.gate or self.sender:new_gate()
+  while not (waiter.is_granted or self.is_closed or waiter.is_over()) do waiter.gate:wait(SLICE) end
+  return not waiter.is_granted and "over" or nil
+end
+
+---Lets one that is carried wait until somebody says that it may go on.
+---@param task telnyx.task|nil nil: on a scheduler of its own
+---@param waiter table `is_granted` is set before it is let go on
+---@return "forked"|"closed"|"over"|nil interruption
+function Loop:park(task, waiter)
+  heed_fork(self)
+  if not task then return park_elsewhere(self, waiter) end
+  local n_forks, interruption = self.n_forks
+  waiter.task, self.n_parked = task, self.n_parked + 1
+  repeat interruption = tasks.wait(task, "turn") until interruption or waiter.is_granted
+  waiter.task, self.n_parked = false, self.n_parked - 1
+  if self.n_forks ~= n_forks or has_forked(self) then return "forked" end
+  return interruption
+end
+
+---Lets it go on.
+---@param waiter table
+function Loop:unpark(waiter)
+  if waiter.task then tasks.go_on(self, waiter.task) end
+  if waiter.gate then waiter.gate:post(1) end
 end
 
 -- Beginning and driving -------------------------------------------------------------------------
@@ -273,7 +316,8 @@ end
 
 -- It is the caller's as long as he is there. Then it is its thread's alone: whoever steps may be
 -- another request.
-local function raise_elsewhere(one, err)
+local function raise_elsewhere(self, one, err)
+  if self.news:hand_over(err) then return end
   if not one.is_beginning then error(err, 0) end
   one.fault = { value = err }
 end
@@ -287,8 +331,10 @@ local function begin_elsewhere(self, job, callback)
   local child = self.spawn(self.sender, function()
     local ok, err = pcall(guard, true, drive_elsewhere, abandon_elsewhere, self, one)
     core.shielded(abandon_elsewhere, self, one)
-    if callback then callback(one.message, one.result) end
-    if not ok then raise_elsewhere(one, err) end
+    local is_told, fault = true, nil
+    if callback then is_told, fault = pcall(callback, one.message, one.result) end
+    if not ok then raise_elsewhere(self, one, err) end
+    if not is_told and not self.news:hand_over(fault) then error(fault, 0) end
   end)
   one.is_beginning = false
   if one.fault then error(one.fault.value, 0) end
@@ -323,13 +369,13 @@ function Loop:forget_ended(children, heed)
   end
 end
 
-Loop.abandon, Loop.abandon_run = tasks.abandon, tasks.abandon_run
+Loop.abandon, Loop.abandon_run, Loop.hurry = tasks.abandon, tasks.abandon_run, tasks.hurry
 
----Tells what has ended by now; raises what went wrong.
-function Loop:tell()
-  if not self.news:is_due() then return end
-  self.news:call_back()
-  self.news:raise()
+---Tells a run what has ended by now, and raises what has gone wrong in its messages.
+---@param is_over fun(): boolean the run's
+function Loop:tell(is_over)
+  self.news:call_back_in_run(is_over)
+  if #self.news.faults > 0 then self.news:raise_in_run(is_over) end
 end
 
 local function n_tasks(self)
@@ -338,8 +384,8 @@ local function n_tasks(self)
 end
 
 -- Until one is done or the time is up; and while there are some, unless somebody knows that there
--- are.
-local function drive(self, seconds, is_awaited)
+-- are. `tell(news, is_over)` calls back.
+local function drive(self, seconds, is_awaited, tell, is_over)
   heed_fork(self)
   rounds.mend(self)
   local n_before, now = self.n_ended, self:now()
@@ -348,27 +394,30 @@ local function drive(self, seconds, is_awaited)
   repeat
     local is_worth_it = is_awaited or n_tasks(self) > 0
     if is_worth_it then wait_once(self, math.min(left, SLICE), spent_at, false) end
-    self.news:call_back()
+    tell(self.news, is_over)
     left = left > 0 and math.max(0, deadline - self:now()) or 0
     local is_idle = not is_awaited and n_tasks(self) == 0
   until is_idle or self.n_ended ~= n_before or left == 0
-  self.news:raise()
 end
 
----Drives every task until one is done or `seconds` have passed.
+---Drives every task until one is done or `seconds` have passed; then raises what a callback has.
 ---@param seconds number 0 never waits, and does part when there is much to do
 ---@return integer n_tasks still under way
 function Loop:step(seconds)
-  drive(self, seconds, false)
+  drive(self, seconds, false, self.news.call_back)
+  self.news:raise()
   return n_tasks(self)
 end
 
----The same for who has begun some and not heard of them. A scheduler of its own may count them for
----another by now, as nginx does when a request's context was replaced: it has to be let go on.
+---The same for a run, which has begun some and not heard of them; what others' callbacks raise is
+---not the run's, and the next step's to tell. A scheduler of its own may count them for another by
+---now, as nginx does when a request's context was replaced: it has to be let go on.
 ---@param seconds number
+---@param is_over fun(): boolean the run's
 ---@return integer n_tasks still under way, as far as can be told
-function Loop:await(seconds)
-  drive(self, seconds, self.spawn ~= nil)
+function Loop:await(seconds, is_over)
+  drive(self, seconds, self.spawn ~= nil, self.news.call_back_in_run, is_over)
+  self.news:raise_in_run(is_over)
   return n_tasks(self)
 end
 

@@ -10,6 +10,9 @@ local core = require("telnyx.core")
 
 local tasks = {}
 
+-- So many coroutines are kept for the next jobs: a burst is not paid for as long as a client lives.
+local MOST_IDLE = 256
+
 -- What a task says when it gives way, and when it is done.
 local WAITS, ENDS = {}, {}
 
@@ -19,10 +22,11 @@ local WAITS, ENDS = {}, {}
 ---@field job telnyx.job|false
 ---@field callback function|false the user's; called on the thread of who steps
 ---@field place integer|false its place among the loop's tasks
----@field waits "request"|"pause"|false what it gave way for
+---@field waits "request"|"pause"|"turn"|false what it gave way for
 ---@field wake number when its pause is over
 ---@field message table|nil|false with `result`, what came of the job
 ---@field result table|false
+---@field is_asking boolean whether a function of the user's own is told something, or asked
 ---@field why string|false why it is to be ended, by an error
 ---@field is_begun boolean whether its job is; memory may fail before
 ---@field is_suspect boolean it was found so by a step
@@ -33,14 +37,24 @@ local function may_yield()
   return thread ~= nil and not is_main
 end
 
--- A sender that yields to a scheduler of its own yields through us, if it can.
-local function resume(thread, what)
+-- So often a user's own function may give way where nobody heeds it.
+local MOST_IN_VAIN = 100
+
+-- A sender that yields to a scheduler of its own yields through us, if it can. What is only told
+-- something, or asked, goes on at once where there is no scheduler: the message is not lost by it.
+local function resume(task, what)
+  local thread = task.thread
   local ok, signal, more = coroutine.resume(thread, what)
+  local n_in_vain = 0
   while ok and signal ~= WAITS and signal ~= ENDS do
-    if not may_yield() then
+    if may_yield() then
+      ok, signal, more = coroutine.resume(thread, coroutine.yield(signal, more))
+    elseif task.is_asking and n_in_vain < MOST_IN_VAIN then
+      n_in_vain = n_in_vain + 1
+      ok, signal, more = coroutine.resume(thread)
+    else
       return false, "the sender yields, but nobody is there to resume it"
     end
-    ok, signal, more = coroutine.resume(thread, coroutine.yield(signal, more))
   end
   return ok, signal
 end
@@ -49,8 +63,8 @@ end
 local function new_task(loop)
   local task = {
     loop = loop, thread = false, job = false, callback = false, place = false,
-    waits = false, wake = 0, message = false, result = false, why = false, is_begun = false,
-    is_suspect = false, is_ending = false,
+    waits = false, wake = 0, message = false, result = false, is_asking = false, why = false,
+    is_begun = false, is_suspect = false, is_ending = false,
   }
   task.thread = coroutine.create(function()
     while true do
@@ -96,7 +110,7 @@ local function end_task(loop, task, message, result)
   local job, callback = task.job, task.callback
   loop.host:settle(job, message, result)
   if task.job ~= job then return end
-  if callback then loop.news:add(callback, message, result) end
+  if callback then loop.news:add(callback, message, result, job.is_over) end
   task.job, task.callback, task.message, task.result = false, false, false, false
   loop.n_ended = loop.n_ended + 1
   leave(loop.tasks, task, task.place)
@@ -107,7 +121,7 @@ end
 local function retire(loop, task)
   if not task.job or not end_task(loop, task, task.message, task.result) then return end
   -- Elsewhere a coroutine may belong to who made it, as nginx's do to a request.
-  if not loop.start then return end
+  if not loop.start or loop.n_idle == MOST_IDLE then return end
   loop.n_idle = loop.n_idle + 1
   loop.idle[loop.n_idle] = task
 end
@@ -122,6 +136,7 @@ local function bury_now(loop, task)
   task.is_ending = true
   wake_never(loop, task)
   local message, result = loop.host:abandon(task.job, task.why)
+  if task.waits == "turn" then loop.n_parked = loop.n_parked - 1 end
   task.thread, task.waits = false, false
   end_task(loop, task, message, result)
 end
@@ -137,7 +152,7 @@ end
 
 local function bury_with_fault(loop, task, why)
   if not task.job then return end
-  loop.news:add_fault(why)
+  loop.news:add_fault(why, task.job.is_over)
   bury(loop, task, why)
 end
 
@@ -154,7 +169,7 @@ function tasks.go_on(loop, task, why)
   if not tasks.can_go_on(task) then return end
   local was_left = loop.is_left
   loop.is_left = true -- if an error passes
-  local ok, signal = resume(task.thread, why)
+  local ok, signal = resume(task, why)
   if not ok then
     core.shielded(bury_with_fault, loop, task, signal)
   elseif signal == ENDS then
@@ -164,8 +179,8 @@ function tasks.go_on(loop, task, why)
 end
 
 ---Gives way, inside the task.
----@param what "request"|"pause"
----@return "forked"|"closed"|nil interruption
+---@param what "request"|"pause"|"turn"
+---@return "forked"|"closed"|"over"|nil interruption
 function tasks.wait(task, what)
   task.waits = what
   local interruption = coroutine.yield(WAITS)
@@ -173,15 +188,27 @@ function tasks.wait(task, what)
   return interruption
 end
 
----Ends the wait of every task, for a reason.
-function tasks.interrupt(loop, reason)
+local function interrupt_each(loop, reason, is_meant)
   local waiting = {}
   for _, task in ipairs(loop.tasks) do
-    if task.waits then waiting[#waiting + 1] = task end
+    if is_meant(task) then waiting[#waiting + 1] = task end
   end
   for _, task in ipairs(waiting) do
-    if task.waits then tasks.go_on(loop, task, reason) end
+    if is_meant(task) then tasks.go_on(loop, task, reason) end
   end
+end
+
+---Ends the wait of every task, for a reason.
+function tasks.interrupt(loop, reason)
+  interrupt_each(loop, reason, function(task) return task.waits end)
+end
+
+---Ends the pauses of a run that is over; what is on the wire is waited for.
+---@param is_over function the run's
+function tasks.hurry(loop, is_over)
+  interrupt_each(loop, "over", function(task)
+    return task.waits and task.waits ~= "request" and task.job and task.job.is_over == is_over
+  end)
 end
 
 ---Ends the task of a job whose beginning an error has ended, if there is one.

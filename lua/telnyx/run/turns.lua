@@ -1,0 +1,308 @@
+--- Who waits for a turn in a run, and whose has come: first come, first served, where it matters by
+--- sender, and who waits for one sender's holds up no other's. Turns come by the rates that are
+--- named, and by what the service is found to take: in all, and of a sender where it says that
+--- there are too many of this one's.
+
+local catalogue = require("telnyx.errors.catalogue").codes
+local learned = require("telnyx.run.learned")
+
+---@class telnyx.waiter what waits: a seat of a run
+---@field sender string
+---@field due_at number not before
+---@field ends_at number and not after: then it is done with
+---@field is_waiting boolean
+---@field is_granted boolean
+
+---@class telnyx.turns
+---@field n integer how many wait
+---@field next_at number when the next may have its turn
+---@field private lanes telnyx.lanes
+---@field private clock fun(): number
+---@field private queues { name: string, first: integer, last: integer }[] that have somebody
+---@field private by_name table<string, table>
+---@field private delayed telnyx.waiter[] who tries again later
+---@field private closing telnyx.waiter[] who does not wait for ever; some have gone meanwhile
+---@field closes_at number when the first of those may be done with
+---@field private whole telnyx.learned|nil what it takes in all; nil: as much as comes
+---@field private learned table<string, telnyx.learned> what it takes of a sender's
+---@field private held table<string, number> until when it has enough of a sender's waiting
+---@field private n_free integer so many more it takes, as it has said, before
+---@field private resets_at number
+---@field private started_at number
+---@field is_open boolean nobody has to wait: there are no rates, and nobody was refused
+---@field is_by_sender boolean whether the sender matters
+---@field n_taken integer messages that the service took
+local Turns = {}
+Turns.__index = Turns
+
+-- A clock adds up what a turn does in one go.
+local MOMENT_S = 1e-9
+-- What the service has taken and cannot hand on yet waits there, where nobody can stop it. It keeps
+-- up to four hours of a sender's, and refuses what is more.
+local MOST_QUEUED_S = 300
+-- What it asks for is believed up to this, as that of a refusal is.
+local MOST_ASKED_S = 3600
+
+local function name_of(self, sender) return self.is_by_sender and sender or "" end
+
+local function queue_of(self, sender)
+  local name = name_of(self, sender)
+  local queue = self.by_name[name]
+  if not queue then
+    queue = { name = name, sender = sender, first = 1, last = 0 }
+    self.by_name[name] = queue
+    self.queues[#self.queues + 1] = queue
+  end
+  return queue
+end
+
+local function put_last(self, waiter)
+  local queue = queue_of(self, waiter.sender)
+  queue.last = queue.last + 1
+  queue[queue.last] = waiter
+end
+
+local function put_first(self, waiter)
+  local queue = queue_of(self, waiter.sender)
+  queue.first = queue.first - 1
+  queue[queue.first] = waiter
+end
+
+local function take_first(self, queue)
+  local waiter = queue[queue.first]
+  queue[queue.first], queue.first = nil, queue.first + 1
+  if queue.first <= queue.last then
+    self.queues[#self.queues + 1] = queue
+  else
+    self.by_name[queue.name] = nil
+  end
+  return waiter
+end
+
+-- When the service would take one of a sender's.
+local function due_of(self, sender, now)
+  local whole, own = self.whole, self.learned[sender]
+  local due = self.held[sender] or -math.huge
+  if self.n_free <= 0 then due = math.max(due, self.resets_at) end
+  if whole then due = math.max(due, whole:due(now)) end
+  if own then due = math.max(due, own:due(now)) end
+  return due
+end
+
+-- Whether one of a sender's may leave now, which uses up its turn; or when it may.
+local function leaves(self, sender)
+  local now = self.clock()
+  local due = due_of(self, sender, now)
+  if due > now + MOMENT_S then return false, due end
+  local n, next_at = self.lanes:ripe(sender, 1, self.clock)
+  if not n then error(next_at, 0) end
+  if n == 0 then return false, next_at end
+  self.lanes:spend(sender, 1)
+  self.n_free = now < self.resets_at and self.n_free - 1 or math.huge
+  if self.whole then self.whole:leave(now) end
+  if self.learned[sender] then self.learned[sender]:leave(now) end
+  return true
+end
+
+-- From now on each sender has a queue of its own.
+local function tell_senders_apart(self)
+  if self.is_by_sender then return end
+  local queue = self.by_name[""]
+  self.is_by_sender, self.queues, self.by_name = true, {}, {}
+  if not queue then return end
+  for i = queue.first, queue.last do put_last(self, queue[i]) end
+end
+
+---Whether one that has just come may leave at once, before nobody.
+---@param sender string
+---@return boolean
+function Turns:is_free_for(sender)
+  return self.by_name[name_of(self, sender)] == nil and leaves(self, sender)
+end
+
+---@param waiter telnyx.waiter
+function Turns:put(waiter)
+  self.n = self.n + 1
+  if waiter.ends_at < math.huge then
+    self.closing[#self.closing + 1] = waiter
+    self.closes_at = math.min(self.closes_at, waiter.ends_at)
+  end
+  if waiter.due_at > self.clock() then
+    self.delayed[#self.delayed + 1] = waiter
+    self.next_at = math.min(self.next_at, waiter.due_at)
+  else
+    put_last(self, waiter)
+    self.next_at = -math.huge
+  end
+end
+
+-- Who was in the midst of it goes before those who were not.
+local function let_in_delayed(self)
+  local now, rest, next_at = self.clock(), {}, math.huge
+  for _, waiter in ipairs(self.delayed) do
+    if waiter.due_at <= now then
+      put_first(self, waiter)
+    else
+      rest[#rest + 1] = waiter
+      next_at = math.min(next_at, waiter.due_at)
+    end
+  end
+  self.delayed = rest
+  return next_at
+end
+
+---How many wait for nothing but their turn.
+---@return integer
+function Turns:n_ready() return self.n - #self.delayed end
+
+---Who has a turn now; nil: nobody, before `next_at`.
+---@return telnyx.waiter|nil
+function Turns:take()
+  if self.n == 0 or self.next_at > self.clock() then return nil end
+  local next_at = let_in_delayed(self)
+  for _ = 1, #self.queues do
+    local queue = table.remove(self.queues, 1)
+    local is_free, at = leaves(self, queue.sender)
+    if is_free then
+      self.n = self.n - 1
+      return take_first(self, queue)
+    end
+    self.queues[#self.queues + 1] = queue
+    next_at = math.min(next_at, at)
+  end
+  self.next_at = next_at
+end
+
+local function remove(list, first, last, waiter)
+  for i = first, last do
+    if list[i] == waiter then
+      for j = i, last do list[j] = list[j + 1] end
+      return true
+    end
+  end
+end
+
+---Forgets one that waits no more.
+---@param waiter telnyx.waiter
+function Turns:forget(waiter)
+  local queue = self.by_name[name_of(self, waiter.sender)]
+  local is_found = remove(self.delayed, 1, #self.delayed, waiter)
+  if not is_found and queue and remove(queue, queue.first, queue.last, waiter) then
+    is_found, queue.last = true, queue.last - 1
+    if queue.last < queue.first then
+      self.by_name[queue.name] = nil
+      remove(self.queues, 1, #self.queues, queue)
+    end
+  end
+  if is_found then self.n = self.n - 1 end
+end
+
+---Who has waited as long as he can; nil: nobody.
+---@return telnyx.waiter|nil
+function Turns:take_late()
+  local now, late = self.clock(), nil
+  if self.closes_at > now then return nil end
+  local rest, closes_at = {}, math.huge
+  for _, waiter in ipairs(self.closing) do
+    local is_there = waiter.is_waiting and not waiter.is_granted
+    if is_there and not late and waiter.ends_at <= now then
+      late = waiter
+    elseif is_there then
+      rest[#rest + 1] = waiter
+      closes_at = math.min(closes_at, waiter.ends_at)
+    end
+  end
+  self.closing, self.closes_at = rest, closes_at
+  if late then self:forget(late) end
+  return late
+end
+
+local function is_about_sender(refusal)
+  local entry = catalogue[refusal.code or ""]
+  return entry ~= nil and entry.whose == "sender"
+end
+
+---The service refused one of a sender's for being too many.
+---@param sender string
+---@param refusal table whose they are too many: `code`
+---@param until_ number it asks for so much patience
+function Turns:refuse(sender, refusal, until_)
+  local now, own = self.clock(), self.whole
+  if is_about_sender(refusal) then
+    tell_senders_apart(self)
+    own = self.learned[sender] or learned.new(self.started_at, self.n_taken)
+    self.learned[sender] = own
+  elseif not own then
+    own = learned.new(self.started_at, self.n_taken)
+    self.whole = own
+  end
+  self.is_open = false
+  own:refuse(now, until_)
+end
+
+---It took one.
+---@param sender string
+function Turns:took(sender)
+  self.n_taken = self.n_taken + 1
+  if self.is_open then return end
+  local now, whole, own = self.clock(), self.whole, self.learned[sender]
+  if whole then whole:take(now) end
+  if own then own:take(now) end
+end
+
+---It has said how many more it takes before a moment. Some of those under way may be among them.
+---@param n_left integer
+---@param reset_s any a number of seconds, if it has said so
+---@param n_under_way integer
+---@param most_under_way integer
+function Turns:heed_limit(n_left, reset_s, n_under_way, most_under_way)
+  self.n_free, self.next_at = math.huge, -math.huge
+  if n_left >= most_under_way or type(reset_s) ~= "number" then return end
+  self.is_open, self.n_free = false, n_left - n_under_way
+  self.resets_at = self.clock() + math.min(reset_s, MOST_ASKED_S)
+end
+
+---It has taken one of a sender's, and has it wait so long.
+---@param sender string
+---@param wait_s number
+function Turns:heed_queue(sender, wait_s)
+  if wait_s <= MOST_QUEUED_S then return end
+  tell_senders_apart(self)
+  self.is_open = false
+  self.held[sender] = self.clock() + math.min(wait_s - MOST_QUEUED_S, MOST_ASKED_S)
+end
+
+---@class telnyx.lesson what a service was found to take
+---@field refused integer how many it has refused for being too many; each was tried again
+---@field rate number|nil messages a second, in all; nil: as many as came
+---@field senders table<string, { rate: number|nil, refused: integer }>|nil of whose there were too
+---many
+
+---@return telnyx.lesson|nil
+function Turns:lesson()
+  local whole, lesson = self.whole, { refused = 0 }
+  if not whole and next(self.learned) == nil then return nil end
+  if whole then lesson.rate, lesson.refused = whole.rate, whole.n_refused end
+  for sender, own in pairs(self.learned) do
+    lesson.senders = lesson.senders or {}
+    lesson.senders[sender] = { rate = own.rate, refused = own.n_refused }
+    lesson.refused = lesson.refused + own.n_refused
+  end
+  return lesson
+end
+
+local turns = {}
+
+---@param lanes telnyx.lanes
+---@param clock fun(): number
+---@param is_paced boolean
+---@return telnyx.turns
+function turns.new(lanes, clock, is_paced)
+  return setmetatable({ n = 0, next_at = -math.huge, lanes = lanes, clock = clock, queues = {},
+    by_name = {}, delayed = {}, closing = {}, closes_at = math.huge, learned = {}, held = {},
+    n_free = math.huge,
+    resets_at = -math.huge, n_taken = 0,
+    is_open = not is_paced, is_by_sender = lanes.is_by_sender, started_at = clock() }, Turns)
+end
+
+return turns
