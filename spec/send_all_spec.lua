@@ -612,6 +612,22 @@ describe("the pace", function()
     end)
   end
 
+  -- One in each tenth of a second, however long nobody came before.
+  for name, wait_s in pairs { ["and says when"] = 1, ["and says nothing"] = false } do
+    it("of a service that lets none be saved up is learned as well: " .. name, function()
+      local next_at = 0
+      local own = timed_service(function(message, _, now)
+        if now < next_at then return nil, refusal(wait_s or nil, "10011") end
+        next_at = math.max(next_at + 0.1, now)
+        return { id = message.text }, { outcome = "accepted", status = 200 }
+      end, 0.05)
+      local counts = telnyx.new({ sender = own }):send_all(messages(1000))
+      assert.equal(1000, counts.accepted)
+      assert.is_true(own.time() < 100 * 1.25, own.time())
+      assert.is_true(own.n_refused < 100, own.n_refused)
+    end)
+  end
+
   for _, concurrency in ipairs { 1, 8, 39 } do
     it("waits before it is refused where the service says what is left: " .. concurrency, function()
       local own = limited(40, 60, 0.05, true)

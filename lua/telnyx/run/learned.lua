@@ -7,6 +7,7 @@
 ---@field n_refused integer refusals so far
 ---@field held_until number it has asked for so much patience
 ---@field private is_new boolean what its last refusal teaches is not drawn yet
+---@field private was_free boolean the rate grew freely until then
 ---@field private next_at number when the next may leave, at that rate
 ---@field private refused_at number the rate at which it refused the last
 ---@field private since number what it took is counted from
@@ -17,13 +18,15 @@ Learned.__index = Learned
 -- Less is not learned: one message in so many seconds.
 local LONGEST_STEP_S = 60
 -- Of the rate at which it refused one; up to near that rate it is soon tried again, and from there
--- with care. Shares of the rate a second: with care, twice as much after each ten seconds.
+-- with care. Shares of the rate a second: with care, twice as much after each ten seconds; freely
+-- as long as no such rate is known.
 local LOSS, NEAR = 0.9, 0.95
-local SOON, WITH_CARE, DOUBLING_S = 0.1, 0.002, 10
+local FREELY, SOON, WITH_CARE, DOUBLING_S = 0.3, 0.1, 0.002, 10
 local FEW = 10
 
 -- A message taken is its part of a second.
 local function gain_of(self, now)
+  if self.refused_at == math.huge then return FREELY end
   local near = self.refused_at * NEAR
   if self.rate < near then return math.min(SOON, near - self.rate) end
   return math.min(SOON, WITH_CARE * 2 ^ ((now - self.since) / DOUBLING_S))
@@ -49,17 +52,19 @@ function Learned:refuse(now, until_)
   self.n_refused = self.n_refused + 1
   if now >= self.held_until and not self.is_new then
     self.is_new = true
+    self.was_free = self.rate ~= nil and self.refused_at == math.huge
     self.refused_at = self.rate or rate_until_now(self, now)
   end
   self.held_until = math.max(self.held_until, until_)
 end
 
 -- When its patience is over, all is heard of what was under way. At first, and where it takes much
--- less than it did, what it took in all that time says how much that is.
+-- less than it did, what it took in all that time says how much that is. Of a rate that grew freely
+-- that says little.
 local function learn(self)
   local seen = math.max(1, self.n_taken) / math.max(self.held_until - self.since, 0.001)
   local rate = self.rate and self.rate * LOSS
-  if not rate or seen < rate / 2 then rate = seen end
+  if not rate or not self.was_free and seen < rate / 2 then rate = seen end
   self.rate, self.is_new = math.max(rate, 1 / LONGEST_STEP_S), false
   self.n_taken, self.since, self.next_at = 0, self.held_until, self.held_until
 end
@@ -85,8 +90,9 @@ local learned = {}
 ---@param n_taken integer so many since then, already
 ---@return telnyx.learned
 function learned.new(now, n_taken)
-  return setmetatable({ n_refused = 0, held_until = -math.huge, is_new = false, next_at = now,
-    since = now, n_taken = n_taken, refused_at = math.huge }, Learned)
+  return setmetatable({ n_refused = 0, held_until = -math.huge, is_new = false,
+    was_free = false, next_at = now, since = now, n_taken = n_taken, refused_at = math.huge },
+    Learned)
 end
 
 return learned
