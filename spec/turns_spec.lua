@@ -1,0 +1,306 @@
+-- Who waits for a turn in a run, and when it comes: in a time of its own, by a service that says
+-- what it was posted, and when.
+
+local telnyx = require "telnyx"
+
+local LONG, OTHER, FREE = "+13125550001", "+13125550002", "+18445550001"
+
+local function list_of(senders)
+  local list = {}
+  for i, from in ipairs(senders) do
+    list[i] = { from = from, to = "+18665550001", text = tostring(i) }
+  end
+  return list
+end
+
+local function times(n, value)
+  local list = {}
+  for i = 1, n do list[i] = value end
+  return list
+end
+
+local function refusal(wait_s, code)
+  return { outcome = "rejected", kind = "api", status = 429, retryable = true,
+    retry_after = wait_s, errors = code and { { code = code } } or nil }
+end
+
+local ACCEPTED = { outcome = "accepted", status = 200 }
+
+-- `answer(message, n, now)` says what to the n-th post, and after how long. It waits by its step.
+local function new_service(answer)
+  local own = { time = 0, posts = {}, waiting = {}, n_refused = 0 }
+  function own:monotonic() return self.time end
+  function own.send() error("it can be stepped") end
+  function own:start(message, _, owner)
+    local posts = self.posts
+    posts[#posts + 1] = { at = self.time, text = message.text, from = message.from }
+    local result, latency_s = answer(message, #posts, self.time)
+    if result and result.status == 429 then self.n_refused = self.n_refused + 1 end
+    local is_accepted = not result or result.outcome == "accepted"
+    local pending = { ready_at = self.time + (latency_s or 0.05), owner = owner }
+    function pending.done() return self.time >= pending.ready_at end
+    function pending.result()
+      if is_accepted then return { id = message.text }, result or ACCEPTED end
+      return nil, result
+    end
+    self.waiting[#self.waiting + 1] = pending
+    return pending
+  end
+  function own:step(seconds)
+    local next_at = self.time + seconds
+    for _, one in ipairs(self.waiting) do
+      next_at = math.min(next_at, math.max(self.time, one.ready_at))
+    end
+    self.time = next_at
+    return #self.waiting
+  end
+  function own:finished()
+    for i, one in ipairs(self.waiting) do
+      if one.done() then return table.remove(self.waiting, i).owner end
+    end
+  end
+  return own
+end
+
+local core = require "telnyx.core"
+local slept = core.sleep
+
+-- When the first, and the last, of a sender's was posted.
+local function posted_at(service, from)
+  local first, last
+  for _, post in ipairs(service.posts) do
+    if post.from == from then first, last = first or post.at, post.at end
+  end
+  return first, last
+end
+
+describe("a turn", function()
+  setup(function() core.sleep = function() end end) -- time moves by steps
+  teardown(function() core.sleep = slept end)
+
+  local function send(service, source, options, own)
+    own = own or {}
+    own.sender = service
+    return telnyx.new(own):send_all(source, options)
+  end
+
+  it("is first theirs who came first, where those who come take their time", function()
+    local service, n = new_service(function() end), 0
+    send(service, function()
+      n = n + 1
+      service.time = service.time + 0.6
+      return list_of(times(12, LONG))[n]
+    end, { rate = 1 })
+    for i, post in ipairs(service.posts) do assert.equal(tostring(i), post.text) end
+    assert.equal(12, #service.posts)
+  end)
+
+  it("is theirs still when senders are told apart", function()
+    local service = new_service(function(_, n) return n == 1 and refusal(1, "40318") or nil end)
+    local senders = times(12, FREE)
+    senders[1] = LONG
+    send(service, list_of(senders), { rate = 2 })
+    local last = 0
+    for _, post in ipairs(service.posts) do
+      if post.from == FREE then
+        assert.equal(last == 0 and 2 or last + 1, tonumber(post.text))
+        last = tonumber(post.text)
+      end
+    end
+    assert.equal(12, last)
+  end)
+
+  it("is not held up by another sender's that comes much later", function()
+    local service = new_service(function() end)
+    local senders = { LONG, LONG }
+    for i = 3, 12 do senders[i] = FREE end
+    local n, list = 0, list_of(senders)
+    send(service, function()
+      n = n + 1
+      if n == 3 then service.time = service.time + 0.5 end
+      return list[n]
+    end, { concurrency = 2, sender_rates = { long_code = 0.01, toll_free = 1 } })
+    local _, last = posted_at(service, FREE)
+    assert.is_true(last < 15, last)
+  end)
+
+  it("that comes a little late costs no other", function()
+    local service = new_service(function() end)
+    local step = service.step
+    function service:step(seconds)
+      local n = step(self, seconds)
+      if #self.waiting == 0 then self.time = self.time + 0.01 end
+      return n
+    end
+    send(service, list_of(times(101, LONG)), { rate = 10 })
+    assert.is_true(service.posts[101].at < 10.1, service.posts[101].at)
+    assert.is_true(service.posts[101].at >= 9.97, service.posts[101].at)
+  end)
+
+  it("is the others' still where a run within a run is ended", function()
+    local service, client = new_service(function(message)
+      return message.from == OTHER and { outcome = "rejected", kind = "api", status = 401,
+        retryable = false } or nil
+    end)
+    client = telnyx.new { sender = service }
+    local counts = client:send_all(list_of(times(6, LONG)), { rate = 1, on_result = function(i)
+      if i == 1 then client:send_all(list_of { OTHER, OTHER }) end
+    end })
+    assert.equal(6, counts.accepted)
+    assert.is_true(service.time >= 4.97, service.time)
+  end)
+
+  it("keeps no more than a thousand waiting, to try again too", function()
+    local n_yielded, n_then = 0, nil
+    local service = new_service(function(_, _, now)
+      if now > 50 then
+        n_then = n_then or n_yielded
+        return nil, 0.001
+      end
+      return { outcome = "rejected", kind = "api", status = 503, retryable = true,
+        retry_after = 55 }, 0.001
+    end)
+    local counts = send(service, function()
+      n_yielded = n_yielded + 1
+      if n_yielded <= 2000 then return list_of({ LONG })[1] end
+    end, { concurrency = 4 }, { retry = { budget = false }, deadline = 1000 })
+    assert.equal(2000, counts.accepted)
+    assert.is_true(n_then <= 1010, n_then)
+  end)
+
+  describe("that the service has refused", function()
+    it("is waited for as long as the longest asks", function()
+      local service = new_service(function(_, n)
+        if n <= 2 then return refusal(n == 1 and 30 or 1), n == 1 and 0.05 or 0.06 end
+      end)
+      local counts = send(service, list_of(times(5, LONG)), { concurrency = 2 },
+        { deadline = 1000 })
+      assert.equal(5, counts.accepted)
+      assert.is_true(service.posts[3].at >= 30, service.posts[3].at)
+    end)
+
+    it("in all is nobody's, whatever is known of a sender", function()
+      local service = new_service(function(message, n, now)
+        if n == 1 then return refusal(1, "40318") end
+        if now < 0.04 and message.from == FREE then return refusal(30, "10011") end
+      end)
+      send(service, list_of { LONG, FREE, LONG, LONG, LONG }, { concurrency = 2 })
+      assert.is_true(service.posts[3].at >= 30, service.posts[3].at)
+    end)
+
+    it("is counted, in all and by sender", function()
+      local service = new_service(function(_, n)
+        if n == 1 then return refusal(1, "40318") end
+        if n == 2 then return refusal(1, "10011") end
+      end)
+      local counts = send(service, list_of { LONG, FREE, LONG }, { concurrency = 2 })
+      assert.equal(2, counts.learned.refused)
+      assert.is_number(counts.learned.rate)
+      assert.equal(1, counts.learned.senders[LONG].refused)
+      assert.is_nil(counts.learned.senders[FREE])
+    end)
+
+    -- Takes so many a second, evenly; `rate_at(now)`.
+    local function taking(rate_at, code)
+      local next_at = 0
+      return new_service(function(_, _, now)
+        if now < next_at then return refusal(1, code) end
+        next_at = math.max(next_at, now - 0.5) + 1 / rate_at(now)
+      end)
+    end
+
+    it("is found soon where it takes much less than it did", function()
+      local service = taking(function(now) return now < 20 and 40 or 0.5 end)
+      local counts = send(service, list_of(times(900, LONG)), { concurrency = 4 },
+        { deadline = 1000 })
+      assert.equal(900, counts.accepted)
+      assert.is_true(service.n_refused < 150, service.n_refused)
+    end)
+
+    it("is found soon where it takes much more than it did", function()
+      local service = taking(function(now) return now < 20 and 2 or 1000 end)
+      send(service, list_of(times(2000, LONG)), { concurrency = 8 }, { deadline = 1000 })
+      assert.is_true(service.time < 180, service.time)
+    end)
+
+    it("is not made up for after a rest", function()
+      local service, n = taking(function() return 5 end), 0
+      local before
+      send(service, function()
+        n = n + 1
+        if n == 200 then
+          before = service.n_refused
+          service.time = service.time + 300
+        end
+        return n <= 230 and list_of({ LONG })[1] or nil
+      end, { concurrency = 20 }, { deadline = 1000 })
+      assert.is_true(service.n_refused - before < 8, service.n_refused - before)
+    end)
+
+    it("comes in a minute where the service asks for hours", function()
+      local service = new_service(function(_, n) return n == 1 and refusal(1000) or nil end)
+      send(service, list_of(times(3, LONG)), { concurrency = 1 }, { deadline = 5000 })
+      assert.is_true(service.time < 1200, service.time)
+    end)
+  end)
+
+  it("is not given for what the service has left for those under way", function()
+    local service = new_service(function(_, n)
+      return { outcome = "accepted", status = 200, ratelimit = { limit = 40,
+        remaining = math.max(0, 40 - n), reset = 60 } }
+    end)
+    send(service, list_of(times(60, LONG)), { concurrency = 8, rate = 100 })
+    assert.is_true(service.posts[41].at >= 60, service.posts[41].at)
+  end)
+
+  it("comes as soon as the service says that it takes more", function()
+    local service = new_service(function(_, n)
+      local left = n == 1 and 1 or 1000
+      return { outcome = "accepted", status = 200, ratelimit = { limit = 1000,
+        remaining = left, reset = 600 } }, n == 2 and 5 or 0.05
+    end)
+    send(service, list_of(times(4, LONG)), { concurrency = 2 })
+    assert.is_true(service.time < 10, service.time)
+  end)
+
+  describe("of a try", function()
+    -- What it says to one message's tries, one after the other; then it takes it.
+    local function outcome_of(answers, own, options)
+      local service = new_service(function(_, n) return answers[n] end)
+      local counts = send(service, list_of { LONG }, options, own)
+      return counts, service
+    end
+    local function busy()
+      return { outcome = "rejected", kind = "api", status = 503, retryable = true }
+    end
+
+    it("that was one too many takes no other's place", function()
+      assert.equal(1, outcome_of { refusal(1), refusal(1), refusal(1), busy(), busy() }.accepted)
+      assert.equal(1, outcome_of { busy(), busy(), refusal(1), refusal(1) }.accepted)
+      assert.equal(0, outcome_of { refusal(1), busy(), busy(), busy() }.accepted)
+    end)
+
+    it("is not waited for where nothing is to be tried again", function()
+      local counts, service = outcome_of({ refusal(1) }, { retry = false })
+      assert.equal(1, counts.rejected)
+      assert.equal(1, #service.posts)
+    end)
+
+    it("is not waited for past the deadline", function()
+      local counts, service = outcome_of({ refusal(30) }, { deadline = 20 })
+      assert.equal(1, counts.rejected)
+      assert.is_true(service.time < 1, service.time)
+    end)
+
+    it("comes ever later where the service names no time, or none to wait", function()
+      for _, asked in ipairs { 0, false } do
+        local service = new_service(function(_, _, now)
+          return now < 60 and refusal(asked or nil) or nil
+        end)
+        local counts = send(service, list_of { LONG }, {}, { deadline = 200 })
+        assert.equal(1, counts.accepted)
+        assert.is_true(#service.posts < 25, #service.posts)
+      end
+    end)
+  end)
+end)
