@@ -630,6 +630,42 @@ describe("what a client, a profile and a call are told", function()
     assert.same({ "https://a.b/1.png" }, sender.messages[2].media_urls)
     assert.same({ list = { 1, 2 }, own = { 1 } }, sender.messages[2].extra)
   end)
+
+  it("is not changed by who changes what he gave: the defaults, and what is tried again", function()
+    local urls, retry, own = { "https://a.b/1.png" }, { attempts = 2, base = 0 }, { base = 0 }
+    local client, sender = client_of({ not_sent(), not_sent(), not_sent(), { id = "m" } }, {
+      defaults = { media_urls = urls }, retry = retry, profiles = { p = { retry = own } },
+    })
+    urls[1], retry.attempts, own.attempts = "https://a.b/2.png", 4, 4
+    assert.is_nil((client:profile("p"):send(MESSAGE, { retry = { cap = 1 } })))
+    assert.equal(2, #sender.messages)
+    assert.same({ "https://a.b/1.png" }, sender.messages[1].media_urls)
+  end)
+
+  it("is false where false says something", function()
+    local sent = last_message({ defaults = { from = "+18445550001", use_profile_webhooks = true },
+      profiles = { p = { use_profile_webhooks = false } } }, "p",
+      { to = "+18665550001", text = "x", auto_detect = false })
+    assert.is_false(sent.use_profile_webhooks)
+    assert.is_false(sent.auto_detect)
+  end)
+
+  it("may go round, which is a fault of the message and of nothing else", function()
+    local round = { one = 1 }
+    round.again = round
+    local client, sender = client_of({ { id = "m" } })
+    local _, err = client:send { from = "+18445550001", to = "+18665550001", text = "x",
+      extra = round }
+    assert.same({ "not_sent", "invalid" }, { err.outcome, err.kind })
+    assert.equal(0, #sender.messages)
+  end)
+
+  it("may be what a message's metatable gives, other fields too", function()
+    local message = setmetatable({ from = "+18445550001", to = "+18665550001" },
+      { __index = { text = "x", extra = { one = 1 } } })
+    local sent = last_message({ profiles = { p = {} } }, "p", message)
+    assert.same({ "x", { one = 1 } }, { sent.text, sent.extra })
+  end)
 end)
 
 describe("should_retry", function()

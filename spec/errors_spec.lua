@@ -466,3 +466,23 @@ describe("telnyx.errors and secrets", function()
     assert.is_nil(tostring(errors.new(loop)):find(KEY, 1, true))
   end)
 end)
+
+describe("whose trouble an error is", function()
+  -- As anybody's page says it too: a proxy's, a gateway's.
+  for _, row in ipairs {
+    { 401, "api", "account" }, { 402, "api", "account" }, { 403, "api", "message" },
+    { 401, "protocol", "account" }, { 402, "protocol", "account" },
+    { 403, "protocol", "service" }, { 400, "api", "message" }, { 429, "api", "sender" },
+    { 500, "api", "service" }, { 503, "protocol", "service" },
+  } do
+    it(("is told without a code: %d, %s"):format(row[1], row[2]), function()
+      local err = errors.new { outcome = "rejected", status = row[1], kind = row[2] }
+      assert.equal(row[3], err.whose)
+    end)
+  end
+
+  it("is the account's where there are too many of all", function()
+    assert.equal("account", errors.catalogue["10011"].whose)
+    assert.equal("sender", errors.catalogue["40318"].whose)
+  end)
+end)

@@ -911,6 +911,13 @@ describe("a send inside nginx", function()
       assert.is_true(wall >= 2 and wall < 12, "took " .. wall)
     end)
 
+    it("waits for no turn when the run has ended", function()
+      local counts = inside({ op = "fresh_run", count = 6, concurrency = 6, rate = 0.001,
+        options = { api_key = "KEY_REVOKED", base_url = service.url }, message = MESSAGE })[1]
+      assert.same({ 6, 1, 5 }, { counts.total, counts.rejected, counts.not_sent })
+      assert.equal("20002", counts.stopped.code)
+    end)
+
     it("sends a long list in constant memory", function()
       local result = inside({
         op = "memory_of_run", count = 3000, message = MESSAGE,

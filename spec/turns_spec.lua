@@ -144,23 +144,25 @@ describe("a turn", function()
     end)
     client = telnyx.new { sender = service }
     local counts = client:send_all(list_of(times(6, LONG)), { rate = 1, on_result = function(i)
-      if i == 1 then client:send_all(list_of { OTHER, OTHER }) end
+      if i == 1 then client:send_all(list_of { OTHER, OTHER, OTHER }, { rate = 1 }) end
     end })
     assert.equal(6, counts.accepted)
     assert.is_true(service.time >= 4.97, service.time)
   end)
 
   it("keeps no more than a thousand waiting, to try again too", function()
-    local n_yielded, n_then = 0, nil
-    local service = new_service(function(_, _, now)
-      if now > 50 then
+    local sender, n_yielded, n_then = { time = 0 }, 0, nil
+    function sender:monotonic() return self.time end
+    function sender:sleep(seconds) self.time = self.time + seconds end
+    function sender:send(message)
+      if self.time > 50 then
         n_then = n_then or n_yielded
-        return nil, 0.001
+        return { id = message.text }, ACCEPTED
       end
-      return { outcome = "rejected", kind = "api", status = 503, retryable = true,
-        retry_after = 55 }, 0.001
-    end)
-    local counts = send(service, function()
+      return nil, { outcome = "rejected", kind = "api", status = 503, retryable = true,
+        retry_after = 55 }
+    end
+    local counts = send(sender, function()
       n_yielded = n_yielded + 1
       if n_yielded <= 2000 then return list_of({ LONG })[1] end
     end, { concurrency = 4 }, { retry = { budget = false }, deadline = 1000 })

@@ -80,6 +80,13 @@ function steps.send_all(step)
   return client:send_all(list, { concurrency = step.concurrency })
 end
 
+-- The same, through a client of its own, at a rate.
+function steps.fresh_run(step)
+  local client, list = telnyx.new(step.options), {}
+  for i = 1, step.count do list[i] = step.message end
+  return client:send_all(list, { concurrency = step.concurrency, rate = step.rate })
+end
+
 -- The kilobytes that a run takes in this request, beyond what its first tenth takes.
 function steps.memory_of_run(step)
   local client, n, before = telnyx.new(step.options), 0, nil
