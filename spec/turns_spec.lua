@@ -265,6 +265,80 @@ describe("a turn", function()
     assert.is_true(service.time < 10, service.time)
   end)
 
+  -- As Ctrl-C does.
+  it("is waited for by nobody after an error that lets what is under way finish", function()
+    local service, told, n_told, n = new_service(function() end), {}, 0, 0
+    local step = service.step
+    function service:step(seconds)
+      local n_left = step(self, seconds)
+      if self.time >= 2.5 and not self.was_raised then
+        self.was_raised = true
+        error("from outside", 0)
+      end
+      return n_left
+    end
+    local client = telnyx.new { sender = service }
+    local ok, why = pcall(client.send_all, client, function()
+      n = n + 1
+      return list_of(times(20, LONG))[n]
+    end, { rate = 1, concurrency = 8, lets_finish = function() return true end,
+      on_result = function(index, message, result)
+        told[index], n_told = message and "accepted" or result.outcome, n_told + 1
+      end })
+    assert.same({ false, "from outside" }, { ok, why })
+    assert.equal(n, n_told)
+    for index, outcome in ipairs(told) do
+      assert.equal(index <= #service.posts and "accepted" or "not_sent", outcome)
+    end
+    assert.equal(0, client:step(0))
+  end)
+
+  -- A hook may raise there as well, in LuaJIT Ctrl-C's: the clock is asked in so many places.
+  for name, lets_finish in pairs { ["at once"] = false, ["when all has ended"] = true } do
+    it("is never waited for by a run for ever, wherever an error comes: " .. name, function()
+      local n, was_raised = 0, nil
+      repeat
+        n, was_raised = n + 1, false
+        local service, n_calls, n_steps, n_taken = new_service(function() end), 0, 0, 0
+        local step = service.step
+        function service:monotonic()
+          n_calls = n_calls + 1
+          if n_calls == n + 1 then
+            was_raised = true
+            error("from outside", 0)
+          end
+          return self.time
+        end
+        function service:step(seconds)
+          n_steps = n_steps + 1
+          if n_steps > 2000 then error("it goes on for ever", 0) end
+          return step(self, seconds)
+        end
+        local client = telnyx.new { sender = service }
+        local _, why = pcall(client.send_all, client, function()
+          n_taken = n_taken + 1
+          return list_of(times(6, LONG))[n_taken]
+        end, { rate = 1, concurrency = 3,
+          lets_finish = lets_finish and function(err) return err == "from outside" end or nil })
+        assert.not_equal("it goes on for ever", why, n .. " calls")
+        local _, n_left = pcall(client.step, client, 0)
+        if n_left == "from outside" then n_left = client:step(0) end
+        assert.equal(0, n_left, n .. " calls")
+      until not was_raised
+      assert.is_true(n > 50, n)
+    end)
+  end
+
+  it("that is to come later keeps no place: others are posted as soon as there is one", function()
+    local service = new_service(function(_, n)
+      if n > 40 then return nil end
+      return { outcome = "rejected", kind = "api", status = 503, retryable = true,
+        retry_after = 20 }
+    end)
+    send(service, list_of(times(40, LONG)), { concurrency = 4 }, { retry = { budget = false } })
+    assert.is_true(service.posts[40].at < 1, service.posts[40].at)
+  end)
+
   describe("of a try", function()
     -- What it says to one message's tries, one after the other; then it takes it.
     local function outcome_of(answers, own, options)
