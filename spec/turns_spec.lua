@@ -138,11 +138,11 @@ describe("a turn", function()
   end)
 
   it("is the others' still where a run within a run is ended", function()
-    local service, client = new_service(function(message)
+    local service = new_service(function(message)
       return message.from == OTHER and { outcome = "rejected", kind = "api", status = 401,
         retryable = false } or nil
     end)
-    client = telnyx.new { sender = service }
+    local client = telnyx.new { sender = service }
     local counts = client:send_all(list_of(times(6, LONG)), { rate = 1, on_result = function(i)
       if i == 1 then client:send_all(list_of { OTHER, OTHER, OTHER }, { rate = 1 }) end
     end })
@@ -296,7 +296,7 @@ describe("a turn", function()
   -- A hook may raise there as well, in LuaJIT Ctrl-C's: the clock is asked in so many places.
   for name, lets_finish in pairs { ["at once"] = false, ["when all has ended"] = true } do
     it("is never waited for by a run for ever, wherever an error comes: " .. name, function()
-      local n, was_raised = 0, nil
+      local n, was_raised = 0
       repeat
         n, was_raised = n + 1, false
         local service, n_calls, n_steps, n_taken = new_service(function() end), 0, 0, 0
