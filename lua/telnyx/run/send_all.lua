@@ -93,6 +93,7 @@ end
 
 -- An error may have ended its wait for a turn: it waits no more, and is in flight again.
 local function leave_wait(run, seat)
+  if not seat.is_waiting then return end
   seat.is_waiting = false
   if seat.is_granted then return end
   run.turns:forget(seat)
@@ -111,7 +112,7 @@ end
 
 local function book(run, seat, message, result)
   local n_free = run.n_free + 1
-  if seat.is_waiting then leave_wait(run, seat) end
+  if seat.is_waiting then core.shielded(leave_wait, run, seat) end
   run.free[n_free], run.n_free, seat.is_taken = seat, n_free, false
   local counts = run.counts
   local outcome = message and "accepted" or result.outcome
@@ -156,19 +157,25 @@ local function key_of(run, index, message)
   return key
 end
 
+-- Like its end and its grant, in one go: an error between two of these would split them.
+local function begin_wait(run, seat, now)
+  run.turns:put(seat, now)
+  seat.is_granted, seat.is_waiting = false, true
+  run.n_in_flight = run.n_in_flight - 1
+end
+
 -- Waits for the turn of an attempt, which is used up then and not before; what waits is not in
 -- flight. After a refusal for being too many, those behind it wait as well.
 local function wait_for_turn(run, seat, job, task, wait_s, refusal)
   local all, loop = run.turns, run.loop
-  seat.due_at = loop:now() + wait_s
+  local now = loop:now()
+  seat.due_at = now + wait_s
   seat.ends_at = refusal and job.deadline or math.huge
   if refusal then all:refuse(seat.sender, refusal, seat.due_at) end
   if wait_s == 0 and all:is_free_for(seat.sender) then return false end
-  seat.is_granted, seat.is_waiting = false, true
-  run.n_in_flight = run.n_in_flight - 1
-  all:put(seat)
+  core.shielded(begin_wait, run, seat, now)
   local interruption = loop:park(task, seat)
-  leave_wait(run, seat)
+  core.shielded(leave_wait, run, seat)
   return true, interruption
 end
 
@@ -234,9 +241,13 @@ end
 
 local function has_room(run) return run.n_in_flight < run.options.concurrency end
 
-local function let_go(run, seat)
+local function grant(run, seat)
   seat.is_granted = true
   run.n_in_flight = run.n_in_flight + 1
+end
+
+local function let_go(run, seat)
+  core.shielded(grant, run, seat)
   run.loop:unpark(seat)
   run.loop:tell(run.is_over) -- a sender that cannot be stepped has an end at once
 end
@@ -322,7 +333,7 @@ local function go_on_all_the_same(run)
   if not run.options.lets_finish(result) then error(result, 0) end
   end_with(run, result)
   run.was_interrupted = true
-  return run.n_in_flight
+  return run.n_in_flight + run.turns.n
 end
 
 -- An interrupt may have come between a message and its callback: that one is not waited for.

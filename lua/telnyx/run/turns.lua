@@ -121,13 +121,14 @@ function Turns:is_free_for(sender)
 end
 
 ---@param waiter telnyx.waiter
-function Turns:put(waiter)
+---@param now number
+function Turns:put(waiter, now)
   self.n = self.n + 1
   if waiter.ends_at < math.huge then
     self.closing[#self.closing + 1] = waiter
     self.closes_at = math.min(self.closes_at, waiter.ends_at)
   end
-  if waiter.due_at > self.clock() then
+  if waiter.due_at > now then
     self.delayed[#self.delayed + 1] = waiter
     self.next_at = math.min(self.next_at, waiter.due_at)
   else

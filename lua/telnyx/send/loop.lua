@@ -37,7 +37,7 @@ local BUDGET = 0.0004
 ---@field scope (fun(sender: telnyx.sender): table|nil)|nil the sender's: whom they are counted for
 ---@field idle telnyx.task[] up to n_idle, whose coroutines can be used again
 ---@field news telnyx.news what is to be told
----@field n_ended integer done since the beginning
+---@field n_ended integer done since the beginning, or waiting for a turn
 ---@field n_rounds integer begun and not ended; one that an error ended stays counted
 ---@field n_parked integer tasks that wait for a turn
 ---@field is_left boolean whether an error may have left a task that is to be ended
@@ -229,9 +229,9 @@ local function sleep_as_task(self, task, seconds)
 end
 
 -- On a scheduler of its own nobody can end a wait but who waits.
-local function sleep_elsewhere(self, seconds, is_over)
+local function sleep_elsewhere(self, seconds)
   local wake, left = self:now() + seconds, seconds
-  while left > 0 and not self.is_closed and not (is_over and is_over()) do
+  while left > 0 and not self.is_closed do
     self.sender:sleep(math.min(left, SLICE))
     left = wake - self:now()
   end
@@ -240,13 +240,12 @@ end
 ---Waits between attempts.
 ---@param task telnyx.task|nil
 ---@param seconds number
----@param is_over (fun(): boolean)|false|nil whether it need not wait any more
 ---@return "forked"|"closed"|"over"|nil interruption why there must be no other attempt
-function Loop:sleep(task, seconds, is_over)
+function Loop:sleep(task, seconds)
   if seconds <= 0 then return nil end
   heed_fork(self)
   if has_method(self.sender, "sleep") then
-    if self.spawn then sleep_elsewhere(self, seconds, is_over) else self.sender:sleep(seconds) end
+    if self.spawn then sleep_elsewhere(self, seconds) else self.sender:sleep(seconds) end
     return has_forked(self) and "forked" or nil
   elseif not task then
     rounds.mend(self)
@@ -267,6 +266,7 @@ end
 ---@return "forked"|"closed"|"over"|nil interruption
 function Loop:park(task, waiter)
   heed_fork(self)
+  self.n_ended = self.n_ended + 1 -- nobody waits for it meanwhile: there is room for another
   if not task then return park_elsewhere(self, waiter) end
   local n_forks, interruption = self.n_forks
   waiter.task, self.n_parked = task, self.n_parked + 1
