@@ -187,7 +187,8 @@ local function new_seat(run)
     is_over = run.is_over }
   function seat.callback(sent, result) count(run, seat, seat.index, sent, result) end
   function seat.turn(job, task, wait_s, refusal)
-    seat.sender = pace.sender_of(job.message)
+    local message = job.message
+    seat.sender = message.from or pace.sender_of(message)
     if wait_s == 0 and run.turns.is_open then return false end
     return wait_for_turn(run, seat, job, task, wait_s, refusal)
   end

@@ -375,7 +375,7 @@ Loop.abandon, Loop.abandon_run, Loop.hurry = tasks.abandon, tasks.abandon_run, t
 ---@param is_over fun(): boolean the run's
 function Loop:tell(is_over)
   self.news:call_back_in_run(is_over)
-  if #self.news.faults > 0 then self.news:raise_in_run(is_over) end
+  if self.news.faults[1] then self.news:raise_in_run(is_over) end
 end
 
 local function n_tasks(self)
@@ -417,7 +417,7 @@ end
 ---@return integer n_tasks still under way, as far as can be told
 function Loop:await(seconds, is_over)
   drive(self, seconds, self.spawn ~= nil, self.news.call_back_in_run, is_over)
-  self.news:raise_in_run(is_over)
+  if self.news.faults[1] then self.news:raise_in_run(is_over) end
   return n_tasks(self)
 end
 
