@@ -71,6 +71,27 @@ describe("workers that keep a rate of all and of each sender", function()
     end)
   end
 
+  it("ask again while a turn is far ahead: the clock may have been wrong", function()
+    local workers = new_workers(1, { sender_rates = { long_code = 1 / 600 } })
+    local own, is_wrong = workers[1], true
+    local ahead, reserve_due = workers.queue.ahead, workers.queue.reserve_due
+    function workers.queue.ahead(...) return is_wrong and 500 or ahead(...) end
+    function workers.queue.reserve_due(...) return not is_wrong and reserve_due(...) end
+    assert.equal(0, (own:ripe(SENDERS[1], 1, clock)))
+    is_wrong, now = false, now + 31
+    assert.equal(1, (own:ripe(SENDERS[1], 1, clock)))
+    own:spend(SENDERS[1], 1)
+    local n = 0
+    for _ = 1, 1199 do
+      now = now + 1
+      if own:ripe(SENDERS[1], 1, clock) == 1 then
+        n = n + 1
+        own:spend(SENDERS[1], 1)
+      end
+    end
+    assert.equal(1, n)
+  end)
+
   -- How many of one sender leave when each worker lives for so long only.
   local function leave_restarting(options, life_s, seconds)
     local workers, n_left = new_workers(1, options), 0

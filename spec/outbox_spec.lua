@@ -1087,21 +1087,33 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
         assert.is_true(own:is_done())
       end
       assert.equal(1, #sender.posted)
-      local ahead = journal:queue():ahead("sender " .. FROM, 100)
+      local ahead = journal:queue():ahead("sender " .. FROM, 100, 0)
       assert.is_true(ahead > 50 and ahead <= 100, ahead)
     end)
 
     it("gives a turn that has come to one who asks, and no more than have come", function()
       open()
       local own = journal:queue()
-      assert.equal(0, own:ahead("slow", 1000))
+      assert.equal(0, own:ahead("slow", 1000, 0))
       assert.is_true(own:reserve_due("slow", 1000, 0) > 990)
       assert.is_false(own:reserve_due("slow", 1000, 0))
       assert.is_true(own:reserve_due("slow", 1000, 1000) > 1990) -- a burst's
       assert.is_false(own:reserve_due("slow", 1000, 1000))
-      assert.is_true(own:ahead("slow", 1000) > 1990)
-      assert.equal(0, own:ahead("slow", 0.01)) -- nobody can have asked for so many
+      assert.is_true(own:ahead("slow", 1000, 0) > 1990)
+      assert.equal(0, own:ahead("slow", 0.01, 0)) -- nobody can have asked for so many
       assert.is_true(own:reserve_due("slow", 0.01, 0) <= 0.01)
+    end)
+
+    it("does not stand still for a clock that ran ahead", function()
+      open()
+      add(3)
+      run { sender_rates = { [FROM] = 0.1 }, stops_when = function() return sender.posted[1] end }
+      assert(journal.keeper.query("UPDATE telnyx_pace SET next_at = next_at + 1000000000", {}, 0))
+      local started_at = sender.time
+      run { sender_rates = { [FROM] = 0.1 }, until_empty = false,
+        stops_when = function() return sender.posted[2] or sender.time > started_at + 100 end }
+      assert.equal(2, #sender.posted)
+      assert.is_true(sender.time - started_at < 30, sender.time - started_at)
     end)
 
     it("asks for nobody's messages while it is paused", function()

@@ -210,6 +210,12 @@ local function us(seconds) return math.floor(seconds * US + 0.5) end
 local SLACK_S = 0.02
 -- So many workers may have reserved turns, or have asked and ended since.
 local MOST_TURNS_AHEAD, MOST_AHEAD_S = 256, 30
+-- Of turns that are taken when they have come none is further ahead, but by a clock that was wrong.
+local MOST_STEPS_AHEAD, LEAST_AHEAD_S = 2, 5
+
+local function most_ahead_s(step_s, within_s)
+  return step_s * MOST_STEPS_AHEAD + within_s + LEAST_AHEAD_S
+end
 
 ---Reserves turns of a pace, which all who know its name keep together.
 ---@param name string
@@ -234,24 +240,25 @@ end
 ---@return string|nil why
 function Queue:reserve_due(name, step_s, within_s)
   if not self:make_paces() then return nil, self.why end
-  local length, most_ahead = us(step_s), us(step_s * MOST_TURNS_AHEAD + MOST_AHEAD_S)
+  local length, most_ahead = us(step_s), us(most_ahead_s(step_s, within_s))
   local rows, why = self.keeper:change("reserve_due",
     { name, length, length, us(SLACK_S), most_ahead, us(within_s), most_ahead }, 7)
   if not rows then return nil, why end
   return rows[1] ~= nil and tonumber(rows[1].ends) / US
 end
 
----How far ahead the next turn of a pace is.
+---How far ahead the next turn of a pace is, of which turns are taken when they have come.
 ---@param name string
 ---@param step_s number
+---@param within_s number as for `reserve_due`
 ---@return number|nil seconds 0 or less: it has come
 ---@return string|nil why
-function Queue:ahead(name, step_s)
+function Queue:ahead(name, step_s, within_s)
   if not self:make_paces() then return nil, self.why end
   local rows, why = self.keeper:change("ahead", { name }, 1)
   if not rows then return nil, why end
   local seconds = rows[1] and tonumber(rows[1].ends) / US or 0
-  return seconds <= step_s * MOST_TURNS_AHEAD + MOST_AHEAD_S and seconds or 0
+  return seconds <= most_ahead_s(step_s, within_s) and seconds or 0
 end
 
 local FOR_EVER = 2 ^ 53

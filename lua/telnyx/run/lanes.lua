@@ -84,12 +84,22 @@ end
 
 local function is_slow(self, own) return self.queue.reserve_due and own.rate * BLOCK_S < 2 end
 
+-- The clock of the database may have been wrong when it was asked: it is asked again.
+local LOOK_AGAIN_S = 30
+
+local function look_after(self, own, seconds, clock)
+  own.look_at = clock() + math.min(seconds - advance_of(self, own), LOOK_AGAIN_S)
+end
+
 -- Of many workers that wait for it one takes it, and the others look again.
 local function reserve_due(self, own, clock)
   local step, advance = 1 / own.rate, advance_of(self, own)
   local ends, why = self.queue:reserve_due(own.name, step, advance)
   if ends == nil then return nil, why end
-  if ends then own.turns[1], own.look_at = clock(), clock() + ends - advance end
+  if ends then
+    own.turns[1] = clock()
+    look_after(self, own, ends, clock)
+  end
   return true
 end
 
@@ -97,9 +107,9 @@ end
 local function look_ahead(self, list, clock)
   for _, own in ipairs(list) do
     if is_slow(self, own) and not own.turns[1] and own.look_at <= clock() then
-      local ahead, why = self.queue:ahead(own.name, 1 / own.rate)
+      local ahead, why = self.queue:ahead(own.name, 1 / own.rate, advance_of(self, own))
       if not ahead then return nil, why end
-      own.look_at = clock() + ahead - advance_of(self, own)
+      look_after(self, own, ahead, clock)
     end
   end
   return true
