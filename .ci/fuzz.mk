@@ -5,7 +5,7 @@
 
 .PHONY: fuzz fuzz-segments fuzz-exchange
 
-FUZZ_SECONDS ?= 60
+FUZZ_SECONDS ?= 20
 FUZZ_CC ?= clang
 
 build/fuzz/%: spec/c/fuzz_%.c $(CORE_SOURCES) $(CORE_HEADERS)
