@@ -94,7 +94,9 @@ local lua = {
 
   { "send/retry", "telnyx.core" },
   { "send/cost", "telnyx.core telnyx.errors telnyx.tables" },
-  { "send/once", "cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.tables" },
+  { "send/once", [[
+    cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.journal.machine telnyx.tables
+  ]] },
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
   { "send/news" },

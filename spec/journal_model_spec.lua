@@ -204,11 +204,15 @@ local is_final = { accepted = true, rejected = true }
 
 -- The state after it, by the contract and not by the code; nil: refused. `world` is the one before.
 local rules = {
-  claim = function(row)
-    local is_queued = row and row.state == "queued" and row.digest == "d"
-    return (not row or row.state == "free" or is_queued) and "sending"
+  claim = function(row, _, _, world)
+    local is_same = row and row.digest == "d"
+    local is_free = row and row.state == "free" and (is_same or not world.is_kept)
+    return (not row or is_free or is_same and row.state == "queued") and "sending"
   end,
-  add = function(row) return (not row or row.state == "free") and "queued" end,
+  add = function(row, _, digest, world)
+    local is_free = row and row.state == "free" and (row.digest == digest or not world.is_kept)
+    return (not row or is_free) and "queued"
+  end,
   withdraw = function(row) return row and row.state == "queued" and "free" end,
   take = function(row, _, _, world)
     return row and row.state == "queued" and row.due <= world.now and "sending"
@@ -242,6 +246,9 @@ local function state_of(row) return row and row.state or "none" end
 local function follow(world, what, is_done)
   if what == "add" and is_done then world.waits = "queued" end
   if (what == "withdraw" or what == "purge") and is_done then world.waits = nil end
+  -- What a person has called not sent may have been: nothing else is sent in its place.
+  if what == "resend" and is_done then world.is_kept = true end
+  if what == "purge" and is_done then world.is_kept = nil end
 end
 
 local function check_rules(before, after, world, what, is_done, own, state, due)
@@ -314,7 +321,7 @@ local function try(journal, path, i, only_posts)
   local world = replayed(journal, path)
   local before = assert(journal:get(world.key) or 0)
   if before == 0 then before = nil end
-  local then_ = { now = world.now, waits = world.waits }
+  local then_ = { now = world.now, waits = world.waits, is_kept = world.is_kept }
   local answer = { acts[i].run(journal, world) }
   follow(world, answer[1], answer[2])
   local after = journal:get(world.key) or nil
@@ -424,12 +431,12 @@ local function broken(module, from, to)
 end
 
 local MACHINE = {
-  { "a claim takes what is unknown", 'return not row or row.state == "free"',
-    'return not row or row.state == "free" or row.state == "unknown"' },
-  { "a claim takes what is being sent", 'return not row or row.state == "free"',
-    'return not row or row.state == "free" or row.state == "sending"' },
-  { "a claim takes what was rejected", 'return not row or row.state == "free"',
-    'return not row or row.state == "free" or row.state == "rejected"' },
+  { "a claim takes what is unknown", 'digest then return row.state == "free"',
+    'digest then return row.state == "free" or row.state == "unknown"' },
+  { "a claim takes what is being sent", 'digest then return row.state == "free"',
+    'digest then return row.state == "free" or row.state == "sending"' },
+  { "a claim takes what was rejected", 'digest then return row.state == "free"',
+    'digest then return row.state == "free" or row.state == "rejected"' },
   { "a finish needs no claim", "if row.claim ~= f.claim then return nil end", "" },
   { "a finish changes what was settled", "if not is_open then return", "if not row then return" },
   { "a release needs no claim", 'row.state ~= "sending" or row.claim ~= r.claim then',
@@ -450,8 +457,8 @@ local MACHINE = {
 }
 
 local STATEMENTS = {
-  { "a claim takes what is unknown", "WHERE telnyx_send.state = 'free'",
-    "WHERE telnyx_send.state IN ('free', 'unknown')" },
+  { "a claim takes what is unknown", "WHERE (telnyx_send.state = 'free'",
+    "WHERE (telnyx_send.state IN ('free', 'unknown')" },
   { "a finish needs no claim", "WHERE key = ? AND claim = ? AND state IN ('sending', 'unknown')",
     "WHERE key = ? AND claim >= substr(?, 1, 0) AND state IN ('sending', 'unknown')" },
   { "a finish changes what was settled", "claim = ? AND state IN ('sending', 'unknown')",
@@ -474,8 +481,9 @@ local STATEMENTS = {
   { "what is being sent is withdrawn", "WHERE key = ? AND state = 'queued'",
     "WHERE key = ? AND state IN ('queued', 'sending')" },
   { "what was withdrawn waits again", "state = 'free', body = NULL", "state = 'free'" },
-  { "another message is added in its place", "WHERE telnyx_send.state = 'free'\nRETURNING key",
-    "WHERE telnyx_send.state IN ('free', 'queued')\nRETURNING key" },
+  { "another message is added in its place",
+    "WHERE telnyx_send.state = 'free' AND {UNKEPT}\nRETURNING key",
+    "WHERE telnyx_send.state IN ('free', 'queued') AND {UNKEPT}\nRETURNING key" },
   { "another message is sent in its place",
     "telnyx_send.state = 'queued' AND telnyx_send.digest = excluded.digest",
     "telnyx_send.state = 'queued'" },

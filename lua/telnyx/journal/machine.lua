@@ -12,6 +12,9 @@
 ---   unknown -resend-> free, queued             a person's word, and nobody else's
 ---
 --- Nothing else leads out of unknown, and nothing out of accepted and rejected: they are purged.
+--- What a person has called not sent may have been all the same, and a webhook say so later: its
+--- key is for no other message.
+---
 --- A claim is named by whoever finishes or releases it, so who comes late cannot touch the next.
 ---
 --- Each takes a row, or nil where there is none, and returns what it becomes, a new table, or nil
@@ -34,8 +37,14 @@ local function without_claim(row, changes)
   return new
 end
 
+---Whether its key is for its message alone, though it is free: who has sent it again is remembered
+---from then on.
+function machine.is_kept(row) return row.tries > 0 and row.settled_by ~= nil end
+
 local function is_free_for(row, digest)
-  return not row or row.state == "free" or (row.state == "queued" and row.digest == digest)
+  if not row then return true end
+  if row.digest == digest then return row.state == "free" or row.state == "queued" end
+  return row.state == "free" and not machine.is_kept(row)
 end
 
 function machine.claim(row, c)
@@ -44,7 +53,7 @@ function machine.claim(row, c)
     key = c.key, state = "sending", digest = c.digest, to = c.to,
     claim = c.claim, owner = c.owner, claimed_at = c.now, expires = c.expires,
     tries = (row and row.tries or 0) + 1,
-    created_at = row and row.created_at or c.now,
+    created_at = row and row.created_at or c.now, settled_by = row and row.settled_by,
     body = row and row.body, campaign = row and row.campaign, due = row and row.due,
   }
 end

@@ -22,14 +22,19 @@ Queue.__index = Queue
 ---@field ord integer of two that are due at once, the lesser goes first
 ---@field now number
 
+-- What a method was asked, of a journal that is ready; or nil and why.
+local function ready(self, method, given)
+  local own, why = arguments.checked(method, given)
+  if not own then return nil, why end
+  if self.keeper.is_ready then return own end
+  local ok
+  ok, why = self.keeper:prepare()
+  return ok and own or nil, why
+end
+
 -- The parameters of a row that is added; or nil and why.
 local function params_of(self, a)
-  local own, why = arguments.checked("add", a)
-  if own and not self.keeper.is_ready then
-    local ok
-    ok, why = self.keeper:prepare()
-    own = ok and own
-  end
+  local own, why = ready(self, "add", a)
   if not own then return nil, why end
   return self.keeper:written({ own.key, own.digest, own.to, own.sender, own.body, own.campaign,
     own.due, own.ord, own.now }, 9)
@@ -77,16 +82,11 @@ end
 ---@return table|string params or why
 ---@return integer|nil n
 function Queue:withdrawal(key, now, is_numbered)
-  local own, why = arguments.checked("withdraw", { key = key, now = now })
-  if own and not self.keeper.is_ready then
-    local ok
-    ok, why = self.keeper:prepare()
-    own = ok and own
-  end
+  local own, why = ready(self, "withdraw", { key = key, now = now })
   if not own then return nil, why end
   local sql = self.keeper.sql.withdraw
   return is_numbered and statements.numbered(sql) or sql,
-    self.keeper:written({ own.now, "caller", own.key }, 3), 3
+    self.keeper:written({ own.now, own.key }, 2), 2
 end
 
 ---Takes a row out of the queue that nobody has taken yet. False: there is none, or it is not
@@ -98,8 +98,7 @@ end
 function Queue:withdraw(key, now)
   local own, why = arguments.checked("withdraw", { key = key, now = now })
   if not own then return nil, why end
-  local by = "caller"
-  local rows, was_repeated = self.keeper:change("withdraw", { own.now, by, own.key }, 3)
+  local rows, was_repeated = self.keeper:change("withdraw", { own.now, own.key }, 2)
   if not rows then return nil, was_repeated end
   if rows[1] then return true end
   local row

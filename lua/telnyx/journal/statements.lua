@@ -59,7 +59,7 @@ key, state, digest, recipient, claim, owner, CAST(claimed_at AS TEXT) AS claimed
   CAST(created_at AS TEXT) AS created_at, campaign, CAST(due AS TEXT) AS due]]
 
 -- {B}: a parameter that is a whole number. {SKIP}: what others hold is left to them. {NOW}: by the
--- database's clock, in microseconds. {COLUMNS}: of a row. {UNPAUSED}, {TAKE}: as below. Rows are
+-- database's clock, in microseconds. {COLUMNS}: of a row. {UNKEPT} and others: as below. Rows are
 -- ordered by columns with the table's name, since the text has theirs.
 local TEXTS = {
   claim = [[
@@ -69,8 +69,8 @@ VALUES (?, 'sending', ?, ?, ?, ?, {B}, {B}, 1, {B})
 ON CONFLICT (key) DO UPDATE SET state = 'sending', digest = excluded.digest,
   recipient = excluded.recipient, claim = excluded.claim, owner = excluded.owner,
   claimed_at = excluded.claimed_at, expires = excluded.expires, tries = telnyx_send.tries + 1,
-  message_id = NULL, status = NULL, result = NULL, settled_at = NULL, settled_by = NULL
-WHERE telnyx_send.state = 'free'
+  message_id = NULL, status = NULL, result = NULL, settled_at = NULL
+WHERE (telnyx_send.state = 'free' AND {UNKEPT})
   OR (telnyx_send.state = 'queued' AND telnyx_send.digest = excluded.digest)
 RETURNING key]],
 
@@ -150,8 +150,8 @@ ON CONFLICT (key) DO UPDATE SET state = 'queued', digest = excluded.digest,
   recipient = excluded.recipient, sender = excluded.sender, body = excluded.body,
   campaign = excluded.campaign, due = excluded.due, ord = excluded.ord,
   created_at = excluded.created_at,
-  message_id = NULL, status = NULL, result = NULL, settled_at = NULL, settled_by = NULL
-WHERE telnyx_send.state = 'free'
+  message_id = NULL, status = NULL, result = NULL, settled_at = NULL
+WHERE telnyx_send.state = 'free' AND {UNKEPT}
 RETURNING key]],
 
   -- The same for somebody else's transaction, which has to fail where it would lack its message. Of
@@ -161,14 +161,14 @@ INSERT INTO telnyx_send (key, state, digest, recipient, sender, body, campaign, 
   created_at)
 VALUES (?, 'queued', ?, ?, ?, ?, ?, {B}, {B}, 0, {B})
 ON CONFLICT (key) DO UPDATE SET
-  digest = CASE telnyx_send.state WHEN 'free' THEN excluded.digest ELSE '' END,
+  digest = CASE WHEN telnyx_send.state = 'free' AND {UNKEPT} THEN excluded.digest ELSE '' END,
   state = CASE telnyx_send.state WHEN 'free' THEN 'queued' ELSE telnyx_send.state END,
   settled_at = CASE telnyx_send.state WHEN 'free' THEN NULL ELSE telnyx_send.settled_at END,
   recipient = excluded.recipient, sender = excluded.sender, body = excluded.body,
   campaign = excluded.campaign, due = excluded.due, ord = excluded.ord,
   created_at = CASE telnyx_send.state WHEN 'free' THEN excluded.created_at
     ELSE telnyx_send.created_at END,
-  message_id = NULL, status = NULL, result = NULL, settled_by = NULL
+  message_id = NULL, status = NULL, result = NULL
 WHERE telnyx_send.state = 'free' OR telnyx_send.digest <> excluded.digest
 RETURNING key]],
 
@@ -186,7 +186,7 @@ WITH c AS MATERIALIZED (
 
   withdraw = [[
 UPDATE telnyx_send SET state = 'free', body = NULL, sender = NULL, campaign = NULL, due = NULL,
-  ord = NULL, settled_at = {B}, settled_by = ?
+  ord = NULL, settled_at = {B}
 WHERE key = ? AND state = 'queued'
 RETURNING key]],
 
@@ -257,6 +257,10 @@ UPDATE telnyx_send SET state = 'sending', claim = ?, owner = ?, claimed_at = {B}
 WHERE key IN (SELECT key FROM c) AND state = 'queued'
 RETURNING {COLUMNS}, sender, body]]
 
+-- Nobody has called it not sent after it may have been: else its key is for no other message.
+local UNKEPT = "(telnyx_send.settled_by IS NULL OR telnyx_send.tries = 0"
+  .. " OR telnyx_send.digest = excluded.digest)"
+
 local UNPAUSED =
   " AND NOT EXISTS (SELECT 1 FROM telnyx_pace WHERE name = 'pause' AND next_at > {NOW})"
 
@@ -284,7 +288,7 @@ local DIALECTS = {
 
 local function written(text, dialect)
   local words = { B = "CAST(? AS BIGINT)", SKIP = dialect.skip, COLUMNS = COLUMNS,
-    NOW = dialect.now, TAKE = TAKE, UNPAUSED = UNPAUSED }
+    NOW = dialect.now, TAKE = TAKE, UNKEPT = UNKEPT, UNPAUSED = UNPAUSED }
   text = text:gsub("{(%u+)}", words)
   return (text:gsub("{(%u+)}", words)) -- words have some in them
 end

@@ -6,6 +6,7 @@ local core = require("telnyx.core")
 local errors = require("telnyx.errors")
 local interrupt = require("telnyx.interrupt")
 local json = require("cjson.safe").new()
+local machine = require("telnyx.journal.machine")
 local tables = require("telnyx.tables")
 
 local once = {}
@@ -215,9 +216,10 @@ local function is_broken_off(row, now)
 end
 
 local function told_by(journal, row, entry, now)
-  local is_open = row.state == "free" or row.state == "queued" and row.digest == entry.digest
-  if is_open then return nil end
-  if row.digest ~= entry.digest then return once.other_message(entry.key) end
+  local is_same = row.digest == entry.digest
+  if row.state == "free" and (is_same or not machine.is_kept(row)) then return nil end
+  if not is_same then return once.other_message(entry.key) end
+  if row.state == "queued" then return nil end
   if row.state == "accepted" then return accepted(row) end
   if row.state == "rejected" then return rejected(row) end
   if row.state == "sending" and not is_broken_off(row, now) then return in_flight(row, now) end
