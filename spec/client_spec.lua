@@ -808,3 +808,18 @@ describe("callbacks that step", function()
     assert.equal(N, n_told)
   end)
 end)
+
+it("a step says that there is more while a message is done and nobody was told", function()
+  local client, told = telnyx.new { sender = { send = function() return { id = "m" }, {} end } }, {}
+  client:start({ from = "+18445550001", to = "+18665550001", text = "one" }, function()
+    told[#told + 1] = "one"
+    client:start({ from = "+18445550001", to = "nobody", text = "two" }, function(_, err)
+      told[#told + 1] = err.outcome
+    end)
+  end)
+  local n
+  repeat n = client:step(0) until n == 0
+  assert.same({ "one", "not_sent" }, told)
+  if math.type then assert.equal("integer", math.type(n)) end -- luacheck: ignore 143
+  client:close()
+end)

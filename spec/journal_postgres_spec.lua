@@ -826,7 +826,7 @@ describe("the schema of its tables", function()
     local ok, why = claim("k")
     assert.is_nil(ok)
     assert.matches('schema "nowhere" does not exist', why)
-    for _, name in ipairs { "", "a?", "a'", 1 } do
+    for _, name in ipairs { "", "a?", "a'", "pg_temp", 1 } do
       assert.has_error(function() open { schema = name } end,
         "journal.postgres expects the name of a schema, without ? and ', for 'schema'")
     end
@@ -837,6 +837,38 @@ describe("the schema of its tables", function()
     ok, why = claim("k")
     assert.is_nil(ok)
     assert.matches("none of the schemas of its search_path is there", why)
+  end)
+
+  it("has no table made by who must find them, who is told what cannot be read", function()
+    search("first")
+    open()
+    assert(own:counts()) -- makes two of the three
+    own:close()
+    local box = box_of { create = false }
+    local is_paused, why = box:is_paused()
+    assert.is_nil(is_paused)
+    assert.matches("telnyx_pace cannot be read, and { create = false } makes none", tostring(why))
+    assert.matches("does not exist", tostring(why))
+    assert.equal("first|telnyx_send\nfirst|telnyx_server", tables())
+    own:close()
+    box_of():is_paused()
+    own:close()
+    assert.is_false(box_of { create = false }:is_paused())
+    own:close()
+    ask_all("DROP TABLE first.telnyx_server")
+    open { create = false }
+    local ok
+    ok, why = claim("k")
+    assert.is_nil(ok)
+    assert.matches('telnyx_server" does not exist', why)
+    ask_all("CREATE ROLE web LOGIN; GRANT USAGE ON SCHEMA first TO web")
+    own:close()
+    own = journal.postgres({ host = server.folder, user = "web", dbname = "postgres" },
+      { create = false, schema = "first" })
+    ok, why = claim("k")
+    ask_all("DROP OWNED BY web; DROP ROLE web")
+    assert.is_nil(ok)
+    assert.is_nil(why:find("for schema", 1, true), why)
   end)
 
   it("has no journal made in it by who must find one", function()

@@ -167,6 +167,12 @@ describe("opening", function()
     own:close()
     own = journal.sqlite(path, { create = false })
     assert.equal("sending", own:get("order-1").state)
+    local client = require "telnyx".new { api_key = "KEY_TEST", journal = own }
+    local is_paused, err = client:outbox():is_paused()
+    assert.is_nil(is_paused)
+    assert.matches("telnyx_pace cannot be read, and { create = false } makes none", tostring(err))
+    assert.equal("", ask_sqlite("SELECT name FROM sqlite_master WHERE name = 'telnyx_pace'"))
+    client:close()
     own:close()
   end)
 

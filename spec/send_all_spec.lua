@@ -681,6 +681,55 @@ describe("the pace", function()
     end)
   end
 
+  -- As Ctrl-C does: whoever catches it may send again what was not told.
+  for what, options in pairs {
+    [""] = {}, [", and those that wait for a turn"] = { rate = 20 },
+    [", and those that are to be tried again"] = { refuses = true },
+  } do
+    it("tells of each that was begun before an error goes on" .. what, function()
+      local time, n_posts, n_steps, told = 0, 0, 0, {}
+      local own, done = {}, {}
+      function own.monotonic() return time end
+      function own.send() error("it can be stepped") end
+      function own.start(_, _, _, owner)
+        n_posts = n_posts + 1
+        local is_refused = options.refuses and n_posts % 2 == 0
+        if is_refused then done[#done + 1] = owner end
+        return { done = function() return is_refused end,
+          result = function() return nil, refusal(5) end }
+      end
+      function own.finished() return table.remove(done) end
+      function own.step(_, seconds)
+        time, n_steps = time + seconds, n_steps + 1
+        if n_steps == 8 then error("interrupted!", 0) end
+        return 1
+      end
+      local client = telnyx.new { sender = own }
+      local ok, why = pcall(client.send_all, client, messages(60), {
+        concurrency = 8, rate = options.rate,
+        on_result = function(i, _, err)
+          assert.is_nil(told[i])
+          told[i] = err.outcome
+        end,
+      })
+      assert.is_false(ok)
+      assert.matches("interrupted!", why)
+      local n_unknown, n_told = 0, 0
+      for _, outcome in pairs(told) do
+        n_told = n_told + 1
+        if outcome == "unknown" then n_unknown = n_unknown + 1 end
+      end
+      local n_refused = options.refuses and math.floor(n_posts / 2) or 0
+      assert.equal(n_posts - n_refused, n_unknown)
+      assert.is_true(n_told >= n_posts)
+      local n_before = n_told
+      pcall(client.close, client)
+      n_told = 0
+      for _ in pairs(told) do n_told = n_told + 1 end
+      assert.equal(n_before, n_told)
+    end)
+  end
+
   -- It takes all, and hands one a second on of each sender's.
   it("lets no more than some minutes' messages wait at the service", function()
     local free_at, longest, last_at = {}, 0, {}

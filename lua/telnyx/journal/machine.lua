@@ -39,7 +39,7 @@ end
 
 ---Whether its key is for its message alone, though it is free: who has sent it again is remembered
 ---from then on.
-function machine.is_kept(row) return row.tries > 0 and row.settled_by ~= nil end
+function machine.is_kept(row) return row.settled_by ~= nil end
 
 local function is_free_for(row, digest)
   if not row then return true end

@@ -97,25 +97,27 @@ local function is_same(a, b) return a.system == b.system and a.timeline == b.tim
 
 local function name_of(place) return place.system .. "/" .. number_of(place) end
 
-local function remembered(ask)
-  local rows = ask(REMEMBERED)
+local function remembered(ask, makes_none)
+  local rows, why = ask(REMEMBERED)
   if rows then return rows[1] end
-  local made, why = ask(MAKE)
+  if makes_none then return nil, why end
+  local made
+  made, why = ask(MAKE)
   rows = ask(REMEMBERED) -- another may have made it
   if not rows then return nil, why or (made and "telnyx_server cannot be read") end
   return rows[1]
 end
 
 -- `known` is what this journal saw before: the table may be missing, or be another server's own.
-local function check_history(ask, known, accepted)
+local function check_history(ask, known, options)
   local rows, why = ask(HERE)
   if not rows then return nil, why end
   local here = rows[1]
-  local was, was_why = remembered(ask)
+  local was, was_why = remembered(ask, options.create == false)
   if was_why then return nil, was_why end
   local first = was or here
   if known and not is_same(known, here) then first = known end
-  if not is_same(first, here) and name_of(here) ~= accepted then
+  if not is_same(first, here) and name_of(here) ~= options.accept_server then
     return nil, CHANGED:format(name_of(here), number_of(first), first.system, number_of(here),
       here.system)
   end
@@ -161,7 +163,7 @@ local function set_up(ask, session, known, options)
   session.limit_s = limit_after(tonumber(timeout_ms) / 1000)
   ok, why = check_all(ask)
   if not ok then return nil, why end
-  return check_history(ask, known, options.accept_server)
+  return check_history(ask, known, options)
 end
 
 local function first_limit(options)
@@ -252,7 +254,7 @@ function postgres.new(connection, options)
     local rows, why, is_sure = asked:query(statement, params, n)
     return rows, why and mask(why), is_sure
   end
-  return sql.new(query, "postgres", function() asked:close() end, options.schema)
+  return sql.new(query, "postgres", function() asked:close() end, options)
 end
 
 return postgres

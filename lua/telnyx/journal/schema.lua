@@ -13,11 +13,13 @@ FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 ---@return string
 function schema.quoted(name) return '"' .. name:gsub('"', '""') .. '"' end
 
----Whether statements can have it: a `?` in them is a parameter.
+---Whether statements can have it: a `?` in them is a parameter. The server's own are no place for
+---it, above all not the one of tables that go with a session.
 ---@param name any
 ---@return boolean
 function schema.is_name(name)
   return type(name) == "string" and name ~= "" and not name:find("[%z?']")
+    and not name:find("^pg_")
 end
 
 local function text_of(value) return type(value) == "string" and value or nil end

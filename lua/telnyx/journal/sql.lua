@@ -64,13 +64,14 @@ local function make_ready(self)
   if is_fit then is_fit, why_not = locate(self) end
   if not is_fit then return nil, why_not end
   local rows, why, is_sure = ask(self, self.sql.check, {}, 0)
+  if not rows and self.makes_none then return nil, why end
   if not rows then
     local made, make_why = ask(self, self.sql.table, {}, 0)
     if not made and is_sure then return nil, why end
     rows, why = ask(self, self.sql.check, {}, 0)
     if not rows then return nil, UNFIT .. (made and why or make_why) end
   end
-  make_indexes(self)
+  if not self.makes_none then make_indexes(self) end
   self.is_ready = true
   return true
 end
@@ -269,11 +270,16 @@ function Sql:backlog(now)
     first_due = tonumber(row.due) }
 end
 
+local NO_PACES = "the table telnyx_pace cannot be read, and { create = false } makes none: whoever"
+  .. " may make it does so by outbox:is_paused(): "
+
 ---The table of paces: made, or found.
 ---@return true|nil
 ---@return string|nil why
 function Sql:make_paces()
-  if run(self, "paused", {}, 0) then return true end
+  local found, found_why = run(self, "paused", {}, 0)
+  if found then return true end
+  if self.makes_none then return nil, NO_PACES .. found_why end
   local made, make_why = run(self, "paces", {}, 0)
   local rows, why = run(self, "paused", {}, 0)
   if rows then return true end
@@ -320,11 +326,13 @@ local sql = {}
 ---@param query fun(sql: string, params: table, n: integer): table[]|nil, string|nil, boolean|nil
 ---@param dialect "sqlite"|"postgres"
 ---@param close fun()|nil ends what `query` asks; without it, `query` is the user's own
----@param wanted_schema string|nil of the tables in PostgreSQL
-function sql.new(query, dialect, close, wanted_schema)
+---@param options { schema: string|nil, create: boolean|nil }|nil where its tables are in
+---PostgreSQL, and whether they may be made
+function sql.new(query, dialect, close, options)
+  options = options or {}
   return setmetatable({ query = query, sql = statements.of(dialect), dialect = dialect,
-    finish_asking = close, is_users = close == nil, wanted_schema = wanted_schema,
-    is_ready = false }, Sql)
+    finish_asking = close, is_users = close == nil, wanted_schema = options.schema,
+    makes_none = options.create == false, is_ready = false }, Sql)
 end
 
 return sql

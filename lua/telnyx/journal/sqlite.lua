@@ -128,7 +128,7 @@ local function open(own_driver, path, options)
     end,
   }
   local keeper = sql.new(function(text, params, n) return asked:query(text, params, n) end,
-    "sqlite", function() asked:close() end)
+    "sqlite", function() asked:close() end, options)
   local ok, why = keeper:prepare()
   if ok then return keeper end
   asked:close()

@@ -258,8 +258,7 @@ WHERE key IN (SELECT key FROM c) AND state = 'queued'
 RETURNING {COLUMNS}, sender, body]]
 
 -- Nobody has called it not sent after it may have been: else its key is for no other message.
-local UNKEPT = "(telnyx_send.settled_by IS NULL OR telnyx_send.tries = 0"
-  .. " OR telnyx_send.digest = excluded.digest)"
+local UNKEPT = "(telnyx_send.settled_by IS NULL OR telnyx_send.digest = excluded.digest)"
 
 local UNPAUSED =
   " AND NOT EXISTS (SELECT 1 FROM telnyx_pace WHERE name = 'pause' AND next_at > {NOW})"

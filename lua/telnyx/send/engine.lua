@@ -159,8 +159,9 @@ function Engine:start(job, callback)
   return pending
 end
 
----Runs `body(run)`. When an error ends it, nothing more is sent of what it has begun, and `leave`
----gives back what it holds besides.
+---Runs `body(run)`. When an error ends it, nothing more is sent of what it has begun, `leave` gives
+---back what it holds besides, and it is told of all before the error goes on: whoever catches that
+---may send again what was not told.
 ---@param body fun(run: table): any
 ---@param run { is_left: boolean|nil, is_over: function, leave: function|nil }
 function Engine:run(body, run)
@@ -168,6 +169,7 @@ function Engine:run(body, run)
     run.is_left = true
     self.loop:abandon_run(run.is_over)
     if run.leave then pcall(run.leave, run) end
+    pcall(self.loop.tell_last, self.loop, run.is_over)
   end, run)
 end
 

@@ -378,6 +378,10 @@ function Loop:tell(is_over)
   if self.news.faults[1] then self.news:raise_in_run(is_over) end
 end
 
+---Tells a run that an error has ended of all that it has begun, and of nothing else.
+---@param is_over fun(): boolean the run's
+function Loop:tell_last(is_over) self.news:call_back_own(is_over) end
+
 local function n_tasks(self)
   if not self.spawn then return #self.tasks end
   return #self.tasks + (self.elsewhere[scope_of(self)] or 0)
@@ -402,11 +406,11 @@ end
 
 ---Drives every task until one is done or `seconds` have passed; then raises what a callback has.
 ---@param seconds number 0 never waits, and does part when there is much to do
----@return integer n_tasks still under way
+---@return integer n still under way, or done and to be told of by the next step
 function Loop:step(seconds)
   drive(self, seconds, false, self.news.call_back)
   self.news:raise()
-  return n_tasks(self)
+  return n_tasks(self) + self.news:n_due()
 end
 
 ---The same for a run, which has begun some and not heard of them; what others' callbacks raise is

@@ -62,6 +62,13 @@ function News:is_due()
   return self.n_slots > self.n_told or #self.faults > 0
 end
 
+---How many are done and not told of.
+---@return integer
+function News:n_due()
+  if self.n_slots == self.n_told then return 0 end
+  return math.floor((self.n_slots - self.n_told) / 4)
+end
+
 -- Counted first, since a callback may step the loop, and raise.
 local function next_ended(self)
   local ended = self.ended
@@ -143,6 +150,10 @@ end
 function News:call_back_in_run(is_over)
   if self.n_told < self.n_slots then call_each(self, self.tell, is_over) end
 end
+
+---A run that an error has ended, of its own alone.
+---@param is_over function the run's
+function News:call_back_own(is_over) call_own(self, self.n_slots, is_over) end
 
 ---For the last time.
 function News:call_back_all()
