@@ -192,10 +192,10 @@ describe("a turn", function()
 
     it("is counted, in all and by sender", function()
       local service = new_service(function(_, n)
-        if n == 1 then return refusal(1, "40318") end
-        if n == 2 then return refusal(1, "10011") end
+        if n == 2 then return refusal(1, "40318") end
+        if n == 3 then return refusal(1, "10011") end
       end)
-      local counts = send(service, list_of { LONG, FREE, LONG }, { concurrency = 2 })
+      local counts = send(service, list_of { LONG, LONG, FREE, LONG }, { concurrency = 2 })
       assert.equal(2, counts.learned.refused)
       assert.is_number(counts.learned.rate)
       assert.equal(1, counts.learned.senders[LONG].refused)
@@ -210,6 +210,111 @@ describe("a turn", function()
         next_at = math.max(next_at, now - 0.5) + 1 / rate_at(now)
       end)
     end
+
+    -- The same, but that it refuses all for a time.
+    local function away(from, to, asked, answer)
+      return new_service(function(message, n, now)
+        if now >= from and now < to then return refusal(asked) end
+        return answer(message, n, now)
+      end)
+    end
+    local function bucket()
+      local tokens, last = 10, 0
+      return function(_, _, now)
+        tokens, last = math.min(10, tokens + (now - last) * 10), now
+        if tokens < 1 then return refusal(1) end
+        tokens = tokens - 1
+      end
+    end
+
+    it("is not forgotten where all are refused for a time", function()
+      for _, asked in ipairs { 1, false } do
+        local service = away(10, 20, asked or nil, bucket())
+        local counts = send(service, list_of(times(300, LONG)), {}, { deadline = 600 })
+        assert.equal(300, counts.accepted)
+        assert.is_true(service.time < 55, service.time)
+      end
+    end)
+
+    it("is not made up where all were refused from the first", function()
+      for _, asked in ipairs { 1, false } do
+        local service = away(0, 10, asked or nil, bucket())
+        local counts = send(service, list_of(times(300, LONG)), {}, { deadline = 600 })
+        assert.equal(300, counts.accepted)
+        assert.is_true(service.time < 55, service.time)
+      end
+    end)
+
+    it("is asked for ever less while all are refused, and no time is named", function()
+      local service = away(0, 200, nil, function() end)
+      send(service, list_of(times(100, LONG)), { concurrency = 4 }, { deadline = 600 })
+      assert.is_true(service.n_refused < 60, service.n_refused)
+      assert.is_true(service.time < 220, service.time)
+    end)
+
+    it("is one a second while all are refused, and as before when one is taken", function()
+      local service = away(1, 30, 1, function() end)
+      send(service, list_of(times(2000, LONG)), { concurrency = 16 }, { deadline = 600 })
+      local n_then = 0
+      for _, post in ipairs(service.posts) do
+        if post.at > 3 and post.at < 29 then n_then = n_then + 1 end
+      end
+      assert.is_true(n_then <= 27, n_then)
+      assert.is_true(service.time < 50, service.time)
+    end)
+
+    it("is the others' where one alone is refused, again and again", function()
+      for _, asked in ipairs { 1, false } do
+        local service = new_service(function(message)
+          return message.text == "7" and refusal(asked or nil) or nil
+        end)
+        local counts = send(service, list_of(times(400, LONG)))
+        assert.equal(399, counts.accepted)
+        assert.equal(1, counts.rejected)
+        local others_at
+        for _, post in ipairs(service.posts) do
+          if post.text ~= "7" then others_at = post.at end
+        end
+        assert.is_true(others_at < 15, others_at)
+        assert.equal(service.n_refused, counts.learned.refused)
+      end
+    end)
+
+    it("is waited for where nothing is to be tried again", function()
+      local counts = send(new_service(bucket()), list_of(times(300, LONG)), {}, { retry = false })
+      assert.is_true(counts.rejected < 30, counts.rejected)
+      counts = send(new_service(bucket()), list_of(times(300, LONG)), {},
+        { retry = { should_retry = function() return false end } })
+      assert.is_true(counts.rejected < 30, counts.rejected)
+    end)
+
+    it("is waited for no longer than a minute by those behind one that cannot wait", function()
+      local service = new_service(function(_, n) return n == 1 and refusal(3600) or nil end)
+      local counts = send(service, list_of(times(3, LONG)), { concurrency = 1 })
+      assert.same({ 2, 1 }, { counts.accepted, counts.rejected })
+      assert.is_true(service.posts[2].at >= 60, service.posts[2].at)
+      assert.is_true(service.time < 70, service.time)
+    end)
+
+    it("is heeded once, also where the run ends while it is waited for", function()
+      local service = new_service(function(_, n) return n == 1 and refusal(5) or nil end)
+      local counts = send(service, list_of(times(3, LONG)), { concurrency = 1,
+        stops_when = function() return service.time > 2 end })
+      assert.equal(1, counts.rejected)
+      assert.equal(1, counts.learned.refused)
+    end)
+
+    it("is a full queue, whatever its status", function()
+      local service = new_service(function(message, n)
+        if message.from == LONG and n <= 2 then
+          return { outcome = "rejected", kind = "api", status = 400, retryable = false,
+            errors = { { code = "40318" } } }
+        end
+      end)
+      local counts = send(service, list_of { LONG, LONG, FREE, FREE }, { concurrency = 2 })
+      assert.equal(4, counts.accepted)
+      assert.equal(2, counts.learned.senders[LONG].refused)
+    end)
 
     it("is found soon where it takes much less than it did", function()
       local service = taking(function(now) return now < 20 and 40 or 0.5 end)

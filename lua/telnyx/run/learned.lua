@@ -1,15 +1,21 @@
 --- The rate at which a service takes messages, learned from what it takes: nothing is known until
 --- it refuses one for being too many, and asks for patience. After that messages leave a little
---- slower than they did, and a little faster with each that is taken, until it refuses again.
+--- slower than they did, and a little faster with each that is taken, until it refuses again. Where
+--- it takes none at all for a time, that says nothing of its rate: one is tried now and then, and
+--- when it is taken the others follow as before.
 
 ---@class telnyx.learned
 ---@field rate number|nil messages a second; nil: as fast as one can
 ---@field n_refused integer refusals so far
+---@field n_taken_ever integer what it took since it first refused one
 ---@field held_until number it has asked for so much patience
+---@field private patience_s number what it is given where it asks for none
+---@field private is_probing boolean it took nothing since it has refused one
 ---@field private is_new boolean what its last refusal teaches is not drawn yet
 ---@field private was_free boolean the rate grew freely until then
 ---@field private next_at number when the next may leave, at that rate
----@field private refused_at number the rate at which it refused the last
+---@field private refused_at number the rate at which it refused one that teaches
+---@field private leaving_at number the rate at which it refused the last
 ---@field private since number what it took is counted from
 ---@field private n_taken integer so many since
 local Learned = {}
@@ -23,6 +29,10 @@ local LONGEST_STEP_S = 60
 local LOSS, NEAR = 0.9, 0.95
 local FREELY, SOON, WITH_CARE, DOUBLING_S = 0.3, 0.1, 0.002, 10
 local FEW = 10
+-- Who asks for no time is given this, and twice as much each time that nothing was taken meanwhile.
+local PATIENCE_S, LONGEST_PATIENCE_S = 0.5, 8
+-- While it takes nothing, one in so many seconds is tried.
+local PROBE_S = 1
 
 -- A message taken is its part of a second.
 local function gain_of(self, now)
@@ -32,11 +42,23 @@ local function gain_of(self, now)
   return math.min(SOON, WITH_CARE * 2 ^ ((now - self.since) / DOUBLING_S))
 end
 
+-- It takes some again.
+local function recover(self, now)
+  self.is_probing, self.patience_s = false, PATIENCE_S
+  self.next_at = math.min(self.next_at, now + (self.rate and 1 / self.rate or 0))
+end
+
 ---It took one.
 ---@param now number
+---@return boolean is_sooner the next may leave sooner than was said
 function Learned:take(now)
-  self.n_taken = self.n_taken + 1
+  self.n_taken, self.n_taken_ever = self.n_taken + 1, self.n_taken_ever + 1
+  if self.is_probing then
+    recover(self, now)
+    return true
+  end
   if self.rate and not self.is_new then self.rate = self.rate + gain_of(self, now) end
+  return false
 end
 
 -- Of a few it took not even the rate can be told at which it refused the next.
@@ -47,25 +69,36 @@ end
 
 ---It refused one, and asks for patience. What was under way when it first did says nothing new.
 ---@param now number
----@param until_ number
-function Learned:refuse(now, until_)
+---@param asked_s number|nil nil: it names no time
+function Learned:refuse(now, asked_s)
   self.n_refused = self.n_refused + 1
   if now >= self.held_until and not self.is_new then
     self.is_new = true
     self.was_free = self.rate ~= nil and self.refused_at == math.huge
-    self.refused_at = self.rate or rate_until_now(self, now)
+    self.leaving_at = self.rate or rate_until_now(self, now)
   end
-  self.held_until = math.max(self.held_until, until_)
+  self.held_until = math.max(self.held_until, now + (asked_s or self.patience_s))
 end
 
 -- When its patience is over, all is heard of what was under way. At first, and where it takes much
 -- less than it did, what it took in all that time says how much that is. Of a rate that grew freely
 -- that says little.
-local function learn(self)
-  local seen = math.max(1, self.n_taken) / math.max(self.held_until - self.since, 0.001)
+local function rate_then(self)
+  local seen = self.n_taken / math.max(self.held_until - self.since, 0.001)
   local rate = self.rate and self.rate * LOSS
   if not rate or not self.was_free and seen < rate / 2 then rate = seen end
-  self.rate, self.is_new = math.max(rate, 1 / LONGEST_STEP_S), false
+  return math.max(rate, 1 / LONGEST_STEP_S)
+end
+
+local function learn(self)
+  self.is_new = false
+  if self.n_taken > 0 then
+    self.rate, self.refused_at = rate_then(self), self.leaving_at
+    self.patience_s = PATIENCE_S
+  else
+    self.is_probing = true
+    self.patience_s = math.min(self.patience_s * 2, LONGEST_PATIENCE_S)
+  end
   self.n_taken, self.since, self.next_at = 0, self.held_until, self.held_until
 end
 
@@ -75,13 +108,15 @@ end
 function Learned:due(now)
   if self.held_until > now then return self.held_until end
   if self.is_new then learn(self) end
-  return self.rate and self.next_at or -math.huge
+  return (self.rate or self.is_probing) and self.next_at or -math.huge
 end
 
 ---One leaves.
 ---@param now number
 function Learned:leave(now)
-  if self.rate then self.next_at = math.max(self.next_at, now) + 1 / self.rate end
+  local step_s = self.rate and 1 / self.rate or 0
+  if self.is_probing then step_s = math.max(step_s, PROBE_S) end
+  self.next_at = math.max(self.next_at, now) + step_s
 end
 
 local learned = {}
@@ -90,9 +125,9 @@ local learned = {}
 ---@param n_taken integer so many since then, already
 ---@return telnyx.learned
 function learned.new(now, n_taken)
-  return setmetatable({ n_refused = 0, held_until = -math.huge, is_new = false,
-    was_free = false, next_at = now, since = now, n_taken = n_taken, refused_at = math.huge },
-    Learned)
+  return setmetatable({ n_refused = 0, n_taken_ever = 0, held_until = -math.huge, patience_s = PATIENCE_S,
+    is_new = false, is_probing = false, was_free = false, next_at = now, since = now,
+    n_taken = n_taken, refused_at = math.huge, leaving_at = math.huge }, Learned)
 end
 
 return learned

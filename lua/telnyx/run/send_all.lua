@@ -6,6 +6,7 @@ local lanes = require("telnyx.run.lanes")
 local pace = require("telnyx.run.pace")
 local turns = require("telnyx.run.turns")
 local once = require("telnyx.send.once")
+local retry = require("telnyx.send.retry")
 
 -- Where who waits for one sender's turn is not to hold up the others, so many may wait.
 local MOST_WAITING = 1000
@@ -47,6 +48,7 @@ local MOST_WAITING = 1000
 ---@field callback function
 ---@field turn function
 ---@field is_taken boolean its message was begun, and has no end yet
+---@field refusal table|false the last that those behind it have heeded
 ---@field is_waiting boolean for a turn
 ---@field is_granted boolean its turn has come
 ---@field is_over function the run's
@@ -100,10 +102,25 @@ local function leave_wait(run, seat)
   run.n_in_flight = run.n_in_flight + 1
 end
 
+-- Of a message that was not tried again it is believed no longer than a retry would wait.
+local MOST_ASKED_S = 60
+
+-- What was too much at once is so for those that come after it, whether it is tried again or not.
+local function heed_refusal(run, seat, refusal, most_s)
+  local asked_s = retry.asked_wait(refusal)
+  if asked_s and (asked_s == 0 or asked_s ~= asked_s) then asked_s = nil end
+  seat.refusal = refusal
+  run.turns:refuse(seat, refusal, asked_s and math.min(asked_s, most_s))
+end
+
 -- What the service says of those that come after it.
 local function heed_service(run, seat, message, result)
   local all, limit, wait_s = run.turns, result.ratelimit, message and message.wait_seconds
-  if message then all:took(seat.sender) end
+  if message then
+    all:took(seat.sender)
+  elseif retry.is_too_many(result) and result ~= seat.refusal then
+    heed_refusal(run, seat, result, MOST_ASKED_S)
+  end
   if type(limit) == "table" and type(limit.remaining) == "number" then
     all:heed_limit(limit.remaining, limit.reset, run.n_in_flight, run.options.concurrency)
   end
@@ -171,7 +188,7 @@ local function wait_for_turn(run, seat, job, task, wait_s, refusal)
   local now = loop:now()
   seat.due_at = now + wait_s
   seat.ends_at = refusal and job.deadline or math.huge
-  if refusal then all:refuse(seat.sender, refusal, seat.due_at) end
+  if refusal then heed_refusal(run, seat, refusal, wait_s) end
   if wait_s == 0 and all:is_free_for(seat.sender) then return false end
   core.shielded(begin_wait, run, seat, now)
   local interruption = loop:park(task, seat)
@@ -182,7 +199,8 @@ end
 -- What a message is counted by, and waits for its turns. Taken by one after the other: closures for
 -- each would be dear.
 local function new_seat(run)
-  local seat = { index = 0, callback = false, turn = false, sender = "", due_at = 0, ends_at = 0,
+  local seat = { index = 0, callback = false, turn = false, sender = "", refusal = false,
+    refused_by = false, n_refused = 0, n_taken_then = 0, due_at = 0, ends_at = 0,
     is_taken = false, is_waiting = false, is_granted = false, task = false, gate = false,
     is_over = run.is_over }
   function seat.callback(sent, result) count(run, seat, seat.index, sent, result) end
@@ -199,7 +217,9 @@ local function take_seat(run)
   local n_free = run.n_free
   if n_free == 0 then return new_seat(run) end
   run.n_free = n_free - 1
-  return run.free[n_free]
+  local seat = run.free[n_free]
+  seat.refused_by = false
+  return seat
 end
 
 local function unsent(run)

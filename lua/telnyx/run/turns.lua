@@ -8,6 +8,9 @@ local learned = require("telnyx.run.learned")
 
 ---@class telnyx.waiter what waits: a seat of a run
 ---@field sender string
+---@field refused_by telnyx.learned|false who has refused it last
+---@field n_refused integer how often, one after the other
+---@field n_taken_then integer `n_taken_ever` when it did
 ---@field due_at number not before
 ---@field ends_at number and not after: then it is done with
 ---@field is_waiting boolean
@@ -137,12 +140,20 @@ function Turns:put(waiter, now)
   end
 end
 
+-- Who was refused so often, one after the other, lets others try: it may be he alone.
+local OFTEN = 3
+
 -- Who was in the midst of it goes before those who were not.
+local function let_in(self, waiter)
+  local is_last = waiter.refused_by and waiter.n_refused >= OFTEN
+  return (is_last and put_last or put_first)(self, waiter)
+end
+
 local function let_in_delayed(self)
   local now, rest, next_at = self.clock(), {}, math.huge
   for _, waiter in ipairs(self.delayed) do
     if waiter.due_at <= now then
-      put_first(self, waiter)
+      let_in(self, waiter)
     else
       rest[#rest + 1] = waiter
       next_at = math.min(next_at, waiter.due_at)
@@ -223,12 +234,20 @@ local function is_about_sender(refusal)
   return entry ~= nil and entry.whose == "sender"
 end
 
----The service refused one of a sender's for being too many.
----@param sender string
+-- Whether it was refused again though others were taken since: that says nothing of the others.
+local function is_alone(waiter, own)
+  if waiter.refused_by ~= own then waiter.refused_by, waiter.n_refused = own, 0 end
+  local is_so = waiter.n_refused > 0 and own.n_taken_ever > waiter.n_taken_then
+  waiter.n_refused, waiter.n_taken_then = waiter.n_refused + 1, own.n_taken_ever
+  return is_so
+end
+
+---The service refused one for being too many.
+---@param waiter telnyx.waiter
 ---@param refusal table whose they are too many: `code`
----@param until_ number it asks for so much patience
-function Turns:refuse(sender, refusal, until_)
-  local now, own = self.clock(), self.whole
+---@param asked_s number|nil it asks for so much patience; nil: it names no time
+function Turns:refuse(waiter, refusal, asked_s)
+  local sender, own = waiter.sender, self.whole
   if is_about_sender(refusal) then
     tell_senders_apart(self)
     own = self.learned[sender] or learned.new(self.started_at, self.n_taken)
@@ -238,7 +257,11 @@ function Turns:refuse(sender, refusal, until_)
     self.whole = own
   end
   self.is_open = false
-  own:refuse(now, until_)
+  if is_alone(waiter, own) then
+    own.n_refused = own.n_refused + 1
+  else
+    own:refuse(self.clock(), asked_s)
+  end
 end
 
 ---It took one.
@@ -247,8 +270,9 @@ function Turns:took(sender)
   self.n_taken = self.n_taken + 1
   if self.is_open then return end
   local now, whole, own = self.clock(), self.whole, self.learned[sender]
-  if whole then whole:take(now) end
-  if own then own:take(now) end
+  local is_sooner = whole and whole:take(now)
+  is_sooner = own and own:take(now) or is_sooner
+  if is_sooner then self.next_at = -math.huge end
 end
 
 ---It has said how many more it takes before a moment. Some of those under way may be among them.

@@ -5,6 +5,7 @@ local core = require("telnyx.core")
 local cost = require("telnyx.send.cost")
 local errors = require("telnyx.errors")
 local once = require("telnyx.send.once")
+local retry = require("telnyx.send.retry")
 local tables = require("telnyx.tables")
 
 -- With less time than this left, an attempt could only end as unknown.
@@ -30,11 +31,16 @@ local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = 
 ---@field sent table|nil|false what the last attempt was told, with `answer`
 ---@field answer table|false info or err; false before, and while it is under way
 
--- A spending limit, say, comes as a 429 too, but no wait of ours will lift it.
-local function needs_a_person(err)
+-- A spending limit, say, comes as a 429 too, but no wait of ours will lift it. What is too much at
+-- once is so whatever its status.
+local function heed_code(err)
   local entry = err.code and errors.catalogue[err.code]
-  if not entry or entry.class == "rate" then return false end
-  return entry.whose == "account" or entry.whose == "profile"
+  if not entry then return end
+  if entry.class == "rate" then
+    err.retryable = err.retryable or retry.is_too_many(err)
+  elseif entry.whose == "account" or entry.whose == "profile" then
+    err.retryable = false
+  end
 end
 
 -- What a sender of the user's own may have left out or got wrong: in doubt, unknown. A
@@ -74,7 +80,7 @@ local function carry(engine, job, task)
   local message, result, interruption = engine.loop:carry(task, job.message, job.limits)
   if not engine.owns_sender then message, result = tidy(message, result) end
   result = without_secrets(engine, message, result)
-  if not message and needs_a_person(result) then result.retryable = false end
+  if not message then heed_code(result) end
   return message, result, interruption
 end
 

@@ -234,6 +234,16 @@ function retry.asked_wait(err)
   return positive(reset) and reset or nil
 end
 
+-- A sender's queue is full: with which status the service says so, it does not tell.
+local QUEUE_FULL = "40318"
+
+---Whether the service refused it because there are too many at once.
+---@param err table
+---@return boolean
+function retry.is_too_many(err)
+  return err.outcome == "rejected" and (err.status == 429 or err.code == QUEUE_FULL)
+end
+
 -- Past this many doublings any base is beyond any cap.
 local MOST_DOUBLINGS = 60
 
@@ -281,7 +291,7 @@ Policy.__index = Policy
 
 -- A run slows down by what is refused for being too many, and tries again for as long as it has.
 local function waits_out(policy, err, state)
-  return state.turn and err.status == 429 and err.retryable and policy.attempts > 1
+  return state.turn and retry.is_too_many(err) and err.retryable and policy.attempts > 1
 end
 
 local function wait_out(policy, err, state)
