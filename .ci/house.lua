@@ -104,7 +104,9 @@ local lua = {
   { "send/loop", [[
     telnyx.core telnyx.send.guard telnyx.send.news telnyx.send.rounds telnyx.send.tasks
   ]] },
-  { "send/life", "telnyx.core telnyx.errors telnyx.send.cost telnyx.send.once telnyx.tables" },
+  { "send/life", [[
+    telnyx.core telnyx.errors telnyx.send.cost telnyx.send.once telnyx.send.retry telnyx.tables
+  ]] },
   { "send/engine", [[
     telnyx.core telnyx.errors telnyx.errors.secrets telnyx.journal telnyx.resty telnyx.send.guard
     telnyx.send.life telnyx.send.loop telnyx.send.once telnyx.send.random
@@ -118,6 +120,7 @@ local lua = {
   { "run/turns", "telnyx.errors.catalogue telnyx.run.learned" },
   { "run/send_all", [[
     telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.turns telnyx.send.once
+    telnyx.send.retry
   ]] },
   { "run/debts", "telnyx.core telnyx.send.once" },
   { "run/demand" },

@@ -3,6 +3,7 @@
 local pace = require("telnyx.run.pace")
 local sandbox = require("telnyx.sandbox")
 local sandbox_server = require("spec.support.sandbox")
+local socket = require("socket")
 local telnyx = require("telnyx")
 
 local FROM = "+18445550001"
@@ -42,8 +43,8 @@ describe("send_all in process", function()
       end,
     })
     assert.same({ "accepted", "not_sent", "accepted", "rejected", "accepted" }, seen)
-    assert.same({ total = 5, accepted = 3, rejected = 1, not_sent = 1, unknown = 0, replayed = 0 },
-      counts)
+    assert.same({ total = 5, accepted = 3, rejected = 1, not_sent = 1, unknown = 0, replayed = 0,
+      ended = "empty" }, counts)
   end)
 
   it("stops where no further message could succeed, and says so", function()
@@ -53,6 +54,7 @@ describe("send_all in process", function()
     list[3].to = "+15550020100"
     local counts = client:send_all(list, { concurrency = 1 })
     assert.equal("20100", counts.stopped.code)
+    assert.equal("stopped", counts.ended)
     assert.equal(3, counts.total)
     assert.equal(2, sender:ledger().accepted)
   end)
@@ -195,6 +197,7 @@ describe("send_all in process", function()
       stops_when = function() return n_told > 2 end,
     })
     assert.is_nil(counts.stopped)
+    assert.equal("drained", counts.ended)
     assert.equal(counts.total, sender:ledger().posts)
     assert.equal(counts.total, counts.accepted)
     assert.is_true(counts.total >= 3 and counts.total <= 5, counts.total)
@@ -264,8 +267,8 @@ describe("send_all in process", function()
       assert.matches("^not_sent: " .. cause, told[3])
       assert.equal(2, sender:ledger().posts)
       assert.equal(what == "close", ok)
-      if ok then assert.same({ 3, 1, "not_sent" }, { counts.total, counts.not_sent,
-        counts.stopped.outcome }) end
+      if ok then assert.same({ 3, 1, "not_sent", "closed" }, { counts.total, counts.not_sent,
+        counts.stopped.outcome, counts.ended }) end
     end
   end)
 
@@ -803,6 +806,33 @@ describe("send_all over libcurl", function()
     for reference, row in pairs(ledger.messages) do
       assert.equal(1, row.accepted, reference)
     end
+    client:close()
+  end)
+
+  it("outlasts a server that is away for a while", function()
+    local port = server.port
+    local client = telnyx.new({ api_key = "KEY_TEST", base_url = server.url })
+    local list, away_until, n_accepted = messages(400), nil, 0
+    local counts = client:send_all(list, {
+      concurrency = 8,
+      rate = 400,
+      on_result = function(_, sent)
+        if not sent then return end
+        n_accepted = n_accepted + 1
+        if n_accepted == 100 then
+          server:stop()
+          away_until = socket.gettime() + 1.5
+        end
+      end,
+      stops_when = function()
+        if not away_until or socket.gettime() < away_until then return false end
+        away_until, server = nil, sandbox_server.start({ port = port })
+        return false
+      end,
+    })
+    assert.is_nil(counts.stopped)
+    assert.equal(400, counts.accepted + counts.unknown) -- those that it had when it went
+    assert.is_true(counts.unknown <= 8, counts.unknown)
     client:close()
   end)
 end)

@@ -51,6 +51,8 @@ local function new_service(answer)
     for _, one in ipairs(self.waiting) do
       next_at = math.min(next_at, math.max(self.time, one.ready_at))
     end
+    self.n_at_once = next_at == self.time and (self.n_at_once or 0) + 1 or 0
+    if self.n_at_once > 10000 then error("it steps and steps, and waits for nothing", 0) end
     self.time = next_at
     return #self.waiting
   end
@@ -296,6 +298,12 @@ describe("a turn", function()
       assert.is_true(service.time < 70, service.time)
     end)
 
+    it("is not waited for once more when it has come", function()
+      local service = new_service(function(_, n) return n == 1 and refusal(1) or nil end)
+      local counts = send(service, list_of(times(100, LONG)), { concurrency = 1 }, { deadline = 3 })
+      assert.equal(100, counts.accepted)
+    end)
+
     it("is heeded once, also where the run ends while it is waited for", function()
       local service = new_service(function(_, n) return n == 1 and refusal(5) or nil end)
       local counts = send(service, list_of(times(3, LONG)), { concurrency = 1,
@@ -348,6 +356,97 @@ describe("a turn", function()
       local service = new_service(function(_, n) return n == 1 and refusal(1000) or nil end)
       send(service, list_of(times(3, LONG)), { concurrency = 1 }, { deadline = 5000 })
       assert.is_true(service.time < 1200, service.time)
+    end)
+  end)
+
+  describe("without a connection", function()
+    local function unsent()
+      return { outcome = "not_sent", kind = "connection", retryable = true }
+    end
+    -- The service can be reached but from one time to another.
+    local function gone(from, to)
+      return new_service(function(_, _, now)
+        return now >= from and now < to and unsent() or nil
+      end)
+    end
+
+    it("is waited for: a run outlasts two seconds, and loses none", function()
+      local service = gone(1, 3)
+      local counts = send(service, list_of(times(3000, LONG)))
+      assert.equal(3000, counts.accepted)
+      assert.is_nil(counts.stopped)
+      assert.is_true(#service.posts < 3150, #service.posts)
+      assert.is_true(service.time < 3000 / 16 * 0.05 + 8, service.time)
+    end)
+
+    it("is asked for ever less, for as long as a message may take", function()
+      local service = gone(1, 50)
+      local counts = send(service, list_of(times(1000, LONG)))
+      assert.equal(1000, counts.accepted)
+      assert.is_true(#service.posts < 1400, #service.posts)
+    end)
+
+    it("is not to be had: the run ends, and keeps what it has not begun", function()
+      for _, from in ipairs { 0, 1, 0 } do
+        local service, n = gone(from, math.huge), 0
+        local list = list_of(times(1000, LONG))
+        local counts = send(service, function()
+          n = n + 1
+          return list[n]
+        end)
+        assert.equal("not_sent", counts.stopped.outcome)
+        assert.equal("service", counts.stopped.whose)
+        assert.equal(n, counts.total)
+        assert.is_true(counts.not_sent < 40, counts.not_sent)
+        assert.is_true(#service.posts - counts.accepted < 400, #service.posts)
+        assert.equal(n - counts.not_sent, counts.accepted)
+        assert.is_true(service.time < (from == 0 and 10 or 70), service.time)
+      end
+    end)
+
+    it("is not to be had, whatever is wrong with the messages between", function()
+      local service = gone(0, math.huge)
+      local list = list_of(times(100, LONG))
+      for i = 2, 100, 2 do list[i].to = "nobody" end
+      local counts = send(service, list, { concurrency = 1 })
+      assert.equal("connection", counts.stopped.kind)
+      assert.is_true(counts.total < 30, counts.total)
+    end)
+
+    it("is not waited for where nothing is to be tried again", function()
+      local service = gone(1, math.huge)
+      local counts = send(service, list_of(times(1000, LONG)), {}, { retry = false })
+      assert.is_true(counts.not_sent <= 18 and counts.not_sent >= 3, counts.not_sent)
+      assert.is_true(service.time < 1.2, service.time)
+      assert.equal("not_sent", counts.stopped.outcome)
+    end)
+
+    it("now and then holds up nobody", function()
+      for concurrency, most_s in pairs { [16] = 15, [1] = 120 } do
+        local service = new_service(function(_, n) return n % 10 == 5 and unsent() or nil end)
+        local counts = send(service, list_of(times(2000, LONG)), { concurrency = concurrency })
+        assert.equal(2000, counts.accepted)
+        assert.is_true(service.time < most_s, service.time)
+      end
+    end)
+
+    it("is there again after an answer, whatever it says", function()
+      local service = new_service(function(_, n)
+        if n % 4 ~= 0 then return unsent() end
+        return { outcome = "rejected", kind = "api", status = 400, retryable = false }
+      end)
+      local counts = send(service, list_of(times(20, LONG)), { concurrency = 1 },
+        { retry = { attempts = 1 } })
+      assert.equal("not_sent", counts.stopped.outcome)
+      assert.equal(3, counts.total)
+      service = new_service(function(_, n)
+        if n % 3 ~= 0 then return unsent() end
+        return { outcome = "unknown", kind = "api", status = 500, retryable = false }
+      end)
+      counts = send(service, list_of(times(20, LONG)), { concurrency = 1 },
+        { retry = { attempts = 1 } })
+      assert.is_nil(counts.stopped)
+      assert.equal(20, counts.total)
     end)
   end)
 

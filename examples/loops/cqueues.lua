@@ -20,7 +20,8 @@ end
 local from, to, text = arg[1], arg[2], arg[3]
 if not text then error("usage: lua examples/loops/cqueues.lua FROM TO TEXT", 0) end
 
-local client = telnyx.new()
+-- What a callback raises ends no loop.
+local client = telnyx.new({ on_error = function(why) io.stderr:write(tostring(why), "\n") end })
 local queue = cqueues.new()
 local ticks, done = 0, false
 

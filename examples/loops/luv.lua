@@ -28,7 +28,8 @@ end
 local from, to, text = arg[1], arg[2], arg[3]
 if not text then error("usage: lua examples/loops/luv.lua FROM TO TEXT", 0) end
 
-local client = telnyx.new()
+-- What a callback raises ends no loop.
+local client = telnyx.new({ on_error = function(why) io.stderr:write(tostring(why), "\n") end })
 local drive = attach(client)
 
 local ticks, clock = 0, uv.new_timer()

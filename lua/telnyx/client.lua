@@ -231,12 +231,14 @@ function Client:send_all(source, given)
   check_open(self, "send_all", 2)
   local messages = checked_source(source, 2)
   local run_options = options.run(given, 2)
-  local call = merged_call(self.call_, run_options.call, 2)
-  local loop = self.engine_.loop
+  local loop, host = self.engine_.loop, nil
+  local call = tables.merge(merged_call(self.call_, run_options.call, 2),
+    { outlasts = function() return host.was_answered end })
   local begins_guarded = run_options.lets_finish ~= nil -- else the run is guarded as a whole
   local is_paced = run_options.rate or run_options.rates or run_options.sender_rates
-  return send_all(messages, run_options, {
+  host = {
     loop = loop,
+    was_answered = false,
     run = function(body, run) return self.engine_:run(body, run) end,
     pace = self.pace_, clock = function() return loop:now() end,
     is_key = options.is_key,
@@ -249,7 +251,8 @@ function Client:send_all(source, given)
       loop:tell(is_over)
       return child
     end,
-  })
+  }
+  return send_all(messages, run_options, host)
 end
 
 -- What a worker takes from an outbox was made ready when it was added.

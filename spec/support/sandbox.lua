@@ -85,6 +85,7 @@ end
 
 ---@class sandbox.start_options
 ---@field tls boolean|nil answer https, with a certificate for 127.0.0.1 and localhost
+---@field port integer|nil that was another's before; nil: any that is free
 ---@field tmpdir string|nil where the launcher makes its prefix
 
 ---Starts a server and waits until it accepts connections.
@@ -93,7 +94,7 @@ end
 function sandbox.start(options)
   options = options or {}
   local folder = sandbox.temporary_folder()
-  local arguments, files = "--port 0 --until-eof", nil
+  local arguments, files = ("--port %d --until-eof"):format(options.port or 0), nil
   if options.tls then
     files = make_certificate(folder)
     arguments = arguments .. (" --cert %s --key %s"):format(files.cert, files.key)

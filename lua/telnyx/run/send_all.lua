@@ -28,6 +28,7 @@ local MOST_WAITING = 1000
 ---@field is_elsewhere boolean on a scheduler of its own
 ---@field is_hurried boolean|nil nobody waits for a turn any more
 ---@field is_served boolean|nil the service has taken one, in this run
+---@field n_unsent integer messages in a row that could not be sent
 ---@field was_interrupted boolean|nil an error came that lets what is under way finish
 ---@field is_over fun(): boolean
 ---@field fault { value: any }|nil what the caller's own functions raised
@@ -40,6 +41,8 @@ local MOST_WAITING = 1000
 ---@field not_sent integer
 ---@field unknown integer
 ---@field replayed integer of these, what an earlier send was told: nothing was posted
+---@field ended "empty"|"drained"|"stopped"|"closed" why it ended: nothing is left of the source;
+---`stops_when` said so; by the error in `stopped`; the client was closed
 ---@field stopped telnyx.error|nil the error that ended the run early
 ---@field learned telnyx.lesson|nil where the service has refused some for being too many
 
@@ -84,6 +87,8 @@ local function guarded(run, what, ...)
 end
 
 local FIRST_FEW = 3
+-- So many in a row that could not be sent, after all their tries, and none will be.
+local FEW_IN_A_ROW = 3
 
 -- Whether it seems to be no service at all that answers: another base_url's pages, or a proxy's.
 -- What an earlier run was told says nothing of it.
@@ -110,12 +115,23 @@ local function heed_refusal(run, seat, refusal, most_s)
   local asked_s = retry.asked_wait(refusal)
   if asked_s and (asked_s == 0 or asked_s ~= asked_s) then asked_s = nil end
   seat.refusal = refusal
+  run.turns:reach()
   run.turns:refuse(seat, refusal, asked_s and math.min(asked_s, most_s))
+end
+
+-- What one is tried again for may concern those behind it as well.
+local function heed_failure(run, seat, failure, wait_s)
+  if failure.outcome == "not_sent" then
+    run.turns:miss()
+  elseif retry.is_too_many(failure) then
+    heed_refusal(run, seat, failure, wait_s)
+  end
 end
 
 -- What the service says of those that come after it.
 local function heed_service(run, seat, message, result)
   local all, limit, wait_s = run.turns, result.ratelimit, message and message.wait_seconds
+  if result.outcome ~= "not_sent" then all:reach() end
   if message then
     all:took(seat.sender)
   elseif retry.is_too_many(result) and result ~= seat.refusal then
@@ -125,6 +141,24 @@ local function heed_service(run, seat, message, result)
     all:heed_limit(limit.remaining, limit.reset, run.n_in_flight, run.options.concurrency)
   end
   if type(wait_s) == "number" then all:heed_queue(seat.sender, wait_s) end
+end
+
+-- Whether no connection is to be had: those in a row have tried as often as they may. What was
+-- wrong with a message, and what an earlier run was told, says nothing of it.
+local function is_away(run, message, result)
+  local is_unsent = not message and result.outcome == "not_sent"
+  if is_unsent and result.retryable then
+    run.n_unsent = run.n_unsent + 1
+  elseif not is_unsent and not result.replayed then
+    run.n_unsent = 0
+  end
+  return run.n_unsent >= FEW_IN_A_ROW and not run.has_ended
+end
+
+-- Whether no further send could succeed.
+local function is_hopeless(run, message, result)
+  if is_away(run, message, result) then return true end
+  return not message and (is_fatal(result) or is_elsewhere(run, result))
 end
 
 local function book(run, seat, message, result)
@@ -140,9 +174,10 @@ local function book(run, seat, message, result)
     counts.replayed = counts.replayed + 1
   else
     run.is_served = run.is_served or message ~= nil
+    run.host.was_answered = run.host.was_answered or result.outcome ~= "not_sent"
     heed_service(run, seat, message, result)
   end
-  if not message and (is_fatal(result) or is_elsewhere(run, result)) then
+  if is_hopeless(run, message, result) then
     counts.stopped, run.has_ended = counts.stopped or result, true
   end
 end
@@ -182,13 +217,13 @@ local function begin_wait(run, seat, now)
 end
 
 -- Waits for the turn of an attempt, which is used up then and not before; what waits is not in
--- flight. After a refusal for being too many, those behind it wait as well.
-local function wait_for_turn(run, seat, job, task, wait_s, refusal)
+-- flight.
+local function wait_for_turn(run, seat, job, task, wait_s, failure)
   local all, loop = run.turns, run.loop
   local now = loop:now()
   seat.due_at = now + wait_s
-  seat.ends_at = refusal and job.deadline or math.huge
-  if refusal then heed_refusal(run, seat, refusal, wait_s) end
+  seat.ends_at = failure and job.deadline or math.huge
+  if failure then heed_failure(run, seat, failure, wait_s) end
   if wait_s == 0 and all:is_free_for(seat.sender) then return false end
   core.shielded(begin_wait, run, seat, now)
   local interruption = loop:park(task, seat)
@@ -204,11 +239,11 @@ local function new_seat(run)
     is_taken = false, is_waiting = false, is_granted = false, task = false, gate = false,
     is_over = run.is_over }
   function seat.callback(sent, result) count(run, seat, seat.index, sent, result) end
-  function seat.turn(job, task, wait_s, refusal)
+  function seat.turn(job, task, wait_s, failure)
     local message = job.message
     seat.sender = message.from or pace.sender_of(message)
     if wait_s == 0 and run.turns.is_open then return false end
-    return wait_for_turn(run, seat, job, task, wait_s, refusal)
+    return wait_for_turn(run, seat, job, task, wait_s, failure)
   end
   return seat
 end
@@ -323,17 +358,15 @@ local LONGEST_WAIT_S, BETWEEN_ASKING_S = 1, 0.1
 -- Waits for what comes first: an end, or a turn.
 ---@return integer n_left under way in the loop
 local function wait(run)
-  local loop = run.loop
+  local loop, all = run.loop, run.turns
   local seconds = run.options.stops_when and BETWEEN_ASKING_S or LONGEST_WAIT_S
-  if run.turns.n > 0 and has_room(run) then
-    seconds = math.max(0, math.min(seconds, run.turns.next_at - loop:now()))
-  end
-  if run.turns.closes_at < math.huge then
-    seconds = math.max(0, math.min(seconds, run.turns.closes_at - loop:now()))
+  if all.n > 0 then
+    local at = math.min(all.closes_at, has_room(run) and all.next_at or math.huge)
+    seconds = math.max(0, math.min(seconds, at - loop:now()))
   end
   if run.n_in_flight > 0 then return loop:await(seconds, run.is_over) end
-  if run.turns.n > 0 then loop:sleep(nil, seconds) end
-  return run.turns.n
+  if all.n > 0 then loop:sleep(nil, seconds) end
+  return all.n
 end
 
 ---@return integer n_left under way in the loop
@@ -368,6 +401,12 @@ local function drive(run)
   run.loop:forget_ended(run.children, run.heed_child)
 end
 
+local function reason_of(run)
+  if run.counts.stopped then return "stopped" end
+  if run.loop.is_closed and not run.is_exhausted then return "closed" end
+  return run.has_ended and "drained" or "empty"
+end
+
 ---Sends every message of a list, or that an iterator yields.
 ---@param source table[]|fun(): table|nil
 ---@param options table checked by the caller
@@ -383,6 +422,7 @@ local function send_all(source, options, host)
     turns = turns_of(options, host),
     index = 0,
     n_in_flight = 0,
+    n_unsent = 0,
     free = {},
     n_free = 0,
     children = {},
@@ -398,9 +438,8 @@ local function send_all(source, options, host)
   run.counts.learned = run.turns:lesson()
   if run.fault then error(run.fault.value, 0) end
   local counts = run.counts
-  if host.loop.is_closed and not run.is_exhausted and not counts.stopped then
-    counts.stopped = unsent(run)
-  end
+  counts.ended = reason_of(run)
+  if counts.ended == "closed" then counts.stopped = unsent(run) end
   return counts
 end
 

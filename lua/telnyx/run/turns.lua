@@ -29,6 +29,9 @@ local learned = require("telnyx.run.learned")
 ---@field private whole telnyx.learned|nil what it takes in all; nil: as much as comes
 ---@field private learned table<string, telnyx.learned> what it takes of a sender's
 ---@field private held table<string, number> until when it has enough of a sender's waiting
+---@field private n_missed integer attempts in a row that had no connection
+---@field private away_until number
+---@field private away_s number
 ---@field private n_free integer so many more it takes, as it has said, before
 ---@field private resets_at number
 ---@field private started_at number
@@ -45,6 +48,11 @@ local MOMENT_S = 1e-9
 local MOST_QUEUED_S = 300
 -- What it asks for is believed up to this, as that of a refusal is.
 local MOST_ASKED_S = 3600
+
+-- So many attempts in a row without a connection, and there is none for anybody: it is tried again
+-- after so long, and each time after twice as long.
+local FEW_MISSED = 3
+local AWAY_S, LONGEST_AWAY_S = 0.5, 8
 
 local function name_of(self, sender) return self.is_by_sender and sender or "" end
 
@@ -87,6 +95,7 @@ local function due_of(self, sender, now)
   local whole, own = self.whole, self.learned[sender]
   local due = self.held[sender] or -math.huge
   if self.n_free <= 0 then due = math.max(due, self.resets_at) end
+  if self.n_missed >= FEW_MISSED then due = math.max(due, self.away_until) end
   if whole then due = math.max(due, whole:due(now)) end
   if own then due = math.max(due, own:due(now)) end
   return due
@@ -264,6 +273,22 @@ function Turns:refuse(waiter, refusal, asked_s)
   end
 end
 
+---An attempt had no connection.
+function Turns:miss()
+  local now = self.clock()
+  self.n_missed = self.n_missed + 1
+  if self.n_missed < FEW_MISSED or now < self.away_until then return end
+  self.is_open = false
+  self.away_until = now + self.away_s
+  self.away_s = math.min(self.away_s * 2, LONGEST_AWAY_S)
+end
+
+---One has reached the service, whatever it said.
+function Turns:reach()
+  if self.n_missed == 0 then return end
+  self.n_missed, self.away_s, self.next_at = 0, AWAY_S, -math.huge
+end
+
 ---It took one.
 ---@param sender string
 function Turns:took(sender)
@@ -325,7 +350,7 @@ local turns = {}
 function turns.new(lanes, clock, is_paced)
   return setmetatable({ n = 0, next_at = -math.huge, lanes = lanes, clock = clock, queues = {},
     by_name = {}, delayed = {}, closing = {}, closes_at = math.huge, learned = {}, held = {},
-    n_free = math.huge,
+    n_missed = 0, away_until = -math.huge, away_s = AWAY_S, n_free = math.huge,
     resets_at = -math.huge, n_taken = 0,
     is_open = not is_paced, is_by_sender = lanes.is_by_sender, started_at = clock() }, Turns)
 end

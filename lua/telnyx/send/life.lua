@@ -21,9 +21,9 @@ local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = 
 ---@field pending telnyx.pending|false the user's
 ---@field segments telnyx.segments|nil|false
 ---@field entry telnyx.entry|false of its key
----@field turn fun(job: telnyx.job, task: table|nil, wait_s: number, refusal: table|nil)|false waits
----for the turn of an attempt, which comes after so many seconds or later; returns whether it has
----waited, and an interruption
+---@field turn fun(job: telnyx.job, task: table|nil, wait_s: number, failure: table|nil)|false waits
+---for the turn of an attempt, which comes after so many seconds or later; `failure` is what
+---the one before met. Returns whether it has waited, and an interruption
 ---@field is_claimed boolean|nil its row was taken from an outbox: it is ready, and as it was added
 ---@field is_over (fun(): boolean)|false whether its run has ended early: then no turn is taken, and
 ---no retry is made
@@ -156,6 +156,7 @@ end
 local function next_wait(engine, job, task, err)
   local policy, seen = job.call.policy, err
   job.random, job.budget = engine.random, engine.budget -- few need them
+  job.outlasts = job.turn and job.call.outlasts and job.call.outlasts()
   -- The user's rule sees what a user is told, and cannot change it.
   if policy.should_retry then seen = engine:new_error(tables.deep_copy(err)) end
   local ok, wait, reason = ask(task, policy.next, policy, seen, #job.attempts, job)
@@ -200,9 +201,9 @@ local function is_ended(engine, job)
   return engine.is_closed or (job.is_over and job.is_over())
 end
 
-local function wait_for_retry(engine, job, task, wait_s, refusal)
+local function wait_for_retry(engine, job, task, wait_s, failure)
   if not job.turn then return engine.loop:sleep(task, wait_s) end
-  local _, interruption = job.turn(job, task, wait_s, refusal)
+  local _, interruption = job.turn(job, task, wait_s, failure)
   return interruption
 end
 
@@ -221,7 +222,7 @@ local function carry_out(engine, job, task)
     if not row.wait or is_ended(engine, job) then return fail(engine, job, result) end
     job.limits.fresh = reason == "stale"
     if row.wait > 0 then let_go(engine, job) end
-    interruption = wait_for_retry(engine, job, task, row.wait, reason == "throttle" and result)
+    interruption = wait_for_retry(engine, job, task, row.wait, reason ~= "stale" and result)
     if interruption == "forked" then result = engine.loop.forked() end
     job.now = engine.loop:now()
     local is_late = job.deadline - job.now < LEAST_ATTEMPT

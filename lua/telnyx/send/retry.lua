@@ -27,7 +27,8 @@ local retry = {}
 ---@field budget? telnyx.budget    the client's, shared by its sends
 ---@field refreshed? boolean       set here; a stale connection was replaced
 ---@field turn? function|false     those of a run: what is too much at once is waited out
----@field n_throttled? integer     set here; attempts that were
+---@field outlasts? boolean|nil     and so is a time without connections
+---@field n_outlasted? integer     set here; attempts of those
 
 -- Options --------------------------------------------------------------------
 
@@ -289,24 +290,26 @@ end
 local Policy = {}
 Policy.__index = Policy
 
--- A run slows down by what is refused for being too many, and tries again for as long as it has.
+-- A run slows down by what is refused for being too many, stands still while there are no
+-- connections, and tries again for as long as it has.
 local function waits_out(policy, err, state)
-  return state.turn and retry.is_too_many(err) and err.retryable and policy.attempts > 1
+  if not state.turn or not err.retryable or policy.attempts == 1 then return false end
+  return retry.is_too_many(err) or err.outcome == "not_sent" and state.outlasts
 end
 
 local function wait_out(policy, err, state)
-  local n = (state.n_throttled or 0) + 1
-  state.n_throttled = n
+  local n = (state.n_outlasted or 0) + 1
+  state.n_outlasted = n
   local asked = retry.asked_wait(err)
   local wait = asked and asked > 0 and asked or (0.5 + state.random() / 2) * backoff(policy, n)
   if not in_time(state, wait) then return nil, "deadline" end
-  return wait, "throttle"
+  return wait, "outlast"
 end
 
 --- What to do after a failed attempt.
 --
 -- The wait comes with "stale" (at once, and on a fresh connection), "backoff",
--- "service" (the service named the wait) or "throttle" (of a run). nil comes with why not:
+-- "service" (the service named the wait) or "outlast" (of a run). nil comes with why not:
 -- "accepted", "invalid", "unknown", "rejected", "not_sent", "outcome" (an
 -- outcome that is none of the four), "attempts", "vetoed" (by should_retry),
 -- "max_wait", "deadline" or "budget".
@@ -317,11 +320,11 @@ end
 ---@return string reason
 function Policy:next(err, attempt, state)
   if refresh(err, state) then return 0, "stale" end
-  local made = attempt - (state.refreshed and 1 or 0) - (state.n_throttled or 0)
-  local is_throttle = waits_out(self, err, state)
-  local refusal = verdict(self, err, is_throttle and 1 or made)
+  local made = attempt - (state.refreshed and 1 or 0) - (state.n_outlasted or 0)
+  local is_outlasted = waits_out(self, err, state)
+  local refusal = verdict(self, err, is_outlasted and 1 or made)
   if refusal then return nil, refusal end
-  if is_throttle then return wait_out(self, err, state) end
+  if is_outlasted then return wait_out(self, err, state) end
   local wait, reason = wait_for(self, err, made, state.random)
   if not wait then return nil, reason end
   if not in_time(state, wait) then return nil, "deadline" end
