@@ -127,7 +127,8 @@ local learned = {}
 function learned.new(now, n_taken)
   return setmetatable({ n_refused = 0, n_taken_ever = 0, held_until = -math.huge,
     patience_s = PATIENCE_S, is_new = false, is_probing = false, was_free = false,
-    next_at = now, since = now, n_taken = n_taken, refused_at = math.huge, leaving_at = math.huge }, Learned)
+    next_at = now, since = now, n_taken = n_taken, refused_at = math.huge,
+    leaving_at = math.huge }, Learned)
 end
 
 return learned
