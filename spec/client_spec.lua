@@ -591,6 +591,26 @@ describe("what a client, a profile and a call are told", function()
     assert.same({ one = 1, two = "2", three = false }, sent.extra)
   end)
 
+  it("is no other's fault where it is of a wrong type", function()
+    local fields = { from = "+18445550001", to = "+18665550001", text = "x", extra = { a = 1 } }
+    local client = client_of({ { id = "m" } }, { defaults = { extra = "x" } })
+    assert.truthy(client:send(fields))
+    client = client_of({}, { defaults = { extra = { a = 1 } } })
+    fields.extra = "x"
+    local _, err = client:send(fields)
+    assert.equal("/extra", err.pointer)
+  end)
+
+  it("is left out by a false that a metatable gives", function()
+    local client, sender = client_of({ { id = "m" } }, { defaults = { text = "a text",
+      extra = { a = 1 }, webhook_url = "https://example.com/" } })
+    assert.truthy(client:send(setmetatable({ from = "+18445550001", to = "+18665550001" },
+      { __index = { webhook_url = false, extra = false } })))
+    assert.is_nil(sender.messages[1].webhook_url)
+    assert.is_nil(sender.messages[1].extra)
+    assert.equal("a text", sender.messages[1].text)
+  end)
+
   it("of retries is merged as well: a veto holds for a profile with more attempts", function()
     local n_asked = 0
     local client, sender = client_of({ not_sent(), not_sent(), not_sent(), { id = "m" } }, {

@@ -359,6 +359,17 @@ describe("a turn", function()
     end)
   end)
 
+  it("is nobody's any more when on_result has raised, and what it raises then is told", function()
+    local service, told = new_service(function() end), {}
+    local client = telnyx.new({ sender = service,
+      on_error = function(why) told[#told + 1] = why.index end })
+    local ok, why = pcall(client.send_all, client, list_of(times(9, LONG)), { concurrency = 4,
+      on_result = function(index) error({ index = index }) end })
+    assert.same({ false, 1 }, { ok, why.index })
+    assert.same({ 2, 3, 4 }, told)
+    assert.equal(0, client:step(0))
+  end)
+
   describe("without a connection", function()
     local function unsent()
       return { outcome = "not_sent", kind = "connection", retryable = true }

@@ -72,6 +72,14 @@ end
 -- Of these, false is a value, and elsewhere that there is to be none.
 local BOOLEAN = { use_profile_webhooks = true, auto_detect = true }
 
+local FIELDS = tables.copy(core.fields)
+FIELDS[#FIELDS + 1] = "extra"
+
+local function put(flat, name, value)
+  if value == false and not BOOLEAN[name] then value = nil end
+  flat[name] = value
+end
+
 -- Fields over those that are there: a table of fields is merged, lists are replaced, and false
 -- leaves out. A copy without a metatable, at every depth: what is validated is what is sent, also
 -- at the second attempt.
@@ -79,20 +87,17 @@ local function merged(defaults, message)
   -- Of a size that most messages need: a table that grows is dear.
   local flat = { to = nil, from = nil, text = nil, type = nil }
   for name, value in next, defaults do flat[name] = value end
-  for name, value in next, message do
-    if value == false and not BOOLEAN[name] then value = nil end
-    flat[name] = value
-  end
+  for name, value in next, message do put(flat, name, value) end
   if getmetatable(message) then
-    for _, name in ipairs(core.fields) do
-      if message[name] ~= nil then flat[name] = message[name] end
+    for _, name in ipairs(FIELDS) do
+      if message[name] ~= nil then put(flat, name, message[name]) end
     end
-    if message.extra ~= nil then flat.extra = message.extra end
   end
   local urls, extra = flat.media_urls, flat.extra
   if urls and type(urls) == "table" then flat.media_urls = tables.copy(urls) end
   if extra and type(extra) == "table" then
-    flat.extra = tables.deep_copy(tables.merge(defaults.extra or {}, extra))
+    local under = type(defaults.extra) == "table" and defaults.extra or {}
+    flat.extra = tables.deep_copy(tables.merge(under, extra))
   end
   return flat
 end

@@ -74,7 +74,9 @@ local function turns_of(options, host)
   return turns.new(lanes.new(giver, options), clock, is_paced)
 end
 
+-- The first is raised in the end; the client's own `on_error` is told of those that come after it.
 local function end_with(run, fault)
+  if run.fault then run.loop.news:hand_over(fault) end
   run.fault, run.has_ended = run.fault or { value = fault }, true
 end
 
