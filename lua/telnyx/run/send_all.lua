@@ -133,8 +133,10 @@ end
 -- What the service says of those that come after it.
 local function heed_service(run, seat, message, result)
   local all, limit, wait_s = run.turns, result.ratelimit, message and message.wait_seconds
-  if result.outcome ~= "not_sent" then all:reach() end
+  if all.n_missed > 0 then all:reach() end
+  run.n_unsent, run.host.was_answered = 0, true
   if message then
+    run.is_served = true
     all:took(seat.sender)
   elseif retry.is_too_many(result) and result ~= seat.refusal then
     heed_refusal(run, seat, result, MOST_ASKED_S)
@@ -146,21 +148,16 @@ local function heed_service(run, seat, message, result)
 end
 
 -- Whether no connection is to be had: those in a row have tried as often as they may. What was
--- wrong with a message, and what an earlier run was told, says nothing of it.
-local function is_away(run, message, result)
-  local is_unsent = not message and result.outcome == "not_sent"
-  if is_unsent and result.retryable then
-    run.n_unsent = run.n_unsent + 1
-  elseif not is_unsent and not result.replayed then
-    run.n_unsent = 0
-  end
+-- wrong with a message says nothing of it.
+local function is_away(run, result)
+  if result.outcome ~= "not_sent" or not result.retryable then return false end
+  run.n_unsent = run.n_unsent + 1
   return run.n_unsent >= FEW_IN_A_ROW and not run.has_ended
 end
 
 -- Whether no further send could succeed.
-local function is_hopeless(run, message, result)
-  if is_away(run, message, result) then return true end
-  return not message and (is_fatal(result) or is_elsewhere(run, result))
+local function is_hopeless(run, result)
+  return is_away(run, result) or is_fatal(result) or is_elsewhere(run, result)
 end
 
 local function book(run, seat, message, result)
@@ -174,12 +171,10 @@ local function book(run, seat, message, result)
   run.n_in_flight = run.n_in_flight - 1
   if result.replayed then
     counts.replayed = counts.replayed + 1
-  else
-    run.is_served = run.is_served or message ~= nil
-    run.host.was_answered = run.host.was_answered or result.outcome ~= "not_sent"
+  elseif outcome ~= "not_sent" then
     heed_service(run, seat, message, result)
   end
-  if is_hopeless(run, message, result) then
+  if not message and is_hopeless(run, result) then
     counts.stopped, run.has_ended = counts.stopped or result, true
   end
 end
