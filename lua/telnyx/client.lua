@@ -75,6 +75,17 @@ local BOOLEAN = { use_profile_webhooks = true, auto_detect = true }
 local FIELDS = tables.copy(core.fields)
 FIELDS[#FIELDS + 1] = "extra"
 
+local function put_inherited(flat, message)
+  for _, name in ipairs(FIELDS) do
+    local value = message[name]
+    if value == false and not BOOLEAN[name] then
+      flat[name] = nil
+    elseif value ~= nil then
+      flat[name] = value
+    end
+  end
+end
+
 -- Fields over those that are there: a table of fields is merged, lists are replaced, and false
 -- leaves out. A copy without a metatable, at every depth: what is validated is what is sent, also
 -- at the second attempt.
@@ -82,15 +93,11 @@ local function merged(defaults, message)
   -- Of a size that most messages need: a table that grows is dear.
   local flat = { to = nil, from = nil, text = nil, type = nil }
   for name, value in next, defaults do flat[name] = value end
-  for name, value in next, message do flat[name] = value end
-  if getmetatable(message) then
-    for _, name in ipairs(FIELDS) do
-      if message[name] ~= nil then flat[name] = message[name] end
-    end
+  for name, value in next, message do
+    if value == false and not BOOLEAN[name] then value = nil end
+    flat[name] = value
   end
-  for name, value in next, flat do
-    if value == false and not BOOLEAN[name] then flat[name] = nil end
-  end
+  if getmetatable(message) then put_inherited(flat, message) end
   local urls, extra = flat.media_urls, flat.extra
   if urls and type(urls) == "table" then flat.media_urls = tables.copy(urls) end
   if extra and type(extra) == "table" then

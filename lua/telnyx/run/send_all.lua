@@ -136,8 +136,8 @@ local function heed_service(run, seat, message, result)
   if all.n_missed > 0 then all:reach() end
   run.n_unsent, run.host.was_answered = 0, true
   if message then
-    run.is_served = true
-    all:took(seat.sender)
+    run.is_served, all.n_taken = true, all.n_taken + 1
+    if not all.is_open then all:took(seat.sender) end
   elseif retry.is_too_many(result) and result ~= seat.refusal then
     heed_refusal(run, seat, result, MOST_ASKED_S)
   end

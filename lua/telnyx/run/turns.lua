@@ -289,11 +289,9 @@ function Turns:reach()
   self.n_missed, self.away_s, self.next_at = 0, AWAY_S, -math.huge
 end
 
----It took one.
+---It took one, which is counted in `n_taken`, where somebody has to wait.
 ---@param sender string
 function Turns:took(sender)
-  self.n_taken = self.n_taken + 1
-  if self.is_open then return end
   local now, whole, own = self.clock(), self.whole, self.learned[sender]
   local is_sooner = whole and whole:take(now)
   is_sooner = own and own:take(now) or is_sooner

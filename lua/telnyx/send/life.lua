@@ -230,11 +230,8 @@ local function carry_out(engine, job, task)
   end
 end
 
--- Waits for the message's turn, if it has to. The deadline counts from then on.
-local function take_turn(engine, job, task)
-  if not job.turn then return nil end
-  local has_waited, interruption = job.turn(job, task, 0)
-  if not has_waited and not job.entry then return nil end -- nobody came between
+-- What may have come between, and the deadline, which counts from then on.
+local function heed_wait(engine, job, has_waited, interruption)
   if interruption == "forked" then return engine.loop.forked() end
   if engine.is_closed then return not_begun("the client was closed meanwhile") end
   if job.is_over() then return not_begun("the run had ended before its turn came") end
@@ -244,9 +241,13 @@ local function take_turn(engine, job, task)
   return nil
 end
 
+-- Waits for the message's turn, if it has to.
 local function carry_in_turn(engine, job, task)
-  local err = take_turn(engine, job, task)
-  if err then return fail(engine, job, err) end
+  local has_waited, interruption = job.turn(job, task, 0)
+  if has_waited or job.entry then
+    local err = heed_wait(engine, job, has_waited, interruption)
+    if err then return fail(engine, job, err) end
+  end
   return carry_out(engine, job, task)
 end
 
@@ -272,7 +273,8 @@ local function carry_under_key(engine, job, task)
   local told = job.call.looks_first and once.look(engine.journal, job.entry)
   if told then return tell(engine, job, told) end
   job.now = engine.loop:now()
-  return settle(engine, job, carry_in_turn(engine, job, task))
+  local carried = job.turn and carry_in_turn or carry_out
+  return settle(engine, job, carried(engine, job, task))
 end
 
 -- Once a send, and before a key or a turn is used up: both stay free for the message put right.
