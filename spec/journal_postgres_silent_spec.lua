@@ -424,9 +424,21 @@ describe("what was given up unread", function()
   end)
 end)
 
+-- What is asked by somebody else of a session of libpq's.
+local function ask_of(inner, name, text)
+  assert(inner:prepare(name, text))
+  for _ = 1, 2 do
+    sandbox.wait(function() return inner:wait(1) end, "its answer")
+    assert(inner:rows())
+    if name then assert(inner:execute(name)) end
+    name = nil
+  end
+end
+
 -- A session whose end the server does not see, as behind a pooler.
 for what, is_anothers in pairs { ["is ended"] = false,
-  ["is not ended where a pooler has given it to somebody else"] = true } do
+  ["is not ended where a pooler has given it to somebody else"] = "by DISCARD ALL",
+  ["is not ended where a pooler has given it to somebody else as it was"] = "as it was" } do
   it("a backend that owes an answer " .. what, function()
     local connect, first = libpq.connect, nil
     finally(function()
@@ -443,10 +455,11 @@ for what, is_anothers in pairs { ["is ended"] = false,
     end
     open()
     local pid = own.keeper.query("SELECT CAST(pg_backend_pid() AS TEXT) AS pid", {}, 0)[1].pid
-    if is_anothers then -- a part of its DISCARD ALL
+    if is_anothers == "by DISCARD ALL" then
       assert.is_table(own.keeper.query("SELECT pg_advisory_unlock_all()", {}, 0))
     end
-    assert.is_nil((own.keeper.query("SELECT 1 / 0", {}, 0)))
+    assert.is_nil((own.keeper.query("SELECT 1 / 0 AS telnyx", {}, 0)))
+    if is_anothers == "as it was" then ask_of(first, "another", "SELECT 2") end
     assert.is_table(own:counts())
     local n = server:ask("SELECT count(*) FROM pg_stat_activity WHERE pid = " .. pid)
     assert.equal(is_anothers and 1 or 0, tonumber(n))
@@ -472,7 +485,62 @@ it("a backend that owes nothing is not ended, though its session was closed", fu
   open()
   local first = kept[1]
   while #kept == 1 do assert(own.keeper.query("SELECT 1 / 0", {}, 0) == nil and own:counts()) end
-  assert(first:prepare("after", "SELECT 1"))
-  sandbox.wait(function() return first:wait(1) end, "its answer")
-  assert.is_table((first:rows()))
+  ask_of(first, "after", "SELECT 1")
+end)
+
+-- As behind a pooler that gives several sessions one backend, or one session several.
+describe("a statement that is prepared", function()
+  local function session()
+    return assert(libpq.connect(("host=%s user=spec dbname=postgres"):format(server.folder), 5))
+  end
+  local NAMES = "SELECT name FROM pg_prepared_statements"
+
+  it("has a name that no other session gives one", function()
+    local seen = {}
+    for _ = 1, 2 do
+      local own_session = session()
+      local statement = assert(own_session:prepare(NAMES))
+      assert(statement:execute())
+      for row in statement:rows() do
+        assert.is_nil(seen[row.name])
+        seen[row.name] = true
+      end
+      own_session:close()
+    end
+    assert.is_string((next(seen)))
+  end)
+
+  it("and is not there any more, says what a pooler must do", function()
+    local own_session = session()
+    local statement = assert(own_session:prepare(NAMES))
+    assert(assert(own_session:prepare("DEALLOCATE ALL")):execute())
+    local ok, why = statement:execute()
+    assert.is_nil(ok)
+    assert.is_truthy(why:find("; behind a pooler, which must give each connection", 1, true))
+    ok, why = assert(own_session:prepare("SELECT 1 / 0")):execute()
+    assert.is_nil(ok)
+    assert.is_nil(why:find("pooler", 1, true))
+    own_session:close()
+  end)
+end)
+
+-- It would be ended by whoever has it no more.
+it("a backend that a pooler gives on has no mark of the one before", function()
+  open()
+  assert.is_table(own:counts())
+  local LOCKS = "SELECT CAST(count(*) AS TEXT) AS n FROM pg_locks WHERE locktype = 'advisory'"
+    .. " AND pid = pg_backend_pid()"
+  assert.equal("1", own.keeper.query(LOCKS, {}, 0)[1].n)
+  local connect, inner = libpq.connect, nil
+  finally(function() libpq.connect = connect end)
+  libpq.connect = function(...)
+    local given = assert(connect(...))
+    ask_of(given.session, "mark", "SELECT CAST(pg_advisory_lock(7, 7) AS TEXT)")
+    inner = given.session
+    return given
+  end
+  open()
+  assert.is_table(own:counts())
+  assert.is_not_nil(inner)
+  assert.equal("1", own.keeper.query(LOCKS, {}, 0)[1].n)
 end)

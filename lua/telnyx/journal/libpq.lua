@@ -14,6 +14,7 @@ local TURN_S = 0.1
 ---@field owes_answer boolean|nil of one that was closed: what it was asked last may be done yet
 ---@field private session table the core's
 ---@field private given_up string|nil why it is asked nothing any more
+---@field private id string no other session's, which a pooler may give the same backend
 ---@field private n_prepared integer
 local Session = {}
 Session.__index = Session
@@ -50,11 +51,16 @@ end
 local Statement = {}
 Statement.__index = Statement
 
+local POOLED = "%s; behind a pooler, which must give each connection a session of its own"
+  .. " (pgbouncer: pool_mode = session)"
+
 ---@return true|nil
 ---@return string|nil why
 function Statement:execute(...)
   local rows, why = ask(self.session, "execute", self.name, ...)
   self.list = rows
+  -- It is named where this backend does not know it: another one was asked to prepare it.
+  if not rows and why:find(self.name, 1, true) then why = POOLED:format((why:gsub("%s+$", ""))) end
   return rows and true, why
 end
 
@@ -74,7 +80,7 @@ function Statement.close() end
 ---@return string|nil why
 function Session:prepare(text)
   self.n_prepared = self.n_prepared + 1
-  local name = ("telnyx_%d"):format(self.n_prepared)
+  local name = ("telnyx_%s_%d"):format(self.id, self.n_prepared)
   local done, why = ask(self, "prepare", name, statements.numbered(text))
   if not done then return nil, why end
   return setmetatable({ session = self, name = name }, Statement)
@@ -118,8 +124,8 @@ end
 function libpq.connect(text, limit_s)
   local session, why = core.postgres(text)
   if not session then return nil, in_one_line(why) end
-  return setmetatable({ session = session, limit_s = limit_s, n_prepared = 0, is_waiting = false },
-    Session)
+  return setmetatable({ session = session, limit_s = limit_s, id = core.new_claim(),
+    n_prepared = 0, is_waiting = false }, Session)
 end
 
 return libpq

@@ -172,9 +172,10 @@ local function first_limit(options)
 end
 
 -- A lock of a session's own marks its backend: a pooler, which gives a backend to one client after
--- the other, has what was locked by the one before let go.
+-- the other, has what was locked by the one before let go. Where it does not, this one does, and
+-- what the backend was asked last says whose it is.
 local ME = [[
-SELECT CAST(pid AS TEXT) AS pid, CAST(backend_start AS TEXT) AS started,
+SELECT CAST(pid AS TEXT) AS pid, CAST(backend_start AS TEXT) AS started, 'telnyx' AS by,
   pg_try_advisory_lock(CAST(? AS INTEGER), CAST(? AS INTEGER))
 FROM pg_stat_activity WHERE pid = pg_backend_pid()]]
 
@@ -183,6 +184,7 @@ local END = [[
 SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity AS a JOIN pg_locks AS l ON l.pid = a.pid
 WHERE a.pid = CAST(? AS INTEGER) AND CAST(a.backend_start AS TEXT) = ?
   AND (a.state = 'idle' OR current_setting('synchronous_standby_names') = '')
+  AND (a.query LIKE '%telnyx%' OR current_setting('track_activities') = 'off')
   AND l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
   AND CAST(l.classid AS BIGINT) = CAST(? AS BIGINT)
   AND CAST(l.objid AS BIGINT) = CAST(? AS BIGINT)]]
@@ -200,7 +202,8 @@ local MOST_MARK = 2 ^ 31 - 1
 local function remember(ask, own_random)
   local marks = {}
   for i = 1, 2 do marks[i] = ("%.0f"):format(math.floor(own_random() * MOST_MARK)) end
-  local rows, why = ask(ME, marks, 2)
+  local rows, why = ask("SELECT pg_advisory_unlock_all()", {}, 0)
+  if rows then rows, why = ask(ME, marks, 2) end
   if not rows then return nil, why end
   local me = rows[1] or {}
   return { pid = me.pid, started = me.started, marks = marks, n_forks = core.forks() }
