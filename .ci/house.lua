@@ -51,6 +51,7 @@ local c = {
 local lua = {
   { "types" },
   { "tables" },
+  { "moments" },
   { "interrupt" },
   { "options", "telnyx.core telnyx.tables" },
   { "profiles", "telnyx.core telnyx.options" },
@@ -95,7 +96,8 @@ local lua = {
   { "send/retry", "telnyx.core" },
   { "send/cost", "telnyx.core telnyx.errors telnyx.tables" },
   { "send/once", [[
-    cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.journal.machine telnyx.tables
+    cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.journal.machine telnyx.moments
+    telnyx.tables
   ]] },
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
@@ -161,7 +163,7 @@ local lua = {
   { "sandbox/options" },
   { "sandbox/reference", "telnyx.sandbox.utf8" },
   { "sandbox/errors", "telnyx.sandbox.json" },
-  { "sandbox/validate", "telnyx.sandbox.clock telnyx.sandbox.json" },
+  { "sandbox/validate", "telnyx.moments telnyx.sandbox.json" },
   { "sandbox/message", "telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.json" },
   { "sandbox/forecast", "telnyx.sandbox.errors telnyx.sandbox.json telnyx.sandbox.message" },
   { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },

@@ -703,6 +703,29 @@ describe_all("resolve", function()
       to = { { phone_number = LOST } } }))
   end)
 
+  -- What was purged is forgotten, and its webhook may come all the same.
+  it("takes no message from before its key was used, but for an hour of clocks", function()
+    local send, client = with_journal(nil)
+    send("order-1", LOST)
+    local function message(seconds_ago)
+      return { id = "m-1", received_at = os.date("!%Y-%m-%dT%H:%M:%S.401+00:00",
+        os.time() - seconds_ago) }
+    end
+    local ok, why = client:resolve("order-1", message(3700))
+    assert.is_nil(ok)
+    assert.matches("from before this key was used: 20", why)
+    assert.equal("unknown", select(2, send("order-1", LOST)).outcome)
+    assert.is_true(client:resolve("order-1", message(3500)))
+  end)
+
+  it("takes a message whose time says nothing", function()
+    for i, odd in ipairs({ 7, "yesterday", "", {}, "2020-13-01T00:00:00Z" }) do
+      local send, client = with_journal(nil)
+      send("order-" .. i, LOST)
+      assert.is_true(client:resolve("order-" .. i, { id = "m-1", received_at = odd }))
+    end
+  end)
+
   it("is told all or nothing", function()
     local _, client = with_journal(nil)
     assert.has_error(function() client:resolve("order-1") end)

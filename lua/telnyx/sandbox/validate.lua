@@ -2,7 +2,7 @@
 -- documentation and its replies, not from this library's checks: two readings
 -- that agree are worth more than one reading used twice.
 
-local clock = require("telnyx.sandbox.clock")
+local moments = require("telnyx.moments")
 local json = require("telnyx.sandbox.json")
 
 local MAX_PARTS = 10
@@ -166,7 +166,7 @@ end
 
 function rules.send_at(fields, report, _, context)
   if not fields.send_at then return end
-  local instant = clock.parse(fields.send_at)
+  local instant = moments.parse(fields.send_at)
   if not instant then
     return report("10015", "/send_at", "Expected an ISO 8601 date and time with a time zone.")
   end

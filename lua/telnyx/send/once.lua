@@ -7,6 +7,7 @@ local errors = require("telnyx.errors")
 local interrupt = require("telnyx.interrupt")
 local json = require("cjson.safe").new()
 local machine = require("telnyx.journal.machine")
+local moments = require("telnyx.moments")
 local tables = require("telnyx.tables")
 
 local once = {}
@@ -345,9 +346,22 @@ local function may_have_been_sent(row)
   return row.state == "sending" or row.tries > 0 and (row.state == "free" or row.state == "queued")
 end
 
+-- The service's clock and ours may differ by so much.
+local CLOCKS_S = 3600
+
+-- A key that was forgotten is new, and a webhook of what was sent under it then may come yet.
+local function is_older(row, message)
+  local received_at = message.received_at
+  local moment = type(received_at) == "string" and moments.parse(received_at)
+  return moment and row.created_at and moment < row.created_at - CLOCKS_S
+end
+
 -- Whether the service's message, a webhook's for example, is to the row's recipient, and ours.
 local function is_of(row, message)
   if message.direction == "inbound" then return nil, "it is a message that came in" end
+  if is_older(row, message) then
+    return nil, "it is a message from before this key was used: " .. message.received_at
+  end
   local to = message.to
   if type(to) == "string" then to = { { phone_number = to } } end
   if type(to) ~= "table" or not row.to then return true end
