@@ -38,8 +38,8 @@ local function make_indexes(self)
   end
 end
 
-local UNFIT = "the table telnyx_send cannot be used, it may be another program's"
-  .. " or an older version's: "
+local UNFIT = "the table telnyx_send cannot be used; unless it is busy or locked, it may be another"
+  .. " program's or an older version's: "
 
 -- Of our own connections it is known.
 local function check_commits(self)
