@@ -26,8 +26,8 @@ local LONGEST_STEP_S = 60
 -- Of the rate at which it refused one; up to near that rate it is soon tried again, and from there
 -- with care. Shares of the rate a second: with care, twice as much after each ten seconds; freely
 -- as long as no such rate is known.
-local LOSS, NEAR = 0.9, 0.95
-local FREELY, SOON, WITH_CARE, DOUBLING_S = 0.3, 0.1, 0.002, 10
+local LOSS, NEAR = 0.87, 0.95
+local FREELY, SOON, WITH_CARE, DOUBLING_S = 0.3, 0.1, 0.0015, 10
 local FEW = 10
 -- Who asks for no time is given this, and twice as much each time that nothing was taken meanwhile.
 local PATIENCE_S, LONGEST_PATIENCE_S = 0.5, 8
