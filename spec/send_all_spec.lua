@@ -632,7 +632,7 @@ describe("the pace", function()
       end, 0.05)
       local counts = telnyx.new({ sender = own }):send_all(messages(1000))
       assert.equal(1000, counts.accepted)
-      assert.is_true(own.time() < 100 * 1.25, own.time())
+      assert.is_true(own.time() < 100 * 1.2, own.time())
       assert.is_true(own.n_refused < 100, own.n_refused)
     end)
   end
