@@ -126,9 +126,10 @@ local lua = {
   ]] },
   { "run/debts", "telnyx.core telnyx.send.once" },
   { "run/demand" },
+  { "run/patience" },
   { "run/worker", [[
     telnyx.core telnyx.run.debts telnyx.run.demand telnyx.run.fatal telnyx.run.lanes
-    telnyx.send.once telnyx.send.retry
+    telnyx.run.patience telnyx.send.once telnyx.send.retry
   ]] },
   { "run/outbox", "telnyx.core telnyx.errors telnyx.run.worker telnyx.send.once" },
   { "run/csv", "telnyx.core" },

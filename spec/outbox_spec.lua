@@ -1443,6 +1443,96 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       end)
     end
 
+    it("does not call it idle where what it tried last could not be sent", function()
+      local function ended_of(answers, texts)
+        open(answers)
+        for _, text in ipairs(texts) do
+          assert.is_true(box:add(message(text), { key = text }))
+        end
+        return run({ concurrency = 1, until_idle = true, until_empty = false }).ended
+      end
+      assert.equal("unsent", ended_of({ copy(DOWN), copy(DOWN) }, { "a", "b" }))
+      assert.equal("unsent", ended_of({ false, copy(DOWN) }, { "c", "d" }))
+      assert.equal("idle", ended_of({ copy(DOWN), false }, { "e", "f" }))
+      assert.equal("idle", ended_of({ copy(BUSY) }, { "g" }))
+    end)
+
+    -- Many are under way at once, and end at one time.
+    local function step_by_step(answer)
+      local own = own_sender()
+      local waiting = {}
+      function own.send() error("it can be stepped") end
+      function own:start(sent, _, owner)
+        self.posted[#self.posted + 1] = sent.text
+        local failure = answer(self.time, #self.posted)
+        local pending = { ready_at = self.time + 0.05, owner = owner }
+        function pending.done() return self.time >= pending.ready_at end
+        function pending.result()
+          if failure then return nil, copy(failure) end
+          return { id = sent.text }, { outcome = "accepted", status = 200 }
+        end
+        waiting[#waiting + 1] = pending
+        return pending
+      end
+      function own:step(seconds)
+        for _, one in ipairs(waiting) do
+          seconds = math.min(seconds, math.max(0, one.ready_at - self.time))
+        end
+        self.time = self.time + math.max(seconds, 1e-6)
+        return #waiting
+      end
+      function own.finished()
+        for i, one in ipairs(waiting) do
+          if one.done() then return table.remove(waiting, i).owner end
+        end
+      end
+      return own
+    end
+
+    local BUSY_WITHOUT = copy(BUSY)
+    BUSY_WITHOUT.retry_after = nil
+    for what, failure in pairs { ["not sent"] = DOWN, ["refused"] = BUSY_WITHOUT,
+      ["unknown"] = BROKEN } do
+      it("waits no longer for sixteen at once that are " .. what .. " than for one", function()
+        local own = step_by_step(function(_, n) return n <= 16 and failure or nil end)
+        open(nil, { sender = own })
+        add(20)
+        local counts = run { concurrency = 16 }
+        assert.equal(20, counts.accepted + counts.unknown)
+        assert.is_true(own.time - 1000 < 4, own.time)
+      end)
+
+      it("tries one at a time while all are " .. what, function()
+        local own = step_by_step(function(now) return now < 1300 and failure or nil end)
+        open(nil, { sender = own })
+        add(100)
+        local worker = box:start { concurrency = 16 }
+        repeat worker:step(1) until own.time >= 1300
+        local n = #own.posted
+        assert.is_true(n > 25 and n < 60, n)
+        repeat worker:step(1) until worker.counts.total == 100
+        assert.is_true(own.time - 1300 < 320, own.time) -- its rows had waited as long
+      end)
+    end
+
+    it("waits no longer for sixteen ends that could not be written down than for one", function()
+      local own = step_by_step(function() end)
+      open(nil, { sender = own })
+      add(20)
+      local query, n_failed = journal.keeper.query, 0
+      journal.keeper.query = function(sql, params, n)
+        if n_failed < 32 and sql:find("settled_by = 'worker'", 1, true) then
+          n_failed = n_failed + 1
+          return nil, "no room", true
+        end
+        return query(sql, params, n)
+      end
+      local counts = run { concurrency = 16 }
+      assert.is_true(n_failed >= 16, n_failed)
+      assert.equal(20, counts.accepted)
+      assert.is_true(own.time - 1000 < 5, own.time)
+    end)
+
     it("holds up a sender without a rate, too, and no other", function()
       local function busy_for_slow(sent) return sent.from == FROM and copy(BUSY_SENDER) or nil end
       open { busy_for_slow, busy_for_slow, busy_for_slow }

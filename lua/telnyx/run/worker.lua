@@ -6,6 +6,7 @@ local debts = require("telnyx.run.debts")
 local demand = require("telnyx.run.demand")
 local is_fatal = require("telnyx.run.fatal")
 local lanes = require("telnyx.run.lanes")
+local patience = require("telnyx.run.patience")
 local once = require("telnyx.send.once")
 local retry = require("telnyx.send.retry")
 
@@ -18,8 +19,8 @@ local REAP_S, MOST_REAPED = 5, 100
 local GRACE_S = 15
 -- How often the journal is told again what it could not be told.
 local MEND_S = 1
--- Waits of ours, after failures in a row.
-local BASE_S, CAP_S, ROW_CAP_S = 0.5, 30, 300
+-- A row's own waits, after failures in a row.
+local BASE_S, ROW_CAP_S = 0.5, 300
 -- The longest that the service may ask for.
 local MOST_ASKED_S = 3600
 -- So long a run that is to end when it is idle waits for a service that asks for patience.
@@ -97,14 +98,18 @@ end
 
 -- Trouble ---------------------------------------------------------------------------------------
 
-local function backoff(self, n, cap)
-  return (0.5 + self.host.random() / 2) * math.min(cap, BASE_S * 2 ^ math.min(n, 30))
+-- What goes wrong for everybody; a refusal of a sender's goes by its name.
+local JOURNAL, UNSENT, LOST, REFUSED = "journal", "unsent", "lost", ""
+
+-- Nothing is taken for a while.
+local function lose_patience(self, what)
+  local until_ = self.patience:lose(what, now(self))
+  self.held_until = math.max(self.held_until, until_)
 end
 
--- The journal cannot be asked: nothing is taken for a while.
+-- The journal cannot be asked.
 local function fail(self, why)
-  self.n_troubles = self.n_troubles + 1
-  self.held_until = math.max(self.held_until, now(self) + backoff(self, self.n_troubles, CAP_S))
+  lose_patience(self, JOURNAL)
   local is_new = self.trouble ~= tostring(why)
   self.trouble = tostring(why)
   if self.options.until_idle or self.host.journal.is_closed then
@@ -115,7 +120,8 @@ end
 
 local function recover(self)
   if self.trouble then self.reap_at = math.max(self.reap_at, now(self) + GRACE_S) end
-  self.n_troubles, self.trouble, self.counts.trouble = 0, nil, nil
+  self.trouble, self.counts.trouble = nil, nil
+  self.patience:regain(JOURNAL)
 end
 
 -- Whether it is the sender's alone.
@@ -125,35 +131,32 @@ end
 
 -- After what went wrong for the moment: nobody else fares better while there is no connection;
 -- a refusal of too many is the sender's, where senders have paces and it is not the account's.
-local function hold(self, sender, result, wait)
-  local until_ = now(self) + wait
+local function hold(self, sender, result, until_)
   if is_senders(result) and self.lanes:hold(sender, until_) then return end
   self.held_until = math.max(self.held_until, until_)
 end
 
--- Whose refusals in a row are counted together.
-local function name_of(self, entry, result)
-  return self.lanes.is_by_sender and is_senders(result) and entry.sender or ""
-end
-
--- How many in a row have failed as this one has.
-local function n_failed(self, entry, result)
+-- What has failed, and is tried ever less: whose refusals count together, or all.
+local function what_failed(self, entry, result)
   if result.outcome == "not_sent" or once.is_elsewhere(result) then
     self.n_unsent = self.n_unsent + 1
-    return self.n_unsent
+    return UNSENT
   end
-  local name = name_of(self, entry, result)
-  self.n_refused[name] = (self.n_refused[name] or -1) + 1
-  return self.n_refused[name]
+  return self.lanes.is_by_sender and is_senders(result) and entry.sender or REFUSED
+end
+
+local function row_wait(self, entry)
+  local most_s = math.min(ROW_CAP_S, BASE_S * 2 ^ math.min(entry.tries, 30))
+  return (0.5 + self.host.random() / 2) * most_s
 end
 
 local function due_after(self, entry, result)
   if is_over(self) or is_fatal(result) then return nil end
   local asked = retry.asked_wait(result)
   asked = asked and asked >= BASE_S and math.min(asked, MOST_ASKED_S) or nil -- none is no wait
-  local n = n_failed(self, entry, result)
-  hold(self, entry.sender, result, asked or backoff(self, n, CAP_S))
-  entry.wait_s = asked or backoff(self, entry.tries, ROW_CAP_S)
+  local what, at = what_failed(self, entry, result), now(self)
+  hold(self, entry.sender, result, asked and at + asked or self.patience:lose(what, at))
+  entry.wait_s = asked or row_wait(self, entry)
   return entry.wait_s
 end
 
@@ -173,12 +176,14 @@ local function book(self, entry, message, result)
   local counts, state = self.counts, once.state_of(message, result)
   if not message and is_fatal(result) then counts.stopped = counts.stopped or result end
   self.n_lost = state == "unknown" and self.n_lost + 1 or 0
+  if self.n_lost == 0 then self.patience:regain(LOST) end
   if not state then
     counts.requeued = counts.requeued + 1
     if self.options.until_idle then self.horizon = due_by(self) end
     return nil
   end
-  self.n_unsent, self.n_refused[""], self.n_refused[entry.sender] = 0, nil, nil
+  self.n_unsent = 0
+  for _, what in ipairs { UNSENT, REFUSED, entry.sender } do self.patience:regain(what) end
   counts.total = counts.total + 1
   counts[state] = counts[state] + 1
   return state
@@ -189,10 +194,7 @@ local function on_end(self, row, entry, message, result)
   if not self.begun[entry] then return end
   local state = core.shielded(book, self, entry, message, result)
   if entry.unwritten then fail(self, result.journal_error) end
-  if self.n_lost >= FIRST_FEW then
-    local until_ = now(self) + backoff(self, self.n_lost - FIRST_FEW, CAP_S)
-    self.held_until = math.max(self.held_until, until_)
-  end
+  if self.n_lost >= FIRST_FEW then lose_patience(self, LOST) end
   local told = { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }
   if state then return guarded(self, self.options.on_result, told, message, result) end
   told.wait = entry.wait_s
@@ -280,7 +282,7 @@ end
 local function why_enough(self, due)
   if not due then return "empty" end
   if not self.options.until_idle then return false end
-  if due > due_by(self) then return "idle" end
+  if due > due_by(self) then return self.n_unsent > 0 and "unsent" or "idle" end
   local is_paused, why = self.host.queue:is_paused()
   if is_paused then return "paused" end
   return is_paused, why
@@ -310,7 +312,12 @@ local function may_take(self)
   return not is_over(self) and not self.is_draining and self.held_until <= now(self)
 end
 
-local function room_of(self) return self.options.concurrency - self.n_in_flight end
+-- While it goes wrong whenever it is tried, one at a time is enough to try.
+local function room_of(self)
+  local own = self.patience
+  local is_trying = own:is_lost(UNSENT) or own:is_lost(LOST) or own:is_lost(REFUSED)
+  return math.max(0, (is_trying and 1 or self.options.concurrency) - self.n_in_flight)
+end
 
 local function are_all_held(self)
   local at = now(self) + LONGEST_HOLD_S
@@ -571,7 +578,8 @@ function worker.new(host, options)
     host = host, options = options, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
     taken = {}, begun = {}, untold = {},
-    n_in_flight = 0, n_troubles = 0, n_unsent = 0, n_refused = {}, n_lost = 0, horizon = math.huge,
+    n_in_flight = 0, n_unsent = 0, n_lost = 0, patience = patience.new(host.random),
+    horizon = math.huge,
     held_until = -math.huge, look_at = -math.huge, next_at = -math.huge, reap_at = -math.huge,
     mend_at = -math.huge, is_draining = false, is_empty = false,
     wall_at_start = core.now(), started_at = host.loop:now(),
