@@ -251,6 +251,19 @@ describe("a reply that is lost", function()
   end)
 end)
 
+it("writes nothing of what the server remarks to the program's standard error", function()
+  local path = os.tmpname()
+  finally(function() os.remove(path) end)
+  host.write(path, ([[
+    local own = require "telnyx.journal".postgres("host=%s user=spec dbname=postgres")
+    assert(own:counts())
+    local REMARK = "DO $do$ BEGIN RAISE WARNING 'remarkable'; END $do$"
+    assert(own.keeper.query(REMARK, {}, 0))
+    print "done"
+  ]]):format(server.folder))
+  assert.equal("done\n", sandbox.capture(("%s %s 2>&1"):format(process.lua(), path)))
+end)
+
 it("leaves no session behind that was closed, collected or dropped", function()
   local function n_sessions()
     return tonumber(server:ask("SELECT count(*) FROM pg_stat_activity WHERE backend_type ="

@@ -21,9 +21,10 @@ static bool find(void *library, const char *name, void *function, size_t size) {
 bool ltlx_libpq_load(ltlx_libpq *pq) {
   void *library = dlopen(LIBPQ, RTLD_NOW | RTLD_LOCAL);
   return library && FIND(PQlibVersion) && FIND(PQconnectdb) && FIND(PQfinish) && FIND(PQstatus) &&
-         FIND(PQsocket) && FIND(PQerrorMessage) && FIND(PQsetnonblocking) && FIND(PQsendPrepare) &&
-         FIND(PQsendQueryPrepared) && FIND(PQflush) && FIND(PQconsumeInput) && FIND(PQisBusy) &&
-         FIND(PQgetResult) && FIND(PQclear) && FIND(PQresultStatus) && FIND(PQresultErrorMessage) &&
+         FIND(PQsocket) && FIND(PQerrorMessage) && FIND(PQsetnonblocking) &&
+         FIND(PQsetNoticeProcessor) && FIND(PQsendPrepare) && FIND(PQsendQueryPrepared) &&
+         FIND(PQflush) && FIND(PQconsumeInput) && FIND(PQisBusy) && FIND(PQgetResult) &&
+         FIND(PQclear) && FIND(PQresultStatus) && FIND(PQresultErrorMessage) &&
          FIND(PQresultErrorField) && FIND(PQntuples) && FIND(PQnfields) && FIND(PQfname) &&
          FIND(PQgetisnull) && FIND(PQgetvalue) && FIND(PQgetlength);
 }

@@ -14,6 +14,7 @@ enum { PQ_SQLSTATE = 'C' };
 
 typedef struct pg_conn pg_conn;
 typedef struct pg_result pg_result;
+typedef void (*pg_notice_processor)(void *, const char *);
 
 typedef struct ltlx_libpq {
   int (*PQlibVersion)(void);
@@ -23,6 +24,7 @@ typedef struct ltlx_libpq {
   int (*PQsocket)(const pg_conn *);
   char *(*PQerrorMessage)(const pg_conn *);
   int (*PQsetnonblocking)(pg_conn *, int);
+  pg_notice_processor (*PQsetNoticeProcessor)(pg_conn *, pg_notice_processor, void *);
   int (*PQsendPrepare)(pg_conn *, const char *, const char *, int, const unsigned *);
   int (*PQsendQueryPrepared)(pg_conn *, const char *, int, const char *const *, const int *,
                              const int *, int);

@@ -105,10 +105,17 @@ static int push_failure(lua_State *L, const session *s) {
   return 2;
 }
 
+/* libpq would write them to the program's standard error. */
+static void drop_notice(void *unused, const char *words) {
+  (void)unused;
+  (void)words;
+}
+
 /* Whether it is one that can be asked, and will not be waited for. */
 static bool is_ready(session *s) {
   struct stat status;
   if (s->pq.PQstatus(s->conn) != PQ_CONNECTION_OK) return false;
+  s->pq.PQsetNoticeProcessor(s->conn, drop_notice, NULL);
   if (s->pq.PQsetnonblocking(s->conn, 1) != 0) return false;
   if (fstat(s->pq.PQsocket(s->conn), &status) != 0) return false;
   s->device = status.st_dev;
