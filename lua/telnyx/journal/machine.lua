@@ -118,6 +118,8 @@ function machine.is_found(row, f)
     and (not f.message_id or row.message_id == f.message_id)
     and (not f.campaign or row.campaign == f.campaign)
     and (not f.before or row.created_at <= f.before)
+    and (not f.after or row.created_at > f.after)
+    and (not f.settled_after or row.settled_at ~= nil and row.settled_at > f.settled_after)
 end
 
 return machine

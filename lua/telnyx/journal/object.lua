@@ -202,6 +202,8 @@ end
 ---@field message_id string|nil
 ---@field campaign string|nil
 ---@field older_than number|nil seconds since the row was made
+---@field newer_than number|nil the same
+---@field settled_within number|nil seconds since it was settled
 ---@field now number|nil
 ---@field limit integer|nil default 100
 
@@ -213,7 +215,10 @@ function Journal:find(options)
   local own, why = checked(self, "find", options or {})
   if not own then return nil, why end
   own.limit = own.limit or PAGE
-  if own.older_than then own.before = (own.now or now_ms()) - own.older_than end
+  local now = own.now or now_ms()
+  if own.older_than then own.before = now - own.older_than end
+  if own.newer_than then own.after = now - own.newer_than end
+  if own.settled_within then own.settled_after = now - own.settled_within end
   local rows
   rows, why = self.keeper:find(own)
   return rows and all_told(rows), why

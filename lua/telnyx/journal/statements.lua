@@ -267,6 +267,7 @@ local UNPAUSED =
 local CONDITIONS = {
   { "state", "state = ?" }, { "to", "recipient = ?" }, { "message_id", "message_id = ?" },
   { "campaign", "campaign = ?" }, { "before", "created_at <= {B}" },
+  { "after", "created_at > {B}" }, { "settled_after", "settled_at > {B}" },
 }
 
 -- How the two differ: nothing else does.
