@@ -19,7 +19,8 @@ usage: lua examples/outbox.lua SHOP.DB COMMAND …
   send                  sends what is due, and ends
   list                  what waits, what was sent, and what nobody knows the end of
   settle KEY ID         of a message that is unknown: it has this id
-  settle KEY not_sent   it was never sent: it waits again]]
+  settle KEY not_sent   it was never sent: it waits again
+  settle KEY withdrawn  nor is it to be]]
 
 local FROM = "+18445550001"
 
@@ -131,13 +132,15 @@ end
 -- A word that was mistyped would be taken for good.
 local UUID = "^%x+%-%x+%-%x+%-%x+%-%x+$"
 
+local SETTLED = { not_sent = "waits again", withdrawn = "is withdrawn" }
+
 function commands.settle(db, key, id)
-  if id ~= "not_sent" and not id:find(UUID) then
-    error(("%q is neither not_sent nor a message's id"):format(id), 0)
+  if not SETTLED[id] and not id:find(UUID) then
+    error(("%q is neither not_sent nor withdrawn nor a message's id"):format(id), 0)
   end
-  local ok, why = db.client:resolve(key, id == "not_sent" and id or { id = id })
+  local ok, why = db.client:resolve(key, SETTLED[id] and id or { id = id })
   if not ok then error(why, 0) end
-  print(key, id == "not_sent" and "waits again" or "was accepted")
+  print(key, SETTLED[id] or "was accepted")
 end
 
 local N_WORDS = { order = { 2, 2 }, worker = { 0, 0 }, send = { 0, 0 }, list = { 0, 0 },

@@ -88,6 +88,10 @@ for name, own in pairs { ["by its claim"] = "c1", ["by another claim"] = "c2" } 
   acts["resend " .. name] = function(key)
     return journal:resend { key = key, claim = own, by = "Ada", now = NOW + 2 }
   end
+  acts["withdraw " .. name] = function(key)
+    return journal:resend { key = key, claim = own, by = "Ada", now = NOW + 2,
+      is_withdrawn = true }
+  end
 end
 
 -- What becomes of a row: its new state; "back": free, or queued if it has a body; "-": refused, and
@@ -110,6 +114,8 @@ settle accepted               -        accepted -        accepted  -         -  
 settle rejected               -        -        -        -         -         -         rejected
 resend by its claim           -        -        -        -         -         -         back
 resend by another claim       -        -        -        -         -         -         -
+withdraw by its claim         -        -        -        -         -         -         free
+withdraw by another claim     -        -        -        -         -         -         -
 purge too early               -        -        -        -         -         -         -
 purge                         -        none     -        -         none      none      -
 ]]

@@ -677,6 +677,18 @@ describe_all("resolve", function()
     assert.is_true(client:resolve("order-1", { id = "m-1" }))
   end)
 
+  it("lets what was sent without an outbox be sent, whoever withdraws it", function()
+    local send, client = with_journal(nil)
+    send("order-1", LOST)
+    assert.is_true(client:resolve("order-1", "withdrawn"))
+    assert.is_true(client:resolve("order-1", { id = "m-1" })) -- a webhook knows better
+    assert.is_nil((client:resolve("order-1", "withdrawn")))
+    send("order-2", LOST)
+    assert.is_true(client:resolve("order-2", "withdrawn"))
+    local _, err = send("order-2", LOST)
+    assert.same({ "unknown", nil }, { err.outcome, err.replayed })
+  end)
+
   it("hears of a message although somebody has said that there is none", function()
     local send, client = with_journal(nil)
     send("order-1", LOST)
@@ -737,7 +749,9 @@ describe_all("resolve", function()
       assert.same({ nil, "this is no message: it has no id" }, { client:resolve("order-1", odd) })
     end
     assert.has_error(function() client:resolve(7, "not_sent") end)
-    assert.has_error(function() client:resolve("order-1", { id = "not_sent" }) end)
+    for _, word in ipairs({ "not_sent", "withdrawn" }) do
+      assert.has_error(function() client:resolve("order-1", { id = word }) end)
+    end
   end)
 end)
 

@@ -74,17 +74,19 @@ describe("the outbox example", function()
   it("lists and settles what nobody knows the end of", function()
     shop("order", "+15550090001", "accepted, and no answer")
     shop("order", "+15550080001", "and this one is not")
-    assert.matches("order%-1\tunknown: .*order%-2\tunknown: .*0 sent, 0 refused, 2 unknown",
+    shop("order", "+15550080001", "nor is this, and it is too late")
+    assert.matches("order%-1\tunknown: .*order%-2\tunknown: .*0 sent, 0 refused, 3 unknown",
       shop("send"))
-    assert.matches("unknown\t2\nfree\t0\norder%-1\t%+15550090001\tbegun %d+.*order%-2\t",
+    assert.matches("unknown\t3\nfree\t0\norder%-1\t%+15550090001\tbegun %d+.*order%-2\t",
       shop("list"))
-    assert.matches("neither not_sent nor a message's id\nrc 1\n$",
+    assert.matches("neither not_sent nor withdrawn nor a message's id\nrc 1\n$",
       shop("settle", "order-1", "not-sent"))
     assert.equal("order-1\twas accepted\nrc 0\n", shop("settle", "order-1", ID))
     assert.equal("order-2\twaits again\nrc 0\n", shop("settle", "order-2", "not_sent"))
     assert.equal("a message was accepted under this key: " .. ID .. "\nrc 1\n",
       shop("settle", "order-1", "not_sent"))
-    assert.matches("^queued\t1\nsending\t0\naccepted\t1\n", shop("list"))
+    assert.equal("order-3\tis withdrawn\nrc 0\n", shop("settle", "order-3", "withdrawn"))
+    assert.matches("^queued\t1\nsending\t0\naccepted\t1\n.*unknown\t0\nfree\t1\n", shop("list"))
   end)
 
   it("has workers that are ended by SIGTERM and Ctrl-C", function()

@@ -343,27 +343,30 @@ function Client:profile(name)
   }, Client)
 end
 
-local NOT_SENT = "not_sent"
+-- A person's words.
+local WORDS = { not_sent = true, withdrawn = true }
 
 ---Settles what became of a message sent under a key, for example by a webhook: by the message that
----was sent, with its id, or by "not_sent", which is for a person who has looked and lets it be sent
----again. What is known already stays.
+---was sent, with its id; by "not_sent", which is for a person who has looked and lets it be sent
+---again; or by "withdrawn", who does not: an outbox does not send it. What is known already stays.
 ---@param key string
----@param message { id: string, to: any, direction: string|nil }|"not_sent"
+---@param what { id: string, to: any, direction: string|nil }|"not_sent"|"withdrawn"
 ---@return true|nil
 ---@return string|nil why
-function Client:resolve(key, message)
+function Client:resolve(key, what)
   check_open(self, "resolve", 2)
   if type(key) ~= "string" then error("resolve expects a key, a string", 2) end
-  if not (message == NOT_SENT or type(message) == "table") then
+  if WORDS[what] then return self.engine_:resolve(key, what) end
+  if type(what) ~= "table" then
     error("resolve expects the message that was sent, a table with its id; or \"not_sent\", when"
-      .. " it is sure that none was", 2)
+      .. " it is sure that none was; or \"withdrawn\", when none is to be", 2)
   end
-  if message == NOT_SENT then return self.engine_:resolve(key) end
-  local id = message.id -- a webhook's, from anywhere
-  if id == NOT_SENT then error("resolve expects \"not_sent\" itself, and not as an id", 2) end
+  local id = what.id -- a webhook's, from anywhere
+  if WORDS[id] then
+    error(("resolve expects %q itself, and not as an id"):format(id), 2)
+  end
   if type(id) ~= "string" or id == "" then return nil, "this is no message: it has no id" end
-  return self.engine_:resolve(key, message)
+  return self.engine_:resolve(key, what)
 end
 
 ---Closes every connection. What is in flight ends as it stands. May be called twice.

@@ -72,6 +72,11 @@ function kinds.count(value)
   return to_integer(value)
 end
 
+function kinds.flag(value)
+  if type(value) ~= "boolean" then return nil, "true or false" end
+  return value
+end
+
 local function one_of(words)
   return function(value)
     local is_word = type(value) == "string" and value:find("^%l+$")
@@ -101,7 +106,7 @@ local SHAPES = {
   reap = { now = "time", key = "key?" },
   settle = { key = "key", state = "truth", by = "name", now = "time", message_id = "name?",
     result = "text?" },
-  resend = { key = "key", claim = "name", by = "name", now = "time" },
+  resend = { key = "key", claim = "name", by = "name", now = "time", is_withdrawn = "flag?" },
   get = { key = "key" },
   unsettled = { older_than = "seconds?", now = "time?" },
   find = { state = "state?", to = "name?", message_id = "name?", campaign = "name?",

@@ -9,7 +9,8 @@
 ---   unknown -finish-> accepted, rejected       by the claim that sent it, though late
 ---   unknown -settle-> accepted, rejected       by whoever has learned the truth elsewhere
 ---   sending -settle-> accepted                 the truth may overtake the reply
----   unknown -resend-> free, queued             a person's word, and nobody else's
+---   unknown -resend-> free, queued             a person's word, and nobody else's; free where it
+---                                              is withdrawn
 ---
 --- Nothing else leads out of unknown, and nothing out of accepted and rejected: they are purged.
 --- What a person has called not sent may have been all the same, and a webhook say so later: its
@@ -98,7 +99,10 @@ end
 
 function machine.resend(row, r)
   if not row or row.state ~= "unknown" or row.claim ~= r.claim then return nil end
-  return without_claim(row, { settled_at = r.now, settled_by = r.by, due = row.body and r.now })
+  local new = without_claim(row,
+    { settled_at = r.now, settled_by = r.by, due = row.body and r.now })
+  if r.is_withdrawn then new.state, new.body, new.campaign, new.due = "free", nil, nil, nil end
+  return new
 end
 
 ---Whether the row is forgotten by `purge { before = … }`.

@@ -145,8 +145,8 @@ function Journal:settle(s)
 end
 
 ---Lets an unknown message be sent again: a person's decision, who names the claim that was looked
----at, so that nothing is decided about a later one.
----@param r { key: string, claim: string, by: string, now: number }
+---at, so that nothing is decided about a later one. Where it is withdrawn, no outbox sends it.
+---@param r { key: string, claim: string, by: string, now: number, is_withdrawn: boolean|nil }
 ---@return boolean|nil
 ---@return string|nil why
 function Journal:resend(r)

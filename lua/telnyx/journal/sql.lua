@@ -202,10 +202,13 @@ function Sql:settle(s)
 end
 
 function Sql:resend(r)
-  local params = { r.now, r.by, r.now, r.key, r.claim }
-  return change_row(self, "resend", r.key, params, 5, function(row)
+  local function is_so(row)
     return not row.claim and row.settled_by == r.by and row.settled_at == r.now
-  end)
+  end
+  if r.is_withdrawn then
+    return change_row(self, "resend_none", r.key, { r.now, r.by, r.key, r.claim }, 4, is_so)
+  end
+  return change_row(self, "resend", r.key, { r.now, r.by, r.now, r.key, r.claim }, 5, is_so)
 end
 
 -- Reading may be repeated as it likes.

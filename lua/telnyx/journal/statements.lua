@@ -115,6 +115,13 @@ UPDATE telnyx_send SET state = CASE WHEN body IS NULL THEN 'free' ELSE 'queued' 
 WHERE key = ? AND claim = ? AND state = 'unknown'
 RETURNING key]],
 
+  resend_none = [[
+UPDATE telnyx_send SET state = 'free', body = NULL, sender = NULL, campaign = NULL, due = NULL,
+  ord = NULL, settled_at = {B}, settled_by = ?,
+  claim = NULL, owner = NULL, claimed_at = NULL, expires = NULL
+WHERE key = ? AND claim = ? AND state = 'unknown'
+RETURNING key]],
+
   get = "SELECT {COLUMNS} FROM telnyx_send WHERE key = ?",
 
   unsettled = [[

@@ -175,12 +175,10 @@ end
 
 ---Settles from outside what became of a message sent under a key.
 ---@param key string
----@param message table|nil the message that was sent; nil: none was
+---@param what table|string as of `once.resolve`
 ---@return true|nil
 ---@return string|nil why
-function Engine:resolve(key, message)
-  return once.resolve(self.journal, key, message)
-end
+function Engine:resolve(key, what) return once.resolve(self.journal, key, what) end
 
 ---Closes every connection. What is in flight ends as it stands. May be called twice.
 function Engine:close()

@@ -334,9 +334,9 @@ local function settle_accepted(journal, row, message)
   return nil, "the key was settled meanwhile"
 end
 
-local function settle_unsent(journal, row)
+local function settle_unsent(journal, row, word)
   local done, why = ask(journal, "resend", { key = row.key, claim = row.claim, by = "caller",
-    now = core.now() })
+    now = core.now(), is_withdrawn = word == "withdrawn" or nil })
   if done then return true end
   return nil, done == nil and tostring(why) or "the key was settled meanwhile"
 end
@@ -385,10 +385,12 @@ local KNOWN = {
 ---What is known stays.
 ---@param journal telnyx.journal
 ---@param key string
----@param message table|nil the message that was sent; nil: none was
+---@param what table|"not_sent"|"withdrawn" the message that was sent; or that none was, and whether
+---an outbox is to send it
 ---@return true|nil
 ---@return string|nil why
-function once.resolve(journal, key, message)
+function once.resolve(journal, key, what)
+  local message = type(what) == "table" and what
   local now = core.now()
   local row, why = ask(journal, "get", key)
   if row == nil then return nil, tostring(why) end
@@ -408,7 +410,7 @@ function once.resolve(journal, key, message)
   elseif row.state ~= "unknown" and not (message and may_have_been_sent(row)) then
     return nil, KNOWN[row.state]
   end
-  return (message and settle_accepted or settle_unsent)(journal, row, message)
+  return (message and settle_accepted or settle_unsent)(journal, row, what)
 end
 
 return once
