@@ -16,15 +16,20 @@ local UNFINISHED = {}
 -- What fails sooner may be asked again at once.
 local LEAST_SILENCE_S = 1
 
+local LET_ALONE = "it is asked nothing for a while, since it last said: %s"
+
 ---@class telnyx.dbi
 ---@field open fun(): table|nil, string|nil a connection
 ---@field set_up fun(ask: function): true|nil, string|nil of one that is new; `ask(sql, params, n)`
 ---@field check (fun(is_connected: boolean): true|nil, string|nil)|nil before anything is asked
+---@field is_free (fun(ask: function): boolean)|nil of one that has answered too late: whether
+---nobody holds up all that is asked of it; asked of it, at no cost
 ---@field name string for people
 ---@field patience_s number how long it waits for other writers
 ---@field private busy_until number|nil they have been waited for in vain
 ---@field private silent_until number nobody has answered
 ---@field private silence string why
+---@field private has_answered boolean though too late
 ---@field private n_silences integer statements that were given up, one after another
 local Dbi = {}
 Dbi.__index = Dbi
@@ -92,9 +97,10 @@ local function ask_once(self, sql, params, n)
 end
 
 -- Who has waited in vain does not wait as long again; it was this long.
-local function heed_silence(self, waited_s, why)
+local function heed_silence(self, waited_s, why, has_answered)
   if waited_s <= LEAST_SILENCE_S then return end
   self.silent_until, self.silence = core.monotonic() + waited_s, why
+  self.has_answered = has_answered or false
 end
 
 -- Nor does who has ended a wait by Ctrl-C, for what is to be given back then.
@@ -127,6 +133,17 @@ local function ask(self, sql, params, n)
     end
     core.sleep(self.random() * LONGEST_NAP_S)
   end
+end
+
+-- One row may be held up by another's transaction, and all others be free.
+local function is_let_alone(self)
+  if core.monotonic() >= self.silent_until then return false end
+  if not (self.is_free and self.has_answered and self.is_set_up) then return true end
+  local function ask_of(...) return ask(self, ...) end
+  local ok, is_free = pcall(self.is_free, ask_of)
+  if not ok then interrupt.pass_on(is_free) end
+  if ok and is_free then self.silent_until = -math.huge end
+  return not (ok and is_free)
 end
 
 local function connect(self)
@@ -164,10 +181,11 @@ end
 -- not.
 local function heed_failure(self, waited_s, why, is_sure)
   self.n_failures = self.n_failures + 1
-  if not is_alive(self.connection) or self.n_failures > MOST_FAILURES then drop(self) end
+  local has_answered = is_alive(self.connection)
+  if not has_answered or self.n_failures > MOST_FAILURES then drop(self) end
   if is_sure or waited_s <= LEAST_SILENCE_S then return end
   self.n_silences = self.n_silences + 1
-  if self.n_silences > 1 then heed_silence(self, waited_s, why) end
+  if self.n_silences > 1 then heed_silence(self, waited_s, why, has_answered) end
 end
 
 ---@param sql string
@@ -182,7 +200,7 @@ function Dbi:query(sql, params, n)
   -- SQLite commits nothing more of what it is told.
   if not self.is_set_up or self.statements[UNFINISHED] then drop(self) end
   local started, ok, why = core.monotonic(), true, nil
-  if started < self.silent_until then ok, why = false, self.silence end
+  if is_let_alone(self) then ok, why = false, LET_ALONE:format(self.silence) end
   if ok and self.check then ok, why = self.check(self.is_set_up) end
   if ok and not self.is_set_up then ok, why = connect_unless_silent(self) end
   if not ok then return nil, self.name .. ": " .. why, true end
@@ -207,7 +225,7 @@ local dbi = {}
 ---@return telnyx.dbi
 function dbi.new(own)
   own.statements, own.n_failures, own.n_forks = {}, 0, core.forks()
-  own.is_set_up, own.silent_until, own.n_silences = false, 0, 0
+  own.is_set_up, own.silent_until, own.n_silences, own.has_answered = false, 0, 0, false
   own.random = random.new()
   return setmetatable(own, Dbi)
 end

@@ -197,6 +197,18 @@ local function end_backend(ask, owing)
   return ask(END, { owing.pid, owing.started, owing.marks[1], owing.marks[2] }, 4) ~= nil
 end
 
+-- Locks that let no row be changed; who waits for one will have it.
+local LOCKED = [[
+SELECT l.mode AS telnyx_is_locked FROM pg_locks AS l
+WHERE l.relation IN (to_regclass(CAST(? AS TEXT)), to_regclass(CAST(? AS TEXT)))
+  AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+  AND l.pid <> pg_backend_pid() LIMIT 1]]
+
+local function is_unlocked(ask, place)
+  local rows = ask(LOCKED, { place .. ".telnyx_send", place .. ".telnyx_pace" }, 2)
+  return rows ~= nil and rows[1] == nil
+end
+
 local MOST_MARK = 2 ^ 31 - 1
 
 local function remember(ask, own_random)
@@ -215,6 +227,7 @@ local function new_asked(text, options)
   return dbi.new {
     name = "PostgreSQL",
     patience_s = 0,
+    is_free = function(ask) return is_unlocked(ask, schema.quoted(place)) end,
     open = function()
       local why
       if session and session.owes_answer then owing = me or owing end
