@@ -475,6 +475,14 @@ describe("a file under a journal", function()
     assert.is_nil((own:counts()))
   end
 
+  -- Whoever opens it now has what is beside the other name for its log.
+  it("that got another name, and a link for its old one, is missed", function()
+    finally(function() os.remove(path .. "2") end)
+    assert(os.rename(path, path .. "2"))
+    os.execute(("ln -s %s2 %s"):format(path, path))
+    assert_stopped()
+  end)
+
   it("that is deleted is missed", function()
     os.remove(path)
     assert_stopped()

@@ -729,6 +729,39 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.same({ "text 2", "text 1" }, sender.posted)
     end)
 
+    it("hears of a message that was sent before its row was added anew", function()
+      local a_week_ago = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() - 7 * 86400)
+      open()
+      local at = os.time() - 7 * 86400
+      assert.is_true(journal:queue():add { key = "k1", digest = "d", to = TO, sender = FROM,
+        body = "{}", due = at, ord = 1, now = at })
+      journal:queue():take { limit = 1, claim = "dead", now = at, expires = at + 60 }
+      assert.is_true(client:resolve("k1", "not_sent"))
+      assert.is_true(box:withdraw("k1"))
+      assert.is_true(journal:queue():add { key = "k1", digest = "d", to = TO, sender = FROM,
+        body = "{}", due = os.time(), ord = 2, now = os.time() })
+      assert.is_true(client:resolve("k1", { id = "m-9", received_at = a_week_ago }))
+      assert.equal("accepted", journal:get("k1").state)
+      run()
+      assert.same({}, sender.posted)
+    end)
+
+    it("adds what a purge takes away as it looks", function()
+      open()
+      local query, n_gone = journal.keeper.query, 0
+      journal.keeper.query = function(sql, params, n)
+        local is_add = sql:find("INSERT INTO", 1, true) and sql:find("'queued'", 1, true)
+        if is_add and n_gone < 2 then
+          n_gone = n_gone + 1
+          return {}
+        end
+        return query(sql, params, n)
+      end
+      assert.is_true(box:add(message("text 1"), { key = "k1" }))
+      journal.keeper.query = query
+      assert.equal("queued", journal:get("k1").state)
+    end)
+
     it("sends nothing that a person has withdrawn, which keeps its key for its own", function()
       open()
       local now = os.time()

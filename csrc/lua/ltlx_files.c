@@ -34,11 +34,15 @@ static void push_id(lua_State *L, const struct stat *status) {
   lua_pushstring(L, id);
 }
 
-/* core.file_id(path) -> text | nil, why */
+/* core.file_id(path [, of_link]) -> text | nil, why
+ *
+ * `of_link`: of a symbolic link itself, and not of what it names. */
 int ltlx_files_id(lua_State *L) {
   struct stat status;
   luaL_checktype(L, 1, LUA_TSTRING);
-  if (stat(lua_tostring(L, 1), &status) != 0) return push_failure(L, lua_tostring(L, 1), errno);
+  const char *path = lua_tostring(L, 1);
+  bool of_link = lua_toboolean(L, 2);
+  if ((of_link ? lstat : stat)(path, &status) != 0) return push_failure(L, path, errno);
   push_id(L, &status);
   return 1;
 }

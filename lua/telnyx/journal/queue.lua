@@ -54,23 +54,38 @@ function Queue:statement(a, is_numbered)
   return is_numbered and statements.numbered(sql) or sql, params, 9
 end
 
+-- Whether it is what an add has made whose answer was lost. One that a person has called not sent
+-- keeps the time of its making.
+local function is_added_so(row, created_at)
+  return row.state == "queued" and (row.created_at == created_at or row.settled_by ~= nil)
+end
+
+-- True; false and the row that is there; or nil, and why, if it could not be asked.
+local function add_once(self, a, params)
+  local rows, was_repeated = self.keeper:change("add", params, 9)
+  if not rows then return nil, was_repeated end
+  if rows[1] then return true end
+  local row, why = self.keeper:get(a.key)
+  if not row then return nil, why end
+  if was_repeated and is_added_so(row, tonumber(params[9])) then return true end
+  return false, row
+end
+
+-- A row that is purged between two statements was there, and is not.
+local N_ROUNDS = 3
+
 ---Queues a row. True: it waits. False: there is one under the key, and that one.
 ---@param a telnyx.queue_add
 ---@return boolean|nil
 ---@return table|string|nil row_or_why
 function Queue:add(a)
-  local params, why = params_of(self, a)
-  if not params then return nil, why end
-  local rows, was_repeated = self.keeper:change("add", params, 9)
-  if not rows then return nil, was_repeated end
-  if rows[1] then return true end
-  local row
-  row, why = self.keeper:get(a.key)
-  if not row then return nil, why or "the row came and went" end
-  if was_repeated and row.state == "queued" and row.created_at == tonumber(params[9]) then
-    return true
+  local params, params_why = params_of(self, a)
+  if not params then return nil, params_why end
+  for _ = 1, N_ROUNDS do
+    local is_added, row_or_why = add_once(self, a, params)
+    if is_added ~= nil or row_or_why then return is_added, row_or_why end
   end
-  return false, row
+  return nil, "the row came and went"
 end
 
 ---The statement that does so for a transaction of somebody else's; it returns a row when one was

@@ -72,13 +72,14 @@ local REPLACED = "was deleted or replaced while it was in use; nothing is claime
 local function new_file(path, id)
   local file = { path = path, id = id, beside = { path .. "-wal", path .. "-shm" }, ids = {} }
   function file.remember()
-    for i, name in ipairs(file.beside) do file.ids[i] = core.file_id(name) end
+    for i, name in ipairs(file.beside) do file.ids[i] = core.file_id(name, true) end
   end
   -- What is beside it goes with the last connection, and comes with the first.
   function file.is_there(is_connected)
-    if core.file_id(file.path) ~= file.id then return nil, "it " .. REPLACED end
+    if core.file_id(file.path, true) ~= file.id then return nil, "it " .. REPLACED end
     for i, name in ipairs(is_connected and file.beside or {}) do
-      if core.file_id(name) ~= file.ids[i] then return nil, name .. " beside it " .. REPLACED end
+      local is_same = core.file_id(name, true) == file.ids[i]
+      if not is_same then return nil, name .. " beside it " .. REPLACED end
     end
     return true
   end

@@ -156,7 +156,7 @@ VALUES (?, 'queued', ?, ?, ?, ?, ?, {B}, {B}, 0, {B})
 ON CONFLICT (key) DO UPDATE SET state = 'queued', digest = excluded.digest,
   recipient = excluded.recipient, sender = excluded.sender, body = excluded.body,
   campaign = excluded.campaign, due = excluded.due, ord = excluded.ord,
-  created_at = excluded.created_at,
+  created_at = {CREATED},
   message_id = NULL, status = NULL, result = NULL, settled_at = NULL
 WHERE telnyx_send.state = 'free' AND {UNKEPT}
 RETURNING key]],
@@ -173,7 +173,7 @@ ON CONFLICT (key) DO UPDATE SET
   settled_at = CASE telnyx_send.state WHEN 'free' THEN NULL ELSE telnyx_send.settled_at END,
   recipient = excluded.recipient, sender = excluded.sender, body = excluded.body,
   campaign = excluded.campaign, due = excluded.due, ord = excluded.ord,
-  created_at = CASE telnyx_send.state WHEN 'free' THEN excluded.created_at
+  created_at = CASE telnyx_send.state WHEN 'free' THEN {CREATED}
     ELSE telnyx_send.created_at END,
   message_id = NULL, status = NULL, result = NULL
 WHERE telnyx_send.state = 'free' OR telnyx_send.digest <> excluded.digest
@@ -267,6 +267,10 @@ RETURNING {COLUMNS}, sender, body]]
 -- Nobody has called it not sent after it may have been: else its key is for no other message.
 local UNKEPT = "(telnyx_send.settled_by IS NULL OR telnyx_send.digest = excluded.digest)"
 
+-- What may have been sent is as old as it was.
+local CREATED = "CASE WHEN telnyx_send.settled_by IS NULL THEN excluded.created_at"
+  .. " ELSE telnyx_send.created_at END"
+
 local UNPAUSED =
   " AND NOT EXISTS (SELECT 1 FROM telnyx_pace WHERE name = 'pause' AND next_at > {NOW})"
 
@@ -295,7 +299,8 @@ local DIALECTS = {
 
 local function written(text, dialect)
   local words = { B = "CAST(? AS BIGINT)", SKIP = dialect.skip, COLUMNS = COLUMNS,
-    NOW = dialect.now, TAKE = TAKE, UNKEPT = UNKEPT, UNPAUSED = UNPAUSED }
+    NOW = dialect.now, TAKE = TAKE, UNKEPT = UNKEPT, CREATED = CREATED,
+    UNPAUSED = UNPAUSED }
   text = text:gsub("{(%u+)}", words)
   return (text:gsub("{(%u+)}", words)) -- words have some in them
 end

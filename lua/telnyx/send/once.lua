@@ -346,8 +346,8 @@ local function may_have_been_sent(row)
   return row.state == "sending" or row.tries > 0 and (row.state == "free" or row.state == "queued")
 end
 
--- The service's clock and ours may differ by so much.
-local CLOCKS_S = 3600
+-- The service's clock and ours hardly differ by so much.
+local CLOCKS_S = 86400
 
 -- A key that was forgotten is new, and a webhook of what was sent under it then may come yet.
 local function is_older(row, message)
