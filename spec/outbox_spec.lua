@@ -119,7 +119,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal("queued", row.state)
       local nothing, err = box:add(message("another"), { key = "k1" })
       assert.is_nil(nothing)
-      assert.equal("not_sent", err.outcome)
+      assert.same({ "not_sent", "invalid", "queued" }, { err.outcome, err.kind, err.state })
       assert.matches("another message", tostring(err))
       run()
       is_added, row = box:add(message("text 1"), { key = "k1" })
@@ -744,6 +744,21 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal("accepted", journal:get("k1").state)
       run()
       assert.same({}, sender.posted)
+    end)
+
+    it("does not say that a message was not sent, where it cannot be withdrawn", function()
+      open()
+      add(1)
+      run()
+      journal.keeper.query = function() return nil, "it is away", true end
+      local is_back, err = box:withdraw("k1")
+      assert.is_nil(is_back)
+      assert.is_nil(err.outcome)
+      assert.matches("^failed: it may not be withdrawn: the journal failed: .*it is away",
+        tostring(err))
+      if candidate.name:find("query") then return end -- it is asked nothing
+      local sql = box:withdrawal("k1")
+      assert.is_string(sql)
     end)
 
     it("adds what a purge takes away as it looks", function()

@@ -40,6 +40,7 @@ local secrets = require("telnyx.errors.secrets")
 ---@field segments? telnyx.segments  when a limit on cost refused it
 ---@field key? string          when it was sent, or refused, under a key
 ---@field replayed? boolean    recorded by an earlier send under the key
+---@field state? string        of the key's row, where that is the reason
 ---@field journal_error? string  the outcome could not be recorded under its key
 ---@field should_retry_error? string  the caller's own rule raised
 

@@ -45,6 +45,13 @@ local function row_of(self, message, given, level)
   }
 end
 
+-- Without an outcome: its message may have been sent before.
+local function failed_to_withdraw(self, key, why)
+  return self.host.new_error({ kind = "connection", retryable = false,
+    key = key, cause = "it may not be withdrawn: the journal failed: " .. tostring(why),
+    advice = "Mend the journal, and do it again: that does it once." })
+end
+
 local function failed(self, key, why)
   return self.host.new_error({ outcome = "not_sent", kind = "connection", retryable = false,
     key = key, cause = "the journal failed: " .. tostring(why),
@@ -67,7 +74,7 @@ function Outbox:add(message, given)
   if is_added then return true end
   if is_added == nil then return nil, failed(self, row.key, found) end
   if found.digest ~= row.digest then
-    return nil, self.host.new_error(once.other_message(row.key).err)
+    return nil, self.host.new_error(once.other_message(row.key, found.state).err)
   end
   local known, why = self.host.journal:get(row.key)
   if not known then return nil, failed(self, row.key, why or "the row came and went") end
@@ -112,9 +119,9 @@ function Outbox:withdraw(key)
   if not is_right then return nil, err end
   local is_back, why = self.host.queue:withdraw(key, core.now())
   if is_back then return true end
-  if is_back == nil then return nil, failed(self, key, why) end
+  if is_back == nil then return nil, failed_to_withdraw(self, key, why) end
   local row, get_why = self.host.journal:get(key)
-  if row == nil then return nil, failed(self, key, get_why) end
+  if row == nil then return nil, failed_to_withdraw(self, key, get_why) end
   return false, row or nil
 end
 
@@ -132,7 +139,7 @@ function Outbox:withdrawal(key, given)
   local is_right, err = check_key(self, "withdrawal", key, 2)
   if not is_right then return nil, err end
   local sql, params, n = self.host.queue:withdrawal(key, core.now(), own.placeholders == "$")
-  if not sql then return nil, failed(self, key, params) end
+  if not sql then return nil, failed_to_withdraw(self, key, params) end
   return sql, params, n
 end
 

@@ -129,13 +129,13 @@ local function told(key, fields)
 end
 
 local function in_flight(row, now)
-  return told(row.key, { outcome = "unknown", kind = "protocol",
+  return told(row.key, { outcome = "unknown", kind = "protocol", state = "sending",
     cause = "the request of another send under this key is under way"
       .. circumstances(row, now, "for %s") .. ": ask again when it has ended" })
 end
 
 local function unsettled(row, now)
-  local result = told(row.key, { outcome = "unknown", kind = "protocol",
+  local result = told(row.key, { outcome = "unknown", kind = "protocol", state = "unknown",
     cause = "the request of an earlier send under this key, begun"
       .. circumstances(row, now, "%s ago") .. ", has not been settled: see client:resolve" })
   result.is_recorded = true
@@ -150,11 +150,12 @@ end
 
 ---The error for another message than the one that the key has been used for.
 ---@param key string
+---@param state string of that one's row
 ---@return telnyx.told
-function once.other_message(key)
+function once.other_message(key, state)
   local err = errors.invalid({ code = "10015",
     detail = ("the key %q was used for another message"):format(key) })
-  err.key = key
+  err.key, err.state = key, state
   return { err = err }
 end
 
@@ -219,7 +220,7 @@ end
 local function told_by(journal, row, entry, now)
   local is_same = row.digest == entry.digest
   if row.state == "free" and (is_same or not machine.is_kept(row)) then return nil end
-  if not is_same then return once.other_message(entry.key) end
+  if not is_same then return once.other_message(entry.key, row.state) end
   if row.state == "queued" then return nil end
   if row.state == "accepted" then return accepted(row) end
   if row.state == "rejected" then return rejected(row) end
