@@ -570,6 +570,15 @@ describe("callbacks", function()
   end)
 end)
 
+it("takes no options behind the callback, where they would be lost", function()
+  local client, sender = client_of({ { id = "m" } })
+  assert.has_error(function()
+    client:start({ from = "+18445550001", to = "+18665550001", text = "x" }, function() end,
+      { key = "k" })
+  end, "start expects its options before the callback")
+  assert.equal(0, #sender.messages)
+end)
+
 describe("what a client, a profile and a call are told", function()
   local function last_message(options, profile, message)
     local client, sender = client_of({ { id = "m" } }, options)

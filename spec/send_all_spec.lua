@@ -809,6 +809,21 @@ describe("send_all over libcurl", function()
     client:close()
   end)
 
+  it("has no more in flight than there may be connections", function()
+    local client = telnyx.new({ api_key = "KEY_TEST", base_url = server.url, max_connections = 4 })
+    local in_flight, most, n = 0, 0, 0
+    local list = messages(60)
+    local counts = client:send_all(function()
+      n = n + 1
+      if list[n] then in_flight = in_flight + 1 end
+      most = math.max(most, in_flight)
+      return list[n]
+    end, { concurrency = 32, on_result = function() in_flight = in_flight - 1 end })
+    assert.equal(60, counts.accepted)
+    assert.equal(4, most)
+    client:close()
+  end)
+
   it("outlasts a server that is away for a while", function()
     local port = server.port
     local client = telnyx.new({ api_key = "KEY_TEST", base_url = server.url })

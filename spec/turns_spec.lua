@@ -282,6 +282,26 @@ describe("a turn", function()
       end
     end)
 
+    it("now and then, without a word of when, is no rate", function()
+      local service = new_service(function(_, n) return n % 50 == 7 and refusal() or nil end)
+      local counts = send(service, list_of(times(5000, LONG)))
+      assert.equal(5000, counts.accepted)
+      assert.is_true(service.time < 5100 / 16 * 0.05 * 1.2 + 2, service.time)
+      assert.equal(service.n_refused, counts.learned and counts.learned.refused)
+    end)
+
+    it("asks should_retry each time, with how often it was tried", function()
+      local seen = {}
+      local counts = send(new_service(function() return refusal(1) end), list_of { LONG }, {},
+        { retry = { should_retry = function(err, attempt)
+          seen[#seen + 1] = attempt
+          assert.equal(attempt, #err.attempts)
+          return attempt < 4
+        end } })
+      assert.same({ 1, 2, 3, 4 }, seen)
+      assert.equal(1, counts.rejected)
+    end)
+
     it("is waited for where nothing is to be tried again", function()
       local counts = send(new_service(bucket()), list_of(times(300, LONG)), {}, { retry = false })
       assert.is_true(counts.rejected < 30, counts.rejected)
@@ -394,7 +414,13 @@ describe("a turn", function()
       local service = gone(1, 50)
       local counts = send(service, list_of(times(1000, LONG)))
       assert.equal(1000, counts.accepted)
-      assert.is_true(#service.posts < 1400, #service.posts)
+      assert.is_true(#service.posts < 1080, #service.posts) -- one by one
+    end)
+
+    it("from the first is waited for by as many as are under way at once", function()
+      local service = gone(0, 0.3)
+      local counts = send(service, list_of(times(100, LONG)))
+      assert.equal(100, counts.accepted)
     end)
 
     it("is not to be had: the run ends, and keeps what it has not begun", function()
@@ -454,10 +480,97 @@ describe("a turn", function()
         if n % 3 ~= 0 then return unsent() end
         return { outcome = "unknown", kind = "api", status = 500, retryable = false }
       end)
-      counts = send(service, list_of(times(20, LONG)), { concurrency = 1 },
+      counts = send(service, list_of(times(15, LONG)), { concurrency = 1 },
         { retry = { attempts = 1 } })
       assert.is_nil(counts.stopped)
-      assert.equal(20, counts.total)
+      assert.equal(15, counts.total)
+    end)
+  end)
+
+  describe("where nobody knows what becomes of what is posted", function()
+    local LOST = { outcome = "unknown", kind = "api", status = 500, retryable = false }
+    local function lost(from, to)
+      return new_service(function(_, _, now) return now >= from and now < to and LOST or nil end)
+    end
+
+    it("is given one by one, and then no more: the list is not used up", function()
+      local service, n = lost(1, math.huge), 0
+      local list = list_of(times(1000, LONG))
+      local counts = send(service, function()
+        n = n + 1
+        return list[n]
+      end)
+      assert.equal("unknown", counts.stopped.outcome)
+      assert.equal("stopped", counts.ended)
+      assert.is_true(counts.unknown <= 32 + 5, counts.unknown)
+      assert.is_true(service.time > 5 and service.time < 40, service.time)
+      assert.equal(n, counts.total)
+    end)
+
+    it("is given no more where pages come for answers, with whatever status", function()
+      local PAGE = { outcome = "accepted", kind = "protocol", status = 200, retryable = false }
+      for _, from in ipairs { 0, 1 } do
+        local service = new_service(function(_, _, now) return now >= from and PAGE or nil end)
+        service.is_page = true
+        local start = service.start
+        function service:start(...)
+          local pending = start(self, ...)
+          local result = pending.result
+          function pending.result()
+            local message, info = result()
+            if message and info == PAGE then return nil, PAGE end
+            return message, info
+          end
+          return pending
+        end
+        local counts = send(service, list_of(times(1000, LONG)))
+        assert.equal("accepted", counts.stopped.outcome)
+        assert.is_true(#service.posts < (from == 0 and 20 or 320 + 60), #service.posts)
+      end
+    end)
+
+    it("is given no more where the journal cannot be asked", function()
+      local journal = telnyx.journal.memory()
+      journal.claim = function() return nil, "it is away" end
+      local service = new_service(function() end)
+      local counts = send(service, list_of(times(100, LONG)), { key = function(i)
+        return "k" .. i
+      end }, { journal = journal })
+      assert.equal("not_sent", counts.stopped.outcome)
+      assert.is_true(counts.total < 20, counts.total)
+      assert.equal(0, #service.posts)
+    end)
+
+    it("is given as before when it is over", function()
+      local service = lost(1, 3)
+      local counts = send(service, list_of(times(1000, LONG)))
+      assert.equal(1000, counts.accepted + counts.unknown)
+      assert.is_nil(counts.stopped)
+      assert.is_true(counts.unknown < 36, counts.unknown)
+      assert.is_true(service.time < 10, service.time)
+    end)
+
+    it("is not held up by one now and then", function()
+      local service = new_service(function(_, n) return n % 3 == 1 and LOST or nil end)
+      local counts = send(service, list_of(times(900, LONG)))
+      assert.equal(300, counts.unknown)
+      assert.is_true(service.time < 4, service.time)
+    end)
+
+    it("is given where it is another's request that is under way", function()
+      local journal = telnyx.journal.memory()
+      local now = core.now()
+      for i = 1, 100 do
+        assert(journal:claim { key = "k" .. i, digest = "d", claim = "c", now = now,
+          expires = now + 60 })
+      end
+      local service = new_service(function() end)
+      local counts = send(service, list_of(times(120, LONG)), { key = function(i)
+        return "k" .. i
+      end }, { journal = journal })
+      assert.equal(120, counts.total)
+      assert.equal(20, counts.accepted)
+      assert.is_nil(counts.stopped)
     end)
   end)
 

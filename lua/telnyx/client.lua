@@ -173,7 +173,10 @@ end
 ---@param callback fun(message: table|nil, info: table)|nil gets what `send` returns
 ---@return telnyx.pending
 function Client:start(message, given, callback)
-  if options.is_callable(given) then given, callback = nil, given end
+  if options.is_callable(given) then
+    if callback ~= nil then error("start expects its options before the callback", 2) end
+    given, callback = nil, given
+  end
   if callback ~= nil and not options.is_callable(callback) then
     error("start expects a function to call back, got a " .. type(callback), 2)
   end
@@ -242,6 +245,7 @@ function Client:send_all(source, given)
   local messages = checked_source(source, 2)
   local run_options = options.run(given, 2)
   local loop, host = self.engine_.loop, nil
+  run_options.concurrency = math.min(run_options.concurrency, self.engine_.most_at_once)
   local call = tables.merge(merged_call(self.call_, run_options.call, 2),
     { outlasts = function() return host.was_answered end })
   local begins_guarded = run_options.lets_finish ~= nil -- else the run is guarded as a whole

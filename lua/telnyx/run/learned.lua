@@ -9,6 +9,7 @@
 ---@field n_refused integer refusals so far
 ---@field n_taken_ever integer what it took since it first refused one
 ---@field held_until number it has asked for so much patience
+---@field private share number of the last some it has refused so much
 ---@field private patience_s number what it is given where it asks for none
 ---@field private is_probing boolean it took nothing since it has refused one
 ---@field private is_new boolean what its last refusal teaches is not drawn yet
@@ -31,6 +32,9 @@ local FREELY, SOON, WITH_CARE, DOUBLING_S = 0.3, 0.1, 0.0015, 10
 local FEW = 10
 -- Who asks for no time is given this, and twice as much each time that nothing was taken meanwhile.
 local PATIENCE_S, LONGEST_PATIENCE_S = 0.5, 8
+-- What it refuses without a word of when, now and then, is nobody's fault who comes after it: so
+-- much of the last so many.
+local FEW_SHARE, LAST = 0.1, 64
 -- While it takes nothing, one in so many seconds is tried.
 local PROBE_S = 1
 
@@ -53,6 +57,7 @@ end
 ---@return boolean is_sooner the next may leave sooner than was said
 function Learned:take(now)
   self.n_taken, self.n_taken_ever = self.n_taken + 1, self.n_taken_ever + 1
+  self.share = self.share - self.share / LAST
   if self.is_probing then
     recover(self, now)
     return true
@@ -72,6 +77,8 @@ end
 ---@param asked_s number|nil nil: it names no time
 function Learned:refuse(now, asked_s)
   self.n_refused = self.n_refused + 1
+  self.share = self.share + (1 - self.share) / LAST
+  if not asked_s and self.share <= FEW_SHARE then return end
   if now >= self.held_until and not self.is_new then
     self.is_new = true
     self.was_free = self.rate ~= nil and self.refused_at == math.huge
@@ -125,7 +132,7 @@ local learned = {}
 ---@param n_taken integer so many since then, already
 ---@return telnyx.learned
 function learned.new(now, n_taken)
-  return setmetatable({ n_refused = 0, n_taken_ever = 0, held_until = -math.huge,
+  return setmetatable({ n_refused = 0, n_taken_ever = 0, share = 0, held_until = -math.huge,
     patience_s = PATIENCE_S, is_new = false, is_probing = false, was_free = false,
     next_at = now, since = now, n_taken = n_taken, refused_at = math.huge,
     leaving_at = math.huge }, Learned)

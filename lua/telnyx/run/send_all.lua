@@ -29,6 +29,7 @@ local MOST_WAITING = 1000
 ---@field is_hurried boolean|nil nobody waits for a turn any more
 ---@field is_served boolean|nil the service has taken one, in this run
 ---@field n_unsent integer messages in a row that could not be sent
+---@field n_lost integer messages in a row whose end nobody knows, or whose answer is no message
 ---@field was_interrupted boolean|nil an error came that lets what is under way finish
 ---@field is_over fun(): boolean
 ---@field fault { value: any }|nil what the caller's own functions raised
@@ -91,13 +92,15 @@ end
 local FIRST_FEW = 3
 -- So many in a row that could not be sent, after all their tries, and none will be.
 local FEW_IN_A_ROW = 3
+local FEW_ONE_BY_ONE = 5
 
--- Whether it seems to be no service at all that answers: another base_url's pages, or a proxy's.
--- What an earlier run was told says nothing of it.
+-- Whether it seems to be no service at all that answers: another base_url's pages, or a proxy's,
+-- with whatever status. What an earlier run was told says nothing of it.
 local function is_elsewhere(run, result)
   local n_answers = run.counts.total - run.counts.replayed
-  return result.outcome == "rejected" and once.is_elsewhere(result) and not result.replayed
-    and not run.is_served and n_answers >= FIRST_FEW
+  local is_page = result.outcome == "accepted" -- and no message
+    or result.outcome == "rejected" and once.is_elsewhere(result)
+  return is_page and not result.replayed and not run.is_served and n_answers >= FIRST_FEW
 end
 
 -- An error may have ended its wait for a turn: it waits no more, and is in flight again.
@@ -133,8 +136,14 @@ end
 -- What the service says of those that come after it.
 local function heed_service(run, seat, message, result)
   local all, limit, wait_s = run.turns, result.ratelimit, message and message.wait_seconds
-  if all.n_missed > 0 then all:reach() end
   run.n_unsent, run.host.was_answered = 0, true
+  local is_known = message or result.outcome == "rejected"
+  run.n_lost = is_known and 0 or run.n_lost + 1
+  if not is_known then
+    all:miss()
+  elseif all.n_missed > 0 then
+    all:reach()
+  end
   if message then
     run.is_served, all.n_taken = true, all.n_taken + 1
     if not all.is_open then all:took(seat.sender) end
@@ -147,17 +156,25 @@ local function heed_service(run, seat, message, result)
   if type(wait_s) == "number" then all:heed_queue(seat.sender, wait_s) end
 end
 
--- Whether no connection is to be had: those in a row have tried as often as they may. What was
--- wrong with a message says nothing of it.
+-- Whether nothing can be sent, or the journal not be asked: those in a row have tried as often as
+-- they may. What was wrong with a message says nothing of it.
 local function is_away(run, result)
-  if result.outcome ~= "not_sent" or not result.retryable then return false end
+  if result.outcome ~= "not_sent" or result.kind == "invalid" then return false end
   run.n_unsent = run.n_unsent + 1
-  return run.n_unsent >= FEW_IN_A_ROW and not run.has_ended
+  return run.n_unsent >= FEW_IN_A_ROW
+end
+
+-- Whether nobody knows the end of any more: of those that were under way at once, and of some that
+-- were sent one by one after them, ever later.
+local function is_lost(run, result)
+  return not result.state and run.n_lost >= run.options.concurrency + FEW_ONE_BY_ONE
 end
 
 -- Whether no further send could succeed.
 local function is_hopeless(run, result)
-  return is_away(run, result) or is_fatal(result) or is_elsewhere(run, result)
+  if is_fatal(result) or is_elsewhere(run, result) then return true end
+  if run.has_ended or run.loop.is_closed then return false end
+  return is_away(run, result) or is_lost(run, result)
 end
 
 local function book(run, seat, message, result)
@@ -171,7 +188,7 @@ local function book(run, seat, message, result)
   run.n_in_flight = run.n_in_flight - 1
   if result.replayed then
     counts.replayed = counts.replayed + 1
-  elseif outcome ~= "not_sent" then
+  elseif outcome ~= "not_sent" and not result.state then -- that one is of a key, and not posted
     heed_service(run, seat, message, result)
   end
   if not message and is_hopeless(run, result) then
@@ -420,6 +437,7 @@ local function send_all(source, options, host)
     index = 0,
     n_in_flight = 0,
     n_unsent = 0,
+    n_lost = 0,
     free = {},
     n_free = 0,
     children = {},

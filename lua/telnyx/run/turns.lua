@@ -21,7 +21,11 @@ local learned = require("telnyx.run.learned")
 ---@field next_at number when the next may have its turn
 ---@field private lanes telnyx.lanes
 ---@field private clock fun(): number
----@field private queues { name: string, first: integer, last: integer }[] that have somebody
+---@field private queues { name: string, first: integer, last: integer, due_at: number,
+---epoch: integer }[] that have somebody; who is first there has no turn before, as it was found in
+---an epoch
+---@field private at integer who of them had a turn last
+---@field private epoch integer ends when something may come sooner than was found
 ---@field private by_name table<string, table>
 ---@field private delayed telnyx.waiter[] who tries again later
 ---@field private closing telnyx.waiter[] who does not wait for ever; some have gone meanwhile
@@ -60,7 +64,7 @@ local function queue_of(self, sender)
   local name = name_of(self, sender)
   local queue = self.by_name[name]
   if not queue then
-    queue = { name = name, sender = sender, first = 1, last = 0 }
+    queue = { name = name, sender = sender, first = 1, last = 0, due_at = 0, epoch = -1 }
     self.by_name[name] = queue
     self.queues[#self.queues + 1] = queue
   end
@@ -79,13 +83,15 @@ local function put_first(self, waiter)
   queue[queue.first] = waiter
 end
 
-local function take_first(self, queue)
+-- Of the i-th queue, which goes where it is empty.
+local function take_first(self, i)
+  local queue = self.queues[i]
   local waiter = queue[queue.first]
   queue[queue.first], queue.first = nil, queue.first + 1
-  if queue.first <= queue.last then
-    self.queues[#self.queues + 1] = queue
-  else
-    self.by_name[queue.name] = nil
+  self.n, self.at = self.n - 1, i
+  if queue.first > queue.last then
+    self.by_name[queue.name], self.at = nil, i - 1
+    table.remove(self.queues, i)
   end
   return waiter
 end
@@ -111,6 +117,7 @@ local function leaves(self, sender)
   if n == 0 then return false, next_at end
   self.lanes:spend(sender, 1)
   self.n_free = now < self.resets_at and self.n_free - 1 or math.huge
+  if self.n_missed >= FEW_MISSED then self.away_until = now + self.away_s end -- one tries for all
   if self.whole then self.whole:leave(now) end
   if self.learned[sender] then self.learned[sender]:leave(now) end
   return true
@@ -180,16 +187,16 @@ function Turns:n_ready() return self.n - #self.delayed end
 ---@return telnyx.waiter|nil
 function Turns:take()
   if self.n == 0 or self.next_at > self.clock() then return nil end
-  local next_at = let_in_delayed(self)
-  for _ = 1, #self.queues do
-    local queue = table.remove(self.queues, 1)
-    local is_free, at = leaves(self, queue.sender)
-    if is_free then
-      self.n = self.n - 1
-      return take_first(self, queue)
+  local next_at, now, n = let_in_delayed(self), self.clock(), #self.queues
+  for k = 1, n do
+    local i = (self.at + k - 1) % n + 1
+    local queue = self.queues[i]
+    if queue.epoch ~= self.epoch or queue.due_at <= now then
+      local is_free, at = leaves(self, queue.sender)
+      if is_free then return take_first(self, i) end
+      queue.due_at, queue.epoch = at, self.epoch
     end
-    self.queues[#self.queues + 1] = queue
-    next_at = math.min(next_at, at)
+    next_at = math.min(next_at, queue.due_at)
   end
   self.next_at = next_at
 end
@@ -273,7 +280,7 @@ function Turns:refuse(waiter, refusal, asked_s)
   end
 end
 
----An attempt had no connection.
+---An attempt had no connection, or nobody knows what became of it.
 function Turns:miss()
   local now = self.clock()
   self.n_missed = self.n_missed + 1
@@ -283,10 +290,16 @@ function Turns:miss()
   self.away_s = math.min(self.away_s * 2, LONGEST_AWAY_S)
 end
 
----One has reached the service, whatever it said.
+-- Something may come sooner than was found.
+local function look_again(self)
+  self.next_at, self.epoch = -math.huge, self.epoch + 1
+end
+
+---One was answered by the service, whatever it said.
 function Turns:reach()
   if self.n_missed == 0 then return end
-  self.n_missed, self.away_s, self.next_at = 0, AWAY_S, -math.huge
+  self.n_missed, self.away_s, self.away_until = 0, AWAY_S, -math.huge
+  look_again(self)
 end
 
 ---It took one, which is counted in `n_taken`, where somebody has to wait.
@@ -295,7 +308,7 @@ function Turns:took(sender)
   local now, whole, own = self.clock(), self.whole, self.learned[sender]
   local is_sooner = whole and whole:take(now)
   is_sooner = own and own:take(now) or is_sooner
-  if is_sooner then self.next_at = -math.huge end
+  if is_sooner then look_again(self) end
 end
 
 ---It has said how many more it takes before a moment. Some of those under way may be among them.
@@ -304,7 +317,8 @@ end
 ---@param n_under_way integer
 ---@param most_under_way integer
 function Turns:heed_limit(n_left, reset_s, n_under_way, most_under_way)
-  self.n_free, self.next_at = math.huge, -math.huge
+  self.n_free = math.huge
+  look_again(self)
   if n_left >= most_under_way or type(reset_s) ~= "number" then return end
   self.is_open, self.n_free = false, n_left - n_under_way
   self.resets_at = self.clock() + math.min(reset_s, MOST_ASKED_S)
@@ -314,7 +328,7 @@ end
 ---@param sender string
 ---@param wait_s number
 function Turns:heed_queue(sender, wait_s)
-  if wait_s <= MOST_QUEUED_S then return end
+  if wait_s ~= wait_s or wait_s <= MOST_QUEUED_S then return end
   tell_senders_apart(self)
   self.is_open = false
   self.held[sender] = self.clock() + math.min(wait_s - MOST_QUEUED_S, MOST_ASKED_S)
@@ -346,11 +360,11 @@ local turns = {}
 ---@param is_paced boolean
 ---@return telnyx.turns
 function turns.new(lanes, clock, is_paced)
-  return setmetatable({ n = 0, next_at = -math.huge, lanes = lanes, clock = clock, queues = {},
-    by_name = {}, delayed = {}, closing = {}, closes_at = math.huge, learned = {}, held = {},
-    n_missed = 0, away_until = -math.huge, away_s = AWAY_S, n_free = math.huge,
-    resets_at = -math.huge, n_taken = 0,
-    is_open = not is_paced, is_by_sender = lanes.is_by_sender, started_at = clock() }, Turns)
+  return setmetatable({ n = 0, at = 0, epoch = 0, next_at = -math.huge, lanes = lanes,
+    clock = clock, queues = {}, by_name = {}, delayed = {}, closing = {}, closes_at = math.huge,
+    learned = {}, held = {}, n_missed = 0, away_until = -math.huge, away_s = AWAY_S,
+    n_free = math.huge, resets_at = -math.huge, n_taken = 0, is_open = not is_paced,
+    is_by_sender = lanes.is_by_sender, started_at = clock() }, Turns)
 end
 
 return turns

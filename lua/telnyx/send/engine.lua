@@ -19,6 +19,7 @@ local secrets = require("telnyx.errors.secrets")
 ---@field log function|nil the user's; gets a row for each attempt
 ---@field takes_body boolean whether the sender does
 ---@field yields boolean whether what the user has given may yield to a scheduler
+---@field most_at_once number how many its own sender has under way; more would wait there
 ---@field owns_sender boolean whether the sender was made here, and ends with the client
 ---@field is_closed boolean
 ---@field secrets telnyx.secrets kept out of all that is told
@@ -57,6 +58,9 @@ local function default_sender(own, level)
   return made
 end
 
+-- Unless `max_connections` says otherwise.
+local MOST_CONNECTIONS = 64
+
 -- Where libcurl looks for a proxy that no option names.
 local PROXY_VARIABLES = { "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy",
   "ALL_PROXY" }
@@ -84,6 +88,7 @@ local function new(own, policy, level)
     takes_body = sender.takes_body == true,
     yields = sender.heeds_meanwhile == nil or own.journal ~= nil or own.log ~= nil,
     owns_sender = not own.sender,
+    most_at_once = not own.sender and (own.max_connections or MOST_CONNECTIONS) or math.huge,
     is_closed = false,
     secrets = secrets_of(own),
     where = own.sender and "own sender" or own.base_url or "https://api.telnyx.com/v2",

@@ -158,7 +158,10 @@ local function next_wait(engine, job, task, err)
   job.random, job.budget = engine.random, engine.budget -- few need them
   job.outlasts = job.turn and job.call.outlasts and job.call.outlasts()
   -- The user's rule sees what a user is told, and cannot change it.
-  if policy.should_retry then seen = engine:new_error(tables.deep_copy(err)) end
+  if policy.should_retry then
+    seen = engine:new_error(tables.deep_copy(err))
+    seen.attempts = tables.deep_copy(job.attempts)
+  end
   local ok, wait, reason = ask(task, policy.next, policy, seen, #job.attempts, job)
   if ok then return wait, reason end
   err.should_retry_error = tostring(wait) -- the user's rule failed: no further attempt

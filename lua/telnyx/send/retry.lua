@@ -212,7 +212,7 @@ local function ask(should_retry, err, made, reason)
   return not answer and "vetoed" or nil
 end
 
-local function verdict(policy, err, made)
+local function verdict(policy, err, made, attempt)
   local reason = forbidden(policy, err)
   if reason then return reason end
   reason = unwise(err)
@@ -220,7 +220,7 @@ local function verdict(policy, err, made)
   if reason and not should_retry then return reason end
   if made >= policy.attempts then return "attempts" end
   if not should_retry then return nil end
-  return ask(should_retry, err, made, reason)
+  return ask(should_retry, err, attempt, reason)
 end
 
 -- Wait -----------------------------------------------------------------------
@@ -322,13 +322,15 @@ function Policy:next(err, attempt, state)
   if refresh(err, state) then return 0, "stale" end
   local made = attempt - (state.refreshed and 1 or 0) - (state.n_outlasted or 0)
   local is_outlasted = waits_out(self, err, state)
-  local refusal = verdict(self, err, is_outlasted and 1 or made)
+  local told = attempt - (state.refreshed and 1 or 0)
+  local refusal = verdict(self, err, is_outlasted and 1 or made, told)
   if refusal then return nil, refusal end
   if is_outlasted then return wait_out(self, err, state) end
   local wait, reason = wait_for(self, err, made, state.random)
   if not wait then return nil, reason end
   if not in_time(state, wait) then return nil, "deadline" end
-  if state.budget and not state.budget:take(state.now) then
+  local is_kept_back = state.turn and err.outcome == "not_sent" -- a run holds back by itself
+  if state.budget and not is_kept_back and not state.budget:take(state.now) then
     return nil, "budget"
   end
   return wait, reason
