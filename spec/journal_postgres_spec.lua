@@ -459,6 +459,10 @@ describe("a standby", function()
     own:close()
     open()
     assert.is_true(claim("order-3"))
+    own:close()
+    open { accept_server = system .. "/3" } -- as where the one that was promoted later is away
+    assert.matches("it has an older history, timeline 2, than the one that was accepted: "
+      .. system .. "/3", select(2, claim("order-4")))
   end)
 
   it("that lacks even the table is told from the server that was known", function()

@@ -154,13 +154,15 @@ describe_all("a second send under a key", function()
   end)
 
   it("is told that the first was accepted, when its reply could not be read", function()
-    local send, _, sender = with_journal(nil)
+    local send, client, sender = with_journal(nil)
     local _, err = send("order-1", CUT)
     assert.equal("accepted", err.outcome)
     local message, again = send("order-1", CUT)
     assert.is_nil(message)
     assert.equal("accepted", again.outcome)
     assert.is_true(again.replayed)
+    assert.is_true(client:resolve("order-1", { id = "m-1" })) -- its webhook says no more
+    assert.is_nil((client:resolve("order-1", "not_sent")))
     assert.equal(1, posts(sender))
   end)
 

@@ -746,6 +746,49 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.same({}, sender.posted)
     end)
 
+    for _, adds in ipairs { "add", "statement" } do
+      it("keeps such a key for its message when it is withdrawn once more, by " .. adds, function()
+        open { copy(BROKEN) }
+        add(1)
+        run { until_empty = true }
+        assert.is_true(client:resolve("k1", "not_sent"))
+        assert.is_true(box:withdraw("k1"))
+        if adds == "add" then
+          add(1)
+        else
+          assert(journal.keeper.query(box:statement(message("text 1"), { key = "k1" })))
+        end
+        assert.equal("queued", journal:get("k1").state)
+        assert.is_true(box:withdraw("k1"))
+        local ok, err = box:add(message("another"), { key = "k1" })
+        assert.is_nil(ok)
+        assert.matches("another message", tostring(err))
+      end)
+    end
+
+    it("gives as many turns as a burst has, and no more, and says when the next comes", function()
+      open()
+      local own = journal:queue()
+      for _ = 1, 10 do assert.is_number(own:reserve_due("burst", 1000, 9000)) end
+      assert.is_false(own:reserve_due("burst", 1000, 9000))
+      assert.is_true(own:ahead("burst", 1000, 9000) > 9980)
+      assert.is_true(own:reserve_due("two", 4, 0) > 3)
+      assert.is_true(own:ahead("two", 0.5, 0) > 2) -- of a worker with another rate
+      local function new_lanes()
+        return require("telnyx.run.lanes").new(own,
+          { sender_rates = { [FROM] = 1 / 1000 }, burst = 10 })
+      end
+      local function clock() return 0 end
+      local lanes = new_lanes()
+      for _ = 1, 10 do
+        assert.equal(1, (lanes:ripe(FROM, 1, clock)))
+        lanes:spend(FROM, 1)
+      end
+      local n, next_at = new_lanes():ripe(FROM, 1, clock)
+      assert.equal(0, n)
+      assert.is_true(next_at > 20, next_at)
+    end)
+
     it("does not say that a message was not sent, where it cannot be withdrawn", function()
       open()
       add(1)

@@ -290,6 +290,56 @@ describe("a turn", function()
       assert.equal(service.n_refused, counts.learned and counts.learned.refused)
     end)
 
+    it("is held up for nobody by a 429 that no wait will lift", function()
+      local service = new_service(function(message)
+        return message.from == FREE and refusal(nil, "40333") or nil
+      end)
+      local senders = times(400, LONG)
+      for i = 4, 400, 4 do senders[i] = FREE end
+      local counts = send(service, list_of(senders))
+      assert.same({ 300, 100 }, { counts.accepted, counts.rejected })
+      assert.is_true(service.time < 5, service.time)
+    end)
+
+    for what, own in pairs { base = { base = 0 }, cap = { cap = 0 } } do
+      it("is waited for, too, where who tries again is to do so at once: " .. what, function()
+        local function unsent()
+          return { outcome = "not_sent", kind = "connection", retryable = true }
+        end
+        for _, answer in ipairs { unsent, refusal } do
+          local service = new_service(function(_, _, now)
+            return now > 1 and now < 21 and answer() or nil
+          end)
+          local counts = send(service, list_of(times(1000, LONG)), {}, { retry = own })
+          assert.equal(1000, counts.accepted)
+          assert.is_true(#service.posts < 1300, #service.posts)
+        end
+      end)
+    end
+
+    it("is waited for also by a run whose answers were all of the moment", function()
+      local service = new_service(function(_, _, now)
+        if now < 1 then return refusal(0.9) end
+        if now < 6 then return { outcome = "not_sent", kind = "connection", retryable = true } end
+      end)
+      assert.equal(100, send(service, list_of(times(100, LONG)), { concurrency = 4 }).accepted)
+    end)
+
+    it("is the others' where the first alone is refused, again and again", function()
+      for _, asked in ipairs { 1, false } do
+        local service = new_service(function(message)
+          return message.text == "1" and refusal(asked or nil) or nil
+        end)
+        local counts = send(service, list_of(times(100, LONG)), { concurrency = 1 })
+        assert.same({ 99, 1 }, { counts.accepted, counts.rejected })
+        local others_at
+        for _, post in ipairs(service.posts) do
+          if post.text ~= "1" then others_at = post.at end
+        end
+        assert.is_true(others_at < 40, others_at)
+      end
+    end)
+
     it("asks should_retry each time, with how often it was tried", function()
       local seen = {}
       local counts = send(new_service(function() return refusal(1) end), list_of { LONG }, {},
@@ -372,10 +422,10 @@ describe("a turn", function()
       assert.is_true(service.n_refused - before < 8, service.n_refused - before)
     end)
 
-    it("comes in a minute where the service asks for hours", function()
-      local service = new_service(function(_, n) return n == 1 and refusal(1000) or nil end)
-      send(service, list_of(times(3, LONG)), { concurrency = 1 }, { deadline = 5000 })
-      assert.is_true(service.time < 1200, service.time)
+    it("comes once a minute at least, as little as the service takes", function()
+      local service = new_service(function(_, n) return n == 2 and refusal(900) or nil end)
+      send(service, list_of(times(5, LONG)), { concurrency = 1 }, { deadline = 5000 })
+      assert.is_true(service.time < 900 + 4 * 61, service.time)
     end)
   end)
 

@@ -200,7 +200,9 @@ function Dbi:query(sql, params, n)
   -- SQLite commits nothing more of what it is told.
   if not self.is_set_up or self.statements[UNFINISHED] then drop(self) end
   local started, ok, why = core.monotonic(), true, nil
-  if is_let_alone(self) then ok, why = false, LET_ALONE:format(self.silence) end
+  if is_let_alone(self) then
+    ok, why = false, self.has_answered and LET_ALONE:format(self.silence) or self.silence
+  end
   if ok and self.check then ok, why = self.check(self.is_set_up) end
   if ok and not self.is_set_up then ok, why = connect_unless_silent(self) end
   if not ok then return nil, self.name .. ": " .. why, true end

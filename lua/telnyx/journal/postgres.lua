@@ -97,6 +97,14 @@ local function is_same(a, b) return a.system == b.system and a.timeline == b.tim
 
 local function name_of(place) return place.system .. "/" .. number_of(place) end
 
+local OLDER = "it has an older history, timeline %d, than the one that was accepted: %s"
+
+-- An old primary that comes back remembers itself.
+local function is_older(here, accepted)
+  local system, timeline = (accepted or ""):match("^(%d+)/(%d+)$")
+  return system == here.system and tonumber(timeline) > number_of(here)
+end
+
 local function remembered(ask, makes_none)
   local rows, why = ask(REMEMBERED)
   if rows then return rows[1] end
@@ -113,6 +121,9 @@ local function check_history(ask, known, options)
   local rows, why = ask(HERE)
   if not rows then return nil, why end
   local here = rows[1]
+  if is_older(here, options.accept_server) then
+    return nil, OLDER:format(number_of(here), options.accept_server)
+  end
   local was, was_why = remembered(ask, options.create == false)
   if was_why then return nil, was_why end
   local first = was or here

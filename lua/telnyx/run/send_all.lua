@@ -126,10 +126,12 @@ end
 
 -- What one is tried again for may concern those behind it as well.
 local function heed_failure(run, seat, failure, wait_s)
-  if failure.outcome == "not_sent" then
-    run.turns:miss()
-  elseif retry.is_too_many(failure) then
+  if failure.outcome == "not_sent" then return run.turns:miss() end
+  run.host.was_answered = true
+  if retry.is_too_many(failure) then
     heed_refusal(run, seat, failure, wait_s)
+  elseif failure.outcome == "rejected" then
+    run.turns:reach()
   end
 end
 
@@ -147,7 +149,7 @@ local function heed_service(run, seat, message, result)
   if message then
     run.is_served, all.n_taken = true, all.n_taken + 1
     if not all.is_open then all:took(seat.sender) end
-  elseif retry.is_too_many(result) and result ~= seat.refusal then
+  elseif result.retryable and retry.is_too_many(result) and result ~= seat.refusal then
     heed_refusal(run, seat, result, MOST_ASKED_S)
   end
   if type(limit) == "table" and type(limit.remaining) == "number" then
@@ -256,7 +258,7 @@ local function new_seat(run)
   function seat.turn(job, task, wait_s, failure)
     local message = job.message
     seat.sender = message.from or pace.sender_of(message)
-    if wait_s == 0 and run.turns.is_open then return false end
+    if wait_s == 0 and not failure and run.turns.is_open then return false end
     return wait_for_turn(run, seat, job, task, wait_s, failure)
   end
   return seat

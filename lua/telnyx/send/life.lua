@@ -384,8 +384,8 @@ end
 function life.abandon(engine, job, why)
   pcall(take_back, job.limits)
   local message, result = what_is_left(engine, job, why)
-  if job.entry then once.settle(engine.journal, job.entry, message, result) end
-  return message, result
+  if not job.entry then return message, result end
+  return settle(engine, job, message, result)
 end
 
 return life

@@ -402,7 +402,8 @@ function once.resolve(journal, key, what)
     if not is_so then return nil, why end
   end
   if row.state == "accepted" then
-    if message and message.id == row.message_id then return true end
+    -- Of a reply that was cut there is no id.
+    if message and (message.id == row.message_id or not row.message_id) then return true end
     return nil, "a message was accepted under this key"
       .. (row.message_id and ": " .. row.message_id or "")
   end
