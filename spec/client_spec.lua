@@ -620,6 +620,15 @@ describe("what a client, a profile and a call are told", function()
     assert.equal("a text", sender.messages[1].text)
   end)
 
+  it("is a false that a metatable gives, where that is a value", function()
+    local client, sender = client_of({ { id = "m" } },
+      { defaults = { use_profile_webhooks = true, auto_detect = true } })
+    assert.truthy(client:send(setmetatable({ from = "+18445550001", to = "+18665550001",
+      text = "x" }, { __index = { use_profile_webhooks = false, auto_detect = false } })))
+    assert.is_false(sender.messages[1].use_profile_webhooks)
+    assert.is_false(sender.messages[1].auto_detect)
+  end)
+
   it("of retries is merged as well: a veto holds for a profile with more attempts", function()
     local n_asked = 0
     local client, sender = client_of({ not_sent(), not_sent(), not_sent(), { id = "m" } }, {
@@ -846,8 +855,12 @@ it("a step says that there is more while a message is done and nobody was told",
       told[#told + 1] = err.outcome
     end)
   end)
-  local n
-  repeat n = client:step(0) until n == 0
+  local most, n = 0
+  repeat
+    n = client:step(0)
+    most = math.max(most, n)
+  until n == 0
+  assert.equal(1, most)
   assert.same({ "one", "not_sent" }, told)
   if math.type then assert.equal("integer", math.type(n)) end -- luacheck: ignore 143
   client:close()

@@ -874,6 +874,25 @@ describe("the schema of its tables", function()
     assert.matches("none of the schemas of its search_path is there", why)
   end)
 
+  it("that is not there has no statement", function()
+    local sql, err = box_of { schema = "nowhere" }:statement({ from = "+18445550001",
+      to = "+18665550001", text = "x" }, { key = "k" })
+    assert.is_nil(sql)
+    assert.matches('schema "nowhere" does not exist', tostring(err))
+    sql, err = box_of { schema = "nowhere" }:withdrawal("k")
+    assert.is_nil(sql)
+    assert.matches('schema "nowhere" does not exist', tostring(err))
+  end)
+
+  it("may have pg_ in its name, but not at the beginning", function()
+    ask_all("CREATE SCHEMA my_pg_1")
+    open { schema = "my_pg_1" }
+    local ok, why = claim("k")
+    own:close()
+    ask_all("DROP SCHEMA my_pg_1 CASCADE")
+    assert.is_true(ok, why)
+  end)
+
   it("has no table made by who must find them, who is told what cannot be read", function()
     search("first")
     open()

@@ -176,6 +176,13 @@ describe("opening", function()
     own:close()
   end)
 
+  it("makes no index where it is to find one", function()
+    journal.sqlite(path):close()
+    ask_sqlite("DROP INDEX telnyx_send_due")
+    journal.sqlite(path, { create = false }):close()
+    assert.equal("", ask_sqlite("SELECT name FROM sqlite_master WHERE name = 'telnyx_send_due'"))
+  end)
+
   it("refuses a table that is another's or an older one's, and names what it lacks", function()
     ask_sqlite("CREATE TABLE telnyx_send (key TEXT PRIMARY KEY, state TEXT)")
     assert.matches("older version's.*no such column: digest", refused())

@@ -621,6 +621,45 @@ describe("a send that others have settled meanwhile", function()
   end)
 end)
 
+describe("a run under keys", function()
+  local ONE_MESSAGE = { from = FROM, to = GOOD, text = "x" }
+
+  it("posts nothing of a client that was closed while the journal was asked", function()
+    local n_posts, told, client = 0, nil, nil
+    local own = telnyx.journal.memory()
+    local get = own.get
+    own.get = function(...)
+      client:close()
+      return get(...)
+    end
+    client = telnyx.new { journal = own, sender = { send = function()
+      n_posts = n_posts + 1
+      return { id = "m" }, {}
+    end } }
+    client:send_all({ ONE_MESSAGE }, { rate = 100, key = function() return "k" end,
+      on_result = function(_, _, result) told = result.outcome end })
+    assert.same({ 0, "not_sent" }, { n_posts, told })
+  end)
+
+  it("has the time that the journal takes for the message's own", function()
+    local time, seen = 0, nil
+    local own = telnyx.journal.memory()
+    local get = own.get
+    own.get = function(...)
+      time = time + 3
+      return get(...)
+    end
+    local client = telnyx.new { journal = own, deadline = 10, timeout = 10, sender = {
+      monotonic = function() return time end,
+      send = function(_, _, limits)
+        seen = limits.deadline
+        return { id = "m" }, {}
+      end } }
+    client:send_all({ ONE_MESSAGE }, { rate = 100, key = function() return "k" end })
+    assert.is_true(seen and seen < 8, seen)
+  end)
+end)
+
 describe_all("resolve", function()
   it("says when there is nothing to settle", function()
     local send, client = with_journal(nil, own_sender(function() return err_of("not_sent") end))

@@ -746,6 +746,15 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.same({}, sender.posted)
     end)
 
+    it("has its messages sent by a run with a rate, too, if that comes first", function()
+      open()
+      add(1)
+      local counts = client:send_all({ message("text 1") },
+        { rate = 100, key = function() return "k1" end })
+      assert.equal(1, counts.accepted)
+      assert.equal("accepted", journal:get("k1").state)
+    end)
+
     for _, adds in ipairs { "add", "statement" } do
       it("keeps such a key for its message when it is withdrawn once more, by " .. adds, function()
         open { copy(BROKEN) }

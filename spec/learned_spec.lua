@@ -1,0 +1,342 @@
+-- What a run learns of a service, closely: what each refusal, answer and missing connection does.
+
+local core = require "telnyx.core"
+local telnyx = require "telnyx"
+local timed_service = require "spec.support.timed_service"
+
+local list_of, times, refusal = timed_service.list_of, timed_service.times, timed_service.refusal
+local new_service = timed_service.new
+local LONG, FREE = "+13125550001", "+18445550001"
+local slept = core.sleep
+
+describe("a turn, closely,", function()
+  setup(function() core.sleep = function() end end) -- time moves by steps
+  teardown(function() core.sleep = slept end)
+
+  local function send(service, source, options, own)
+    own = own or {}
+    own.sender = service
+    return telnyx.new(own):send_all(source, options)
+  end
+
+  -- The same, but that it refuses all for a time.
+  local function away(from, to, asked, answer)
+    return new_service(function(message, n, now)
+      if now >= from and now < to then return refusal(asked) end
+      return answer(message, n, now)
+    end)
+  end
+  local function n_between(service, from, to)
+    local n = 0
+    for _, post in ipairs(service.posts) do
+      if post.at >= from and post.at < to then n = n + 1 end
+    end
+    return n
+  end
+
+  it("is one a second while all are refused, also where it takes its time to refuse", function()
+    local service = new_service(function(_, _, now)
+      if now > 1 and now < 60 then return refusal(), 5 end
+    end)
+    send(service, list_of(times(600, LONG)), { concurrency = 16 }, { deadline = 600 })
+    local n = n_between(service, 20, 60)
+    assert.is_true(n >= 10 and n <= 40, n)
+  end)
+
+  it("is the others' at once when one is taken again", function()
+    local service = away(1, 10, 1, function() end)
+    send(service, list_of(times(600, LONG)), { concurrency = 16 }, { deadline = 600 })
+    local first_at
+    for _, post in ipairs(service.posts) do
+      if post.at >= 10 then first_at = first_at or post.at end
+    end
+    assert.is_true(n_between(service, first_at, first_at + 0.5) > 20,
+      n_between(service, first_at, first_at + 0.5))
+  end)
+
+  it("of a sender is the others' at once when one is taken again", function()
+    local taken = new_service(function(message, n, now)
+      if message.from == LONG and now < 10 then return refusal(1, "40318") end
+      if message.from == FREE and n == 2 then return refusal(1, "10011") end
+    end)
+    send(taken, list_of { LONG, FREE, LONG, LONG, LONG, LONG, LONG, LONG, LONG, LONG },
+      { concurrency = 1 }, { deadline = 600 })
+    assert.is_true(taken.time < 13, taken.time)
+  end)
+
+  it("is not waited for long for one refusal after a time of many that name no time", function()
+    local n_taken, refused_at = 0, nil
+    local service = new_service(function(_, _, now)
+      if now < 60 then return refusal() end
+      n_taken = n_taken + 1
+      if n_taken == 20 then
+        refused_at = now
+        return refusal()
+      end
+    end)
+    send(service, list_of(times(40, LONG)), { concurrency = 1 }, { deadline = 600 })
+    for _, post in ipairs(service.posts) do
+      if post.at > refused_at + 0.001 then
+        assert.is_true(post.at - refused_at < 1.5, post.at - refused_at)
+        return
+      end
+    end
+    error("none came after it")
+  end)
+
+
+
+  it("is asked for ever less while all are refused again, and no time is named", function()
+    local service = away(10, 200, nil, function(_, n) return n == 10 and refusal(1) or nil end)
+    send(service, list_of(times(4000, LONG)), { concurrency = 4 }, { deadline = 600 })
+    assert.is_true(service.n_refused < 80, service.n_refused)
+  end)
+
+  it("is waited for no longer when one is taken: in all, and of a sender", function()
+    local turns, now = require("telnyx.run.turns"), 0
+    local own = turns.new({ is_by_sender = true, ripe = function() return 1 end,
+      spend = function() end }, function() return now end, false)
+    for _, code in ipairs { "10011", "40318" } do
+      own:refuse({ sender = LONG, refused_by = false, n_refused = 0, n_taken_then = 0 },
+        { code = code }, 1)
+    end
+    now = 2
+    assert.is_true(own:is_free_for(LONG))
+    assert.is_false(own:is_free_for(LONG))
+    own:took(LONG)
+    assert.is_true(own:is_free_for(LONG))
+    assert.is_true(own:is_free_for(LONG))
+  end)
+
+  it("is found soon where it takes a seventh of what it did", function()
+    local next_at = 0
+    local service = new_service(function(_, _, now)
+      if now < next_at then return refusal(1) end
+      next_at = math.max(next_at, now - 0.5) + 1 / (now < 20 and 40 or 6)
+    end)
+    send(service, list_of(times(1500, LONG)), { concurrency = 4 }, { deadline = 1000 })
+    assert.is_true(service.n_refused < 45, service.n_refused)
+  end)
+
+  it("is not asked for at once where the service asks for no time at all", function()
+    local service = away(0, 60, 0, function() end)
+    send(service, list_of(times(100, LONG)), { concurrency = 4 }, { deadline = 600 })
+    assert.is_true(service.n_refused < 60, service.n_refused)
+  end)
+
+  it("comes where the service asks for a time that is no number", function()
+    local service = new_service(function(_, n) return n == 1 and refusal(0 / 0) or nil end)
+    local counts = send(service, list_of(times(3, LONG)), { concurrency = 1 })
+    assert.equal(3, counts.accepted)
+    assert.is_true(service.time < 70, service.time)
+  end)
+
+  it("of a sender is what was taken of it before", function()
+    local service = new_service(function(_, n) return n == 101 and refusal(1, "40318") or nil end)
+    local counts = send(service, list_of(times(110, LONG)), { concurrency = 1 })
+    assert.is_true(counts.learned.senders[LONG].rate > 10, counts.learned.senders[LONG].rate)
+  end)
+
+  describe("by itself", function()
+    local turns = require("telnyx.run.turns")
+    local learned = require("telnyx.run.learned")
+    local now, own
+    local lanes = { is_by_sender = false, ripe = function() return 1 end, spend = function() end }
+    before_each(function()
+      now = 0
+      own = turns.new(lanes, function() return now end, false)
+    end)
+    local function waiter(due_at)
+      return { sender = "", refused_by = false, n_refused = 0, n_taken_then = 0,
+        due_at = due_at or 0, ends_at = math.huge }
+    end
+
+    it("is nobody's after three without a connection", function()
+      own:miss()
+      own:miss()
+      assert.is_true(own:is_free_for(""))
+      own:miss()
+      assert.is_false(own:is_free_for(""))
+      now = 0.6
+      assert.is_true(own:is_free_for(""))
+    end)
+
+    it("is there as soon as one has had an answer", function()
+      for _ = 1, 3 do own:miss() end
+      own:put(waiter(), now)
+      assert.is_nil(own:take())
+      own:reach()
+      assert.is_table(own:take())
+    end)
+
+    it("is waited for as short a time as ever when there is none once more", function()
+      for _ = 1, 8 do
+        own:miss()
+        now = now + 10
+      end
+      own:reach()
+      for _ = 1, 3 do own:miss() end
+      now = now + 0.6
+      assert.is_true(own:is_free_for(""))
+    end)
+
+    it("of who was refused often is first his again when he is another's", function()
+      local often, other = waiter(1), waiter()
+      often.n_refused = 5
+      own:put(other, now)
+      own:put(often, now)
+      now = 2
+      assert.equal(often, own:take())
+    end)
+
+    it("does not come sooner for what is taken between a refusal and what it teaches", function()
+      local one = learned.new(0, 100)
+      one:refuse(10, 1)
+      one:due(11)
+      one:refuse(12, 1)
+      local rate = one.rate
+      for _ = 1, 20 do one:take(12.1) end
+      assert.equal(rate, one.rate)
+    end)
+
+    it("is learned from the first of those that were under way together", function()
+      local one = learned.new(0, 100)
+      one:refuse(10, 1)
+      one:refuse(50, 1) -- it was under way for long
+      one:due(51)
+      for _ = 1, 1000 do one:take(52) end
+      assert.is_true(one.rate >= 9.5, one.rate)
+    end)
+
+    it("keeps a rate that grew freely until it was refused", function()
+      local one = learned.new(0, 1)
+      one:refuse(1, 1)
+      one:due(2)
+      for i = 1, 100 do
+        one:take(2 + i)
+      end
+      local rate = one.rate
+      one:refuse(102, 1)
+      one:due(103)
+      assert.is_true(one.rate > rate * 0.86, one.rate .. " of " .. rate)
+    end)
+  end)
+  local function unsent()
+    return { outcome = "not_sent", kind = "connection", retryable = true }
+  end
+
+  it("is not to be had: the run was drained by then", function()
+    local service = new_service(unsent)
+    local counts = send(service, list_of(times(100, LONG)), { concurrency = 8,
+      stops_when = function() return #service.posts == 8 end }, { retry = false })
+    assert.same({ 8, "drained" }, { counts.not_sent, counts.ended })
+    assert.is_nil(counts.stopped)
+  end)
+
+  it("is nobody's after the first error that ends the run, which is told", function()
+    local service = new_service(function(_, n)
+      return { outcome = "rejected", kind = "api", status = 401, retryable = false,
+        errors = { { code = "10009" } }, cause = "the " .. n }
+    end)
+    local counts = send(service, list_of(times(100, LONG)), { concurrency = 4 })
+    assert.equal(4, counts.rejected)
+    assert.equal("the 1", counts.stopped.cause)
+  end)
+
+  it("was the last one's: the run is empty, though its client was closed then", function()
+    local client
+    client = telnyx.new { sender = new_service(function() end) }
+    local counts = client:send_all(list_of { LONG }, { concurrency = 2,
+      on_result = function() client:close() end })
+    assert.equal("empty", counts.ended)
+    assert.is_nil(counts.stopped)
+  end)
+
+  local BUSY = { outcome = "rejected", kind = "api", status = 503, retryable = true }
+
+  it("is waited for no longer than a message's deadline, whatever it is tried for", function()
+    local ends_at
+    local service = new_service(function(_, n) return n == 1 and BUSY or nil end)
+    send(service, list_of(times(20, LONG)), { rate = 1 / 30, concurrency = 20,
+      on_result = function(_, _, result)
+        if result.outcome == "rejected" then ends_at = service.time end
+      end }, { deadline = 10, retry = { base = 0.1 } })
+    assert.is_true(ends_at and ends_at < 11, ends_at)
+  end)
+
+  it("that is unknown says nothing of the connection", function()
+    local service = new_service(function(_, n)
+      if n > 3 and n < 10 then return { outcome = "unknown", kind = "timeout" } end
+    end)
+    send(service, list_of(times(200, LONG)), { concurrency = 16 },
+      { retry = { unknown = true, base = 0 } })
+    assert.is_true(service.time < 1, service.time)
+  end)
+
+  it("of a code of rates is tried again only where it was too much", function()
+    local service = new_service(function()
+      return { outcome = "rejected", kind = "api", status = 400, retryable = false,
+        errors = { { code = "10011" } } }
+    end)
+    local counts = send(service, list_of { LONG })
+    assert.equal(1, counts.rejected)
+    assert.equal(1, #service.posts)
+  end)
+
+  -- FAULT 2
+  it("is there again after an answer that is tried again", function()
+    local service = new_service(function(_, n)
+      if n > 16 and n % 2 == 0 then return unsent() end
+      if n > 16 and n % 4 == 1 then
+        return { outcome = "rejected", kind = "api", status = 503, retryable = true }
+      end
+    end)
+    send(service, list_of(times(400, LONG)), { concurrency = 4 },
+      { retry = { budget = false, attempts = 20, base = 0.1, cap = 0.1 }, deadline = 600 })
+    assert.is_true(service.time < 45, service.time)
+  end)
+  it("is tried for no longer than any other's where only should_retry would have it", function()
+    local service = new_service(function()
+      return { outcome = "rejected", kind = "api", status = 429, retryable = false }
+    end)
+    send(service, list_of { LONG }, {}, { retry = { budget = false,
+      should_retry = function() return true end } })
+    assert.equal(3, #service.posts)
+  end)
+
+  it("comes ever later, and by half of that at least", function()
+    local retry = require("telnyx.send.retry")
+    assert.is_false(retry.is_too_many { outcome = "unknown", status = 429 })
+    local err = { outcome = "rejected", status = 429, retryable = true }
+    local wait, reason = retry.policy():next(err, 5, { turn = print, n_outlasted = 4, now = 0,
+      random = function() return 0 end })
+    assert.same({ 4, "outlast" }, { wait, reason })
+  end)
+
+  it("is not held up by connections that were closed meanwhile", function()
+    local service = new_service(function(_, n)
+      if n % 10 == 5 then
+        return { outcome = "not_sent", kind = "connection", stale = true, retryable = true }
+      end
+      if n % 10 == 6 or n % 10 == 7 then return unsent() end
+    end)
+    send(service, list_of(times(40, LONG)), { concurrency = 1, rate = 1000 },
+      { retry = { base = 0.001 } })
+    assert.is_true(service.time < 40 * 1.5 * 0.05, service.time)
+  end)
+
+
+
+  it("is there again after a refusal for being too many, too", function()
+    local service = new_service(function(_, n)
+      if n == 5 or n == 6 or n == 8 then
+        return { outcome = "not_sent", kind = "connection", retryable = true }
+      end
+      return n == 7 and refusal(0.01) or nil
+    end)
+    telnyx.new({ sender = service, retry = { base = 0.001 } }):send_all(list_of(times(20, LONG)),
+      { concurrency = 1 })
+    local gap = service.posts[9].at - service.posts[8].at
+    assert.is_true(gap < 0.4, gap)
+  end)
+end)
