@@ -401,6 +401,7 @@ describe("the pace", function()
     local client, told = telnyx.new({ sender = sender }), {}
     local counts = client:send_all(messages(16), { rate = 0.1, on_result = function(index, _, err)
       told[index] = err.outcome
+      assert.equal(err.outcome == "not_sent", err.retryable)
     end })
     assert.equal(1, sender.n_posts)
     assert.is_true(sender.time < 1, sender.time)

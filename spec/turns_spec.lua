@@ -532,7 +532,7 @@ describe("a turn", function()
       local counts = send(service, list_of(times(100, LONG)), { key = function(i)
         return "k" .. i
       end }, { journal = journal })
-      assert.equal("not_sent", counts.stopped.outcome)
+      assert.same({ "not_sent", true }, { counts.stopped.outcome, counts.stopped.retryable })
       assert.is_true(counts.total < 20, counts.total)
       assert.equal(0, #service.posts)
     end)

@@ -53,7 +53,7 @@ local function failed_to_withdraw(self, key, why)
 end
 
 local function failed(self, key, why)
-  return self.host.new_error({ outcome = "not_sent", kind = "connection", retryable = false,
+  return self.host.new_error({ outcome = "not_sent", kind = "connection", retryable = true,
     key = key, cause = "the journal failed: " .. tostring(why),
     advice = "Mend the journal, and do it again: that does it once." })
 end

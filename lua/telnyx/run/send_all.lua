@@ -274,7 +274,7 @@ local function take_seat(run)
 end
 
 local function unsent(run)
-  return run.host.new_error({ outcome = "not_sent", kind = "connection", retryable = false,
+  return run.host.new_error({ outcome = "not_sent", kind = "connection", retryable = true,
     cause = run.loop.is_closed and "the client was closed meanwhile"
       or "the run had ended before its turn came", advice = "Send it again." })
 end

@@ -169,7 +169,7 @@ local function next_wait(engine, job, task, err)
 end
 
 local function not_begun(cause)
-  return { outcome = "not_sent", kind = "connection", retryable = false, cause = cause,
+  return { outcome = "not_sent", kind = "connection", retryable = true, cause = cause,
     advice = "Send it again." }
 end
 
@@ -362,8 +362,10 @@ local function what_is_left(engine, job, why)
   local answer = job.answer
   local is_told = answer and (job.sent or answer.outcome == "rejected" and not job.may_be_sent)
   if not is_told then
-    answer = { outcome = (job.may_be_sent or job.limits.begun) and "unknown" or "not_sent",
-      kind = "protocol", retryable = false, cause = tostring(why) }
+    local may_be_sent = job.may_be_sent or job.limits.begun
+    answer = { outcome = may_be_sent and "unknown" or "not_sent", kind = "protocol",
+      retryable = not may_be_sent, cause = tostring(why),
+      advice = not may_be_sent and "Send it again." or nil }
   end
   answer.attempts = job.attempts
   if is_told and job.sent then

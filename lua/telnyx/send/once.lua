@@ -143,9 +143,11 @@ local function unsettled(row, now)
 end
 
 local function failed(key, why)
-  return told(key, { outcome = "not_sent", kind = "connection",
+  local result = told(key, { outcome = "not_sent", kind = "connection",
     cause = "the journal failed: " .. tostring(why),
     advice = "Mend the journal; nothing was sent." })
+  result.err.retryable = true
+  return result
 end
 
 ---The error for another message than the one that the key has been used for.
