@@ -976,8 +976,10 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
           local counts = run { concurrency = 1 }
           journal.keeper.query = query
           assert.is_true(n_lost > 0)
+          -- Which of them was taken first, and refused, depends on when the lost one is found.
           table.sort(sender.posted)
-          assert.same({ "text 1", "text 1", "text 2" }, sender.posted)
+          assert.equal("text 1 text 2", sender.posted[1] .. " " .. sender.posted[3])
+          assert.equal(3, #sender.posted)
           assert.equal(2, journal:counts().accepted)
           assert.equal(2, counts.accepted)
         end)
