@@ -1638,6 +1638,42 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       end)
     end
 
+    it("uses up nothing where some are unknown, some refused and some not sent", function()
+      local own = step_by_step(function(now, n)
+        return now < 1060 and ({ BROKEN, BUSY_WITHOUT, DOWN })[n % 3 + 1] or nil
+      end)
+      open(nil, { sender = own })
+      add(200)
+      local worker = box:start { concurrency = 16 }
+      repeat worker:step(1) until own.time >= 1060
+      assert.is_true(worker.counts.unknown < 20, worker.counts.unknown)
+      assert.is_true(#own.posted < 50, #own.posted)
+    end)
+
+    it("ends where all are refused for being too many, and nobody says how long", function()
+      local own = step_by_step(function() return BUSY_WITHOUT end)
+      open(nil, { sender = own })
+      add(100)
+      local counts = run { concurrency = 4, until_idle = true, until_empty = false }
+      assert.equal("held", counts.ended)
+      assert.is_true(#own.posted < 20, #own.posted)
+    end)
+
+    it("has patience with a sender of whatever name", function()
+      local own = step_by_step(function() return BUSY_SENDER end)
+      open(nil, { sender = own })
+      for _, name in ipairs { "lost", "unsent", "journal", "refused" } do
+        for i = 1, 5 do
+          local sent = message("x" .. i, name)
+          sent.messaging_profile_id = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+          assert.is_true(box:add(sent, { key = name .. i }))
+        end
+      end
+      local worker = box:start { concurrency = 4, sender_rates = { alphanumeric = 100 } }
+      repeat worker:step(1) until own.time >= 1100
+      assert.is_true(#own.posted < 80, #own.posted)
+    end)
+
     it("waits no longer for sixteen ends that could not be written down than for one", function()
       local own = step_by_step(function() end)
       open(nil, { sender = own })

@@ -97,7 +97,7 @@ describe("send_all in process", function()
     local sender = { n_sends = 0 }
     function sender:send()
       self.n_sends = self.n_sends + 1
-      if self.n_sends == 1 then return { id = "m" }, { outcome = "accepted" } end
+      if self.n_sends % 4 == 1 then return { id = "m" }, { outcome = "accepted" } end
       return nil, { outcome = "rejected", kind = "protocol", status = 403, retryable = false }
     end
     local counts = telnyx.new({ sender = sender }):send_all(messages(20), { concurrency = 1 })

@@ -525,6 +525,40 @@ describe("a turn", function()
       end
     end)
 
+    it("is given no more where pages refuse, though some were taken before", function()
+      for _, status in ipairs { 302, 403, 404 } do
+        local service = new_service(function(_, _, now)
+          if now < 1 then return nil end
+          return { outcome = "rejected", kind = "protocol", status = status, retryable = false }
+        end)
+        local counts = send(service, list_of(times(5000, LONG)))
+        assert.equal(status, counts.stopped.status)
+        assert.is_true(counts.rejected < 40, counts.rejected)
+      end
+    end)
+
+    it("is given still where one page comes between refusals", function()
+      local service = new_service(function(_, n)
+        if n == 21 then
+          return { outcome = "rejected", kind = "protocol", status = 403, retryable = false }
+        end
+        if n <= 40 then
+          return { outcome = "rejected", kind = "api", status = 400, retryable = false,
+            errors = { { code = "40300" } } }
+        end
+      end)
+      local counts = send(service, list_of(times(100, LONG)))
+      assert.is_nil(counts.stopped)
+      assert.equal(60, counts.accepted)
+    end)
+
+    it("is given no more after as many as were under way, and some", function()
+      local service = new_service(function() return LOST end)
+      local counts = send(service, list_of(times(1000, LONG)), { concurrency = 64, rate = 5 })
+      assert.equal("unknown", counts.stopped.outcome)
+      assert.is_true(counts.unknown < 14, counts.unknown)
+    end)
+
     it("is given no more where the journal cannot be asked", function()
       local journal = telnyx.journal.memory()
       journal.claim = function() return nil, "it is away" end

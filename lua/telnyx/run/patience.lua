@@ -29,13 +29,18 @@ end
 ---@param name string
 function Patience:regain(name) self.by_name[name] = nil end
 
+---How many times it went wrong, one after the other.
+---@param name string
+---@return integer
+function Patience:n_lost(name)
+  local own = self.by_name[name]
+  return own and own.n or 0
+end
+
 ---Whether it went wrong when it was tried again.
 ---@param name string
 ---@return boolean
-function Patience:is_lost(name)
-  local own = self.by_name[name]
-  return own ~= nil and own.n > 1
-end
+function Patience:is_lost(name) return self:n_lost(name) > 1 end
 
 local patience = {}
 

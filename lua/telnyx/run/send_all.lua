@@ -29,7 +29,9 @@ local MOST_WAITING = 1000
 ---@field is_hurried boolean|nil nobody waits for a turn any more
 ---@field is_served boolean|nil the service has taken one, in this run
 ---@field n_unsent integer messages in a row that could not be sent
----@field n_lost integer messages in a row whose end nobody knows, or whose answer is no message
+---@field n_lost integer messages in a row whose end nobody knows, or to which a page was the answer
+---@field most_lost number as many of those end the run
+---@field n_pages integer pages in a row
 ---@field was_interrupted boolean|nil an error came that lets what is under way finish
 ---@field is_over fun(): boolean
 ---@field fault { value: any }|nil what the caller's own functions raised
@@ -94,13 +96,11 @@ local FIRST_FEW = 3
 local FEW_IN_A_ROW = 3
 local FEW_ONE_BY_ONE = 5
 
--- Whether it seems to be no service at all that answers: another base_url's pages, or a proxy's,
--- with whatever status. What an earlier run was told says nothing of it.
-local function is_elsewhere(run, result)
-  local n_answers = run.counts.total - run.counts.replayed
-  local is_page = result.outcome == "accepted" -- and no message
+-- Whether it is no word of the service's: another base_url's page, or a proxy's, with whatever
+-- status.
+local function is_page(result)
+  return result.outcome == "accepted" -- and no message
     or result.outcome == "rejected" and once.is_elsewhere(result)
-  return is_page and not result.replayed and not run.is_served and n_answers >= FIRST_FEW
 end
 
 -- An error may have ended its wait for a turn: it waits no more, and is in flight again.
@@ -139,8 +139,13 @@ end
 local function heed_service(run, seat, message, result)
   local all, limit, wait_s = run.turns, result.ratelimit, message and message.wait_seconds
   run.n_unsent, run.host.was_answered = 0, true
-  local is_known = message or result.outcome == "rejected"
+  local is_a_page = not message and is_page(result)
+  local is_known = message or result.outcome == "rejected" and not is_a_page
+  run.n_pages = is_a_page and run.n_pages + 1 or 0
   run.n_lost = is_known and 0 or run.n_lost + 1
+  if run.n_lost == FEW_IN_A_ROW then
+    run.most_lost = FEW_IN_A_ROW + run.n_in_flight + FEW_ONE_BY_ONE
+  end
   if not is_known then
     all:miss()
   elseif all.n_missed > 0 then
@@ -166,15 +171,17 @@ local function is_away(run, result)
   return run.n_unsent >= FEW_IN_A_ROW
 end
 
--- Whether nobody knows the end of any more: of those that were under way at once, and of some that
--- were sent one by one after them, ever later.
+-- Whether nobody knows the end of any more: of those that were under way when that began, and of
+-- some that were sent one by one after them, ever later. Where none was served before, a few pages
+-- are enough.
 local function is_lost(run, result)
-  return not result.state and run.n_lost >= run.options.concurrency + FEW_ONE_BY_ONE
+  if not run.is_served and run.n_pages >= FIRST_FEW then return true end
+  return not result.state and run.n_lost >= run.most_lost
 end
 
 -- Whether no further send could succeed.
 local function is_hopeless(run, result)
-  if is_fatal(result) or is_elsewhere(run, result) then return true end
+  if is_fatal(result) then return true end
   if run.has_ended or run.loop.is_closed then return false end
   return is_away(run, result) or is_lost(run, result)
 end
@@ -395,25 +402,33 @@ local function go_on(run)
   return wait(run)
 end
 
--- An error that comes here is of nobody's here: Ctrl-C, a host's limit. Where the caller lets what
--- is under way finish, it ends the run as an error of his own does.
-local function go_on_all_the_same(run)
-  local ok, result = pcall(go_on, run)
-  if ok then return result end
-  if not run.options.lets_finish(result) then error(result, 0) end
-  end_with(run, result)
-  run.was_interrupted = true
-  return run.n_in_flight + run.turns.n
-end
-
 -- An interrupt may have come between a message and its callback: that one is not waited for.
-local function drive(run)
-  local once_more = run.options.lets_finish and go_on_all_the_same or go_on
+local function go_to_the_end(run)
   repeat
-    local n_left = once_more(run)
+    local n_left = go_on(run)
     local n_under_way = run.n_in_flight + run.turns.n
     local is_done = n_under_way == 0 or (n_left == 0 and run.was_interrupted)
   until is_done and (run.is_exhausted or is_over(run))
+end
+
+-- An error that comes here is of nobody's here: Ctrl-C, a host's limit. Where the caller lets what
+-- is under way finish, it ends the run as an error of his own does.
+local function go_on_all_the_same(run)
+  local lets_finish = run.options.lets_finish
+  local ok, err
+  repeat
+    ok, err = pcall(go_to_the_end, run)
+    if not ok then
+      if not lets_finish(err) then error(err, 0) end
+      end_with(run, err)
+      run.was_interrupted = true
+    end
+  until ok
+end
+
+local function drive(run)
+  local go_through = run.options.lets_finish and go_on_all_the_same or go_to_the_end
+  go_through(run)
   run.loop:forget_ended(run.children, run.heed_child)
 end
 
@@ -440,6 +455,8 @@ local function send_all(source, options, host)
     n_in_flight = 0,
     n_unsent = 0,
     n_lost = 0,
+    most_lost = math.huge,
+    n_pages = 0,
     free = {},
     n_free = 0,
     children = {},

@@ -19,6 +19,8 @@ local REAP_S, MOST_REAPED = 5, 100
 local GRACE_S = 15
 -- How often the journal is told again what it could not be told.
 local MEND_S = 1
+-- A journal that takes long to say that it cannot be told is asked again after so many times that.
+local MEND_SHARE = 3
 -- A row's own waits, after failures in a row.
 local BASE_S, ROW_CAP_S = 0.5, 300
 -- The longest that the service may ask for.
@@ -99,7 +101,7 @@ end
 -- Trouble ---------------------------------------------------------------------------------------
 
 -- What goes wrong for everybody; a refusal of a sender's goes by its name.
-local JOURNAL, UNSENT, LOST, REFUSED = "journal", "unsent", "lost", ""
+local JOURNAL, UNSENT, LOST, REFUSED = "journal", "unsent", "lost", "refused"
 
 -- Nothing is taken for a while.
 local function lose_patience(self, what)
@@ -136,13 +138,15 @@ local function hold(self, sender, result, until_)
   self.held_until = math.max(self.held_until, until_)
 end
 
+local function of_sender(entry) return "sender " .. tostring(entry.sender) end
+
 -- What has failed, and is tried ever less: whose refusals count together, or all.
 local function what_failed(self, entry, result)
   if result.outcome == "not_sent" or once.is_elsewhere(result) then
     self.n_unsent = self.n_unsent + 1
     return UNSENT
   end
-  return self.lanes.is_by_sender and is_senders(result) and entry.sender or REFUSED
+  return self.lanes.is_by_sender and is_senders(result) and of_sender(entry) or REFUSED
 end
 
 local function row_wait(self, entry)
@@ -168,6 +172,14 @@ local function count_out(self, entry)
   entry.is_counted = false
 end
 
+-- The service has answered. What is unknown, or refused for the moment, says nothing good of it.
+local function hearten(self, entry)
+  self.n_lost, self.n_unsent = 0, 0
+  for _, what in ipairs { LOST, UNSENT, REFUSED, of_sender(entry) } do
+    self.patience:regain(what)
+  end
+end
+
 -- Returns how it ended; nil: it waits again.
 local function book(self, entry, message, result)
   self.begun[entry] = nil
@@ -175,15 +187,12 @@ local function book(self, entry, message, result)
   if entry.unwritten then self.debts:add(entry.unwritten) end
   local counts, state = self.counts, once.state_of(message, result)
   if not message and is_fatal(result) then counts.stopped = counts.stopped or result end
-  self.n_lost = state == "unknown" and self.n_lost + 1 or 0
-  if self.n_lost == 0 then self.patience:regain(LOST) end
   if not state then
     counts.requeued = counts.requeued + 1
     if self.options.until_idle then self.horizon = due_by(self) end
     return nil
   end
-  self.n_unsent = 0
-  for _, what in ipairs { UNSENT, REFUSED, entry.sender } do self.patience:regain(what) end
+  if state == "unknown" then self.n_lost = self.n_lost + 1 else hearten(self, entry) end
   counts.total = counts.total + 1
   counts[state] = counts[state] + 1
   return state
@@ -330,6 +339,7 @@ end
 local function heed_standstill(self)
   if not self.options.until_idle or self.n_in_flight > 0 then return end
   local is_held = self.held_until - now(self) > LONGEST_HOLD_S or are_all_held(self)
+    or self.patience:n_lost(REFUSED) >= FIRST_FEW
   local is_away = self.n_unsent >= FIRST_FEW or self.n_lost >= FIRST_FEW
   if self.trouble then return end_by(self, "trouble") end
   if is_away then return end_by(self, "unsent") end
@@ -437,9 +447,10 @@ end
 
 local function mend(self)
   if now(self) < self.mend_at then return end
-  self.mend_at = now(self) + MEND_S
   tell_missed(self)
+  local began_at = now(self)
   self.debts:settle()
+  self.mend_at = now(self) + math.max(MEND_S, MEND_SHARE * (now(self) - began_at))
   if next(self.untold) and not self.trouble then
     local ok, why = tell_untold(self)
     if not ok then fail(self, why) end
