@@ -41,8 +41,8 @@ int ltlx_files_id(lua_State *L) {
   struct stat status;
   luaL_checktype(L, 1, LUA_TSTRING);
   const char *path = lua_tostring(L, 1);
-  bool of_link = lua_toboolean(L, 2);
-  if ((of_link ? lstat : stat)(path, &status) != 0) return push_failure(L, path, errno);
+  int failed = lua_toboolean(L, 2) ? lstat(path, &status) : stat(path, &status);
+  if (failed) return push_failure(L, path, errno);
   push_id(L, &status);
   return 1;
 }
