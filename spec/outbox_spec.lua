@@ -1650,6 +1650,18 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.is_true(#own.posted < 50, #own.posted)
     end)
 
+    it("uses up nothing where it is a page that answers each with 200", function()
+      local own = step_by_step(function(now)
+        return now < 1060 and { outcome = "accepted", kind = "protocol", status = 200,
+          retryable = false } or nil
+      end)
+      open(nil, { sender = own })
+      add(200)
+      local worker = box:start { concurrency = 16 }
+      repeat worker:step(1) until own.time >= 1060
+      assert.is_true(#own.posted < 40, #own.posted)
+    end)
+
     it("ends where all are refused for being too many, and nobody says how long", function()
       local own = step_by_step(function() return BUSY_WITHOUT end)
       open(nil, { sender = own })

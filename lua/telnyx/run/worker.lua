@@ -192,7 +192,9 @@ local function book(self, entry, message, result)
     if self.options.until_idle then self.horizon = due_by(self) end
     return nil
   end
-  if state == "unknown" then self.n_lost = self.n_lost + 1 else hearten(self, entry) end
+  -- A 2xx that holds no message may be anybody's page.
+  local is_answer = message ~= nil or state == "rejected"
+  if is_answer then hearten(self, entry) else self.n_lost = self.n_lost + 1 end
   counts.total = counts.total + 1
   counts[state] = counts[state] + 1
   return state
