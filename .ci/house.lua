@@ -120,9 +120,9 @@ local lua = {
   { "run/lanes", "telnyx.run.pace" },
   { "run/learned" },
   { "run/turns", "telnyx.errors.catalogue telnyx.run.learned" },
+  { "run/outlook", "telnyx.send.once" },
   { "run/send_all", [[
-    telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.turns telnyx.send.once
-    telnyx.send.retry
+    telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.turns telnyx.send.retry
   ]] },
   { "run/debts", "telnyx.core telnyx.send.once" },
   { "run/demand" },
@@ -142,9 +142,9 @@ local lua = {
   { "run/campaign", "telnyx.core telnyx.interrupt" },
 
   { "client", [[
-    telnyx.core telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.pace
-    telnyx.run.send_all telnyx.run.stored telnyx.send.cost telnyx.send.engine telnyx.send.retry
-    telnyx.tables
+    telnyx.core telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.outlook
+    telnyx.run.pace telnyx.run.send_all telnyx.run.stored telnyx.send.cost telnyx.send.engine
+    telnyx.send.retry telnyx.tables
   ]] },
   { "init", "telnyx.client telnyx.core telnyx.errors telnyx.journal" },
 

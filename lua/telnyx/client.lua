@@ -5,6 +5,7 @@ local core = require("telnyx.core")
 local cost = require("telnyx.send.cost")
 local engine = require("telnyx.send.engine")
 local options = require("telnyx.options")
+local outlook = require("telnyx.run.outlook")
 local pace = require("telnyx.run.pace")
 local profiles = require("telnyx.profiles")
 local retry = require("telnyx.send.retry")
@@ -247,12 +248,12 @@ function Client:send_all(source, given)
   local loop, host = self.engine_.loop, nil
   run_options.concurrency = math.min(run_options.concurrency, self.engine_.most_at_once)
   local call = tables.merge(merged_call(self.call_, run_options.call, 2),
-    { outlasts = function() return host.was_answered end })
+    { outlasts = function() return host.outlook.was_answered end })
   local begins_guarded = run_options.lets_finish ~= nil -- else the run is guarded as a whole
   local is_paced = run_options.rate or run_options.rates or run_options.sender_rates
   host = {
     loop = loop,
-    was_answered = false,
+    outlook = outlook.new(),
     run = function(body, run) return self.engine_:run(body, run) end,
     pace = self.pace_, clock = function() return loop:now() end,
     is_key = options.is_key,

@@ -5,7 +5,6 @@ local is_fatal = require("telnyx.run.fatal")
 local lanes = require("telnyx.run.lanes")
 local pace = require("telnyx.run.pace")
 local turns = require("telnyx.run.turns")
-local once = require("telnyx.send.once")
 local retry = require("telnyx.send.retry")
 
 -- Where who waits for one sender's turn is not to hold up the others, so many may wait.
@@ -27,11 +26,7 @@ local MOST_WAITING = 1000
 ---@field is_left boolean|nil an error has ended it
 ---@field is_elsewhere boolean on a scheduler of its own
 ---@field is_hurried boolean|nil nobody waits for a turn any more
----@field is_served boolean|nil the service has taken one, in this run
----@field n_unsent integer messages in a row that could not be sent
----@field n_lost integer messages in a row whose end nobody knows, or to which a page was the answer
----@field most_lost number as many of those end the run
----@field n_pages integer pages in a row
+---@field outlook telnyx.outlook
 ---@field was_interrupted boolean|nil an error came that lets what is under way finish
 ---@field is_over fun(): boolean
 ---@field fault { value: any }|nil what the caller's own functions raised
@@ -91,18 +86,6 @@ local function guarded(run, what, ...)
   return nil
 end
 
-local FIRST_FEW = 3
--- So many in a row that could not be sent, after all their tries, and none will be.
-local FEW_IN_A_ROW = 3
-local FEW_ONE_BY_ONE = 5
-
--- Whether it is no word of the service's: another base_url's page, or a proxy's, with whatever
--- status.
-local function is_page(result)
-  return result.outcome == "accepted" -- and no message
-    or result.outcome == "rejected" and once.is_elsewhere(result)
-end
-
 -- An error may have ended its wait for a turn: it waits no more, and is in flight again.
 local function leave_wait(run, seat)
   if not seat.is_waiting then return end
@@ -127,7 +110,7 @@ end
 -- What one is tried again for may concern those behind it as well.
 local function heed_failure(run, seat, failure, wait_s)
   if failure.outcome == "not_sent" then return run.turns:miss() end
-  run.host.was_answered = true
+  run.outlook.was_answered = true
   if retry.is_too_many(failure) then
     heed_refusal(run, seat, failure, wait_s)
   elseif failure.outcome == "rejected" then
@@ -138,21 +121,13 @@ end
 -- What the service says of those that come after it.
 local function heed_service(run, seat, message, result)
   local all, limit, wait_s = run.turns, result.ratelimit, message and message.wait_seconds
-  run.n_unsent, run.host.was_answered = 0, true
-  local is_a_page = not message and is_page(result)
-  local is_known = message or result.outcome == "rejected" and not is_a_page
-  run.n_pages = is_a_page and run.n_pages + 1 or 0
-  run.n_lost = is_known and 0 or run.n_lost + 1
-  if run.n_lost == FEW_IN_A_ROW then
-    run.most_lost = FEW_IN_A_ROW + run.n_in_flight + FEW_ONE_BY_ONE
-  end
-  if not is_known then
+  if not run.outlook:heed(message, result, run.n_in_flight) then
     all:miss()
   elseif all.n_missed > 0 then
     all:reach()
   end
   if message then
-    run.is_served, all.n_taken = true, all.n_taken + 1
+    all.n_taken = all.n_taken + 1
     if not all.is_open then all:took(seat.sender) end
   elseif result.retryable and retry.is_too_many(result) and result ~= seat.refusal then
     heed_refusal(run, seat, result, MOST_ASKED_S)
@@ -163,27 +138,10 @@ local function heed_service(run, seat, message, result)
   if type(wait_s) == "number" then all:heed_queue(seat.sender, wait_s) end
 end
 
--- Whether nothing can be sent, or the journal not be asked: those in a row have tried as often as
--- they may. What was wrong with a message says nothing of it.
-local function is_away(run, result)
-  if result.outcome ~= "not_sent" or result.kind == "invalid" then return false end
-  run.n_unsent = run.n_unsent + 1
-  return run.n_unsent >= FEW_IN_A_ROW
-end
-
--- Whether nobody knows the end of any more: of those that were under way when that began, and of
--- some that were sent one by one after them, ever later. Where none was served before, a few pages
--- are enough.
-local function is_lost(run, result)
-  if not run.is_served and run.n_pages >= FIRST_FEW then return true end
-  return not result.state and run.n_lost >= run.most_lost
-end
-
--- Whether no further send could succeed.
+-- What ends because the run does says nothing, nor does what an earlier run was told.
 local function is_hopeless(run, result)
-  if is_fatal(result) then return true end
-  if run.has_ended or run.loop.is_closed then return false end
-  return is_away(run, result) or is_lost(run, result)
+  local is_telling = not (run.has_ended or run.loop.is_closed or result.replayed or result.state)
+  return is_telling and run.outlook:is_hopeless()
 end
 
 local function book(run, seat, message, result)
@@ -197,10 +155,12 @@ local function book(run, seat, message, result)
   run.n_in_flight = run.n_in_flight - 1
   if result.replayed then
     counts.replayed = counts.replayed + 1
-  elseif outcome ~= "not_sent" and not result.state then -- that one is of a key, and not posted
+  elseif outcome == "not_sent" then
+    run.outlook:heed_unsent(result)
+  elseif not result.state then -- that one is of a key, and not posted
     heed_service(run, seat, message, result)
   end
-  if not message and is_hopeless(run, result) then
+  if not message and (is_fatal(result) or is_hopeless(run, result)) then
     counts.stopped, run.has_ended = counts.stopped or result, true
   end
 end
@@ -453,10 +413,7 @@ local function send_all(source, options, host)
     turns = turns_of(options, host),
     index = 0,
     n_in_flight = 0,
-    n_unsent = 0,
-    n_lost = 0,
-    most_lost = math.huge,
-    n_pages = 0,
+    outlook = host.outlook,
     free = {},
     n_free = 0,
     children = {},
