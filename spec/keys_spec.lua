@@ -641,6 +641,25 @@ describe("a run under keys", function()
     assert.same({ 0, "not_sent" }, { n_posts, told })
   end)
 
+  it("does not wait a second time for a journal that has taken long to say nothing", function()
+    local real, time = core.monotonic, 0
+    finally(function() rawset(core, "monotonic", real) end)
+    for takes_s, n_asked in pairs { [0.1] = 2, [6] = 1 } do
+      local n, own = 0, telnyx.journal.memory()
+      own.finish = function()
+        n, time = n + 1, time + takes_s
+        return nil, "it is away"
+      end
+      local client = telnyx.new { journal = own, sender = { send = function()
+        return { id = "m" }, {}
+      end, monotonic = function() return 0 end } }
+      rawset(core, "monotonic", function() return time end)
+      local message, info = client:send(ONE_MESSAGE, { key = "k" })
+      rawset(core, "monotonic", real)
+      assert.same({ "m", "it is away", n_asked }, { message.id, info.journal_error, n })
+    end
+  end)
+
   it("has the time that the journal takes for the message's own", function()
     local time, seen = 0, nil
     local own = telnyx.journal.memory()

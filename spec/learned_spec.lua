@@ -339,4 +339,73 @@ describe("a turn, closely,", function()
     local gap = service.posts[9].at - service.posts[8].at
     assert.is_true(gap < 0.4, gap)
   end)
+
+  it("is theirs whose fault was their own: a run goes on past messages that are no good", function()
+    local service = new_service(function() end)
+    local list = list_of(times(40, LONG))
+    for i = 1, 30 do list[i].to = "nobody" end
+    local counts = send(service, list, { concurrency = 4 })
+    assert.same({ 10, 30, "empty" }, { counts.accepted, counts.not_sent, counts.ended })
+  end)
+
+  local function order_of(senders)
+    local service, order = new_service(function() end), {}
+    send(service, list_of(senders), { rate = 10, sender_rates = { long_code = 1000,
+      toll_free = 1000 }, concurrency = 16 })
+    for i, post in ipairs(service.posts) do order[i] = post.from:sub(-1) end
+    return table.concat(order)
+  end
+
+  it("is each sender's in turn, and theirs who come after one that has no more", function()
+    local A, B, C = "+13125550001", "+13125550002", "+13125550003"
+    -- The first waits for nothing.
+    assert.equal("112122", order_of { A, A, A, B, B, B })
+    assert.equal("1123232", order_of { A, A, B, B, B, C, C })
+    assert.equal("12323", order_of { A, B, B, C, C })
+  end)
+
+  -- As Ctrl-C does.
+  local function interrupted(own)
+    local service, told = new_service(function() end), {}
+    local step = service.step
+    function service:step(seconds)
+      local n_left = step(self, seconds)
+      if self.time < 2.04 or self.was_raised then return n_left end
+      self.was_raised = true
+      error("from outside", 0)
+    end
+    own.sender = service
+    local ok, why = pcall(telnyx.new(own).send_all, telnyx.new(own), list_of(times(8, LONG)), {
+      rate = 1, concurrency = 8, key = function(i) return "k" .. i end,
+      on_result = function(_, message, result)
+        if not message then told[#told + 1] = result end
+      end })
+    assert.same({ false, "from outside" }, { ok, why })
+    return told
+  end
+
+  it("that an error takes away can be had again, where surely nothing was sent", function()
+    local n_unsent = 0
+    for _, err in ipairs(interrupted {}) do
+      assert.equal(err.outcome == "not_sent", err.retryable)
+      if err.outcome == "not_sent" then
+        n_unsent = n_unsent + 1
+        assert.equal("Send it again.", err.advice)
+      end
+    end
+    assert.is_true(n_unsent >= 4, n_unsent)
+  end)
+
+  it("that an error takes away is told of with what the journal could not be told", function()
+    local journal = telnyx.journal.memory()
+    journal.finish = function() return nil, "it is away" end
+    local n_unwritten = 0
+    for _, err in ipairs(interrupted { journal = journal }) do
+      if err.outcome == "unknown" then
+        n_unwritten = n_unwritten + 1
+        assert.matches("it is away", err.journal_error)
+      end
+    end
+    assert.is_true(n_unwritten >= 1, n_unwritten)
+  end)
 end)

@@ -1587,7 +1587,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       function own.send() error("it can be stepped") end
       function own:start(sent, _, owner)
         self.posted[#self.posted + 1] = sent.text
-        local failure = answer(self.time, #self.posted)
+        local failure = answer(self.time, #self.posted, sent)
         local pending = { ready_at = self.time + 0.05, owner = owner }
         function pending.done() return self.time >= pending.ready_at end
         function pending.result()
@@ -1671,19 +1671,84 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.is_true(#own.posted < 20, #own.posted)
     end)
 
+    -- While others are served.
     it("has patience with a sender of whatever name", function()
-      local own = step_by_step(function() return BUSY_SENDER end)
+      local n_of, without_wait = {}, copy(BUSY_SENDER)
+      without_wait.retry_after = nil
+      local own = step_by_step(function(_, _, sent)
+        n_of[sent.from] = (n_of[sent.from] or 0) + 1
+        return sent.from ~= FROM and without_wait or nil
+      end)
       open(nil, { sender = own })
-      for _, name in ipairs { "lost", "unsent", "journal", "refused" } do
-        for i = 1, 5 do
-          local sent = message("x" .. i, name)
-          sent.messaging_profile_id = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
-          assert.is_true(box:add(sent, { key = name .. i }))
-        end
+      local names = { "lost", "unsent", "journal", "refused" }
+      for _, name in ipairs(names) do
+        local sent = message("x", name)
+        sent.messaging_profile_id = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+        for i = 1, 60 do assert.is_true(box:add(sent, { key = name .. i })) end
       end
-      local worker = box:start { concurrency = 4, sender_rates = { alphanumeric = 100 } }
-      repeat worker:step(1) until own.time >= 1100
-      assert.is_true(#own.posted < 80, #own.posted)
+      local now = core.now()
+      for i = 1, 150 do
+        assert.is_true(box:add(message("text"), { key = "k" .. i, at = now + i * 0.3 }))
+      end
+      local worker = box:start { concurrency = 4, sender_rates = { toll_free = 1e6,
+        alphanumeric = 1e6 } }
+      repeat worker:step(1) until own.time >= 1060
+      assert.equal(150, n_of[FROM])
+      for _, name in ipairs(names) do assert.is_true(n_of[name] < 90, name .. n_of[name]) end
+    end)
+
+    it("waits for no earlier outage of answers in the next one", function()
+      for unknowns, most_s in pairs { [1] = 1.5, [3] = 6 } do
+        local answers = { copy(BROKEN), copy(BROKEN), copy(BROKEN), false }
+        for _ = 1, 8 do
+          for _ = 1, unknowns do answers[#answers + 1] = copy(BROKEN) end
+          answers[#answers + 1] = false
+        end
+        open(answers)
+        for i = 1, #answers do
+          assert.is_true(box:add(message("text"), { key = unknowns .. " " .. i }))
+        end
+        local started_at, n = sender.time, #answers
+        local counts = run { concurrency = 1 }
+        assert.equal(n, counts.total)
+        assert.is_true(sender.time - started_at < most_s, sender.time - started_at)
+      end
+    end)
+
+    it("asks a journal seldom that takes its time to say no", function()
+      local own = step_by_step(function() end)
+      open(nil, { sender = own })
+      add(1)
+      local query, n_asked = journal.keeper.query, 0
+      journal.keeper.query = function(sql, params, n)
+        if not sql:find("settled_by = 'worker'", 1, true) then return query(sql, params, n) end
+        n_asked, own.time = n_asked + 1, own.time + 10
+        return nil, "no room", true
+      end
+      local worker = box:start { concurrency = 1 }
+      repeat worker:step(1) until own.time >= 1600
+      journal.keeper.query = query
+      assert.is_true(n_asked > 6 and n_asked < 25, n_asked)
+    end)
+
+    it("has added what it added though the answer is lost, and a person freed the key", function()
+      open { copy(BROKEN) }
+      add(1)
+      run { until_empty = true }
+      assert.is_true(client:resolve("k1", "not_sent"))
+      assert.is_true(box:withdraw("k1"))
+      local query, n_lost = journal.keeper.query, 0
+      journal.keeper.query = function(sql, params, n)
+        local rows, why = query(sql, params, n)
+        if n_lost > 0 or not sql:find("'queued', ?", 1, true) then return rows, why end
+        n_lost = 1
+        return nil, "the connection broke"
+      end
+      assert.is_true(box:add(message("text 1"), { key = "k1" }))
+      journal.keeper.query = query
+      assert.equal(1, n_lost)
+      run()
+      assert.same({ "text 1", "text 1" }, sender.posted)
     end)
 
     it("waits no longer for sixteen ends that could not be written down than for one", function()

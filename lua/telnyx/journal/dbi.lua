@@ -138,7 +138,7 @@ end
 -- One row may be held up by another's transaction, and all others be free.
 local function is_let_alone(self)
   if core.monotonic() >= self.silent_until then return false end
-  if not (self.is_free and self.has_answered and self.is_set_up) then return true end
+  if not (self.is_free and self.is_set_up) then return true end
   local function ask_of(...) return ask(self, ...) end
   local ok, is_free = pcall(self.is_free, ask_of)
   if not ok then interrupt.pass_on(is_free) end

@@ -138,10 +138,9 @@ local function heed_service(run, seat, message, result)
   if type(wait_s) == "number" then all:heed_queue(seat.sender, wait_s) end
 end
 
--- What ends because the run does says nothing, nor does what an earlier run was told.
-local function is_hopeless(run, result)
-  local is_telling = not (run.has_ended or run.loop.is_closed or result.replayed or result.state)
-  return is_telling and run.outlook:is_hopeless()
+-- What ends because the run does says nothing.
+local function is_hopeless(run)
+  return not run.has_ended and not run.loop.is_closed and run.outlook:is_hopeless()
 end
 
 local function book(run, seat, message, result)
@@ -160,7 +159,7 @@ local function book(run, seat, message, result)
   elseif not result.state then -- that one is of a key, and not posted
     heed_service(run, seat, message, result)
   end
-  if not message and (is_fatal(result) or is_hopeless(run, result)) then
+  if not message and (is_fatal(result) or is_hopeless(run)) then
     counts.stopped, run.has_ended = counts.stopped or result, true
   end
 end
