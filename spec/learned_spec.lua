@@ -5,19 +5,13 @@ local telnyx = require "telnyx"
 local timed_service = require "spec.support.timed_service"
 
 local list_of, times, refusal = timed_service.list_of, timed_service.times, timed_service.refusal
-local new_service = timed_service.new
+local new_service, send = timed_service.new, timed_service.send
 local LONG, FREE = "+13125550001", "+18445550001"
 local slept = core.sleep
 
 describe("a turn, closely,", function()
   setup(function() core.sleep = function() end end) -- time moves by steps
   teardown(function() core.sleep = slept end)
-
-  local function send(service, source, options, own)
-    own = own or {}
-    own.sender = service
-    return telnyx.new(own):send_all(source, options)
-  end
 
   -- The same, but that it refuses all for a time.
   local function away(from, to, asked, answer)

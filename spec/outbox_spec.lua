@@ -6,6 +6,7 @@ local journals = require "spec.support.journals"
 local process = require "spec.support.process"
 local sandbox = require "telnyx.sandbox"
 local telnyx = require "telnyx"
+local timed_service = require "spec.support.timed_service"
 
 local FROM, TO = "+18445550001", "+18665550001"
 
@@ -1582,33 +1583,14 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
 
     -- Many are under way at once, and end at one time.
     local function step_by_step(answer)
-      local own = own_sender()
-      local waiting = {}
-      function own.send() error("it can be stepped") end
-      function own:start(sent, _, owner)
-        self.posted[#self.posted + 1] = sent.text
-        local failure = answer(self.time, #self.posted, sent)
-        local pending = { ready_at = self.time + 0.05, owner = owner }
-        function pending.done() return self.time >= pending.ready_at end
-        function pending.result()
-          if failure then return nil, copy(failure) end
-          return { id = sent.text }, { outcome = "accepted", status = 200 }
-        end
-        waiting[#waiting + 1] = pending
-        return pending
-      end
-      function own:step(seconds)
-        for _, one in ipairs(waiting) do
-          seconds = math.min(seconds, math.max(0, one.ready_at - self.time))
-        end
-        self.time = self.time + math.max(seconds, 1e-6)
-        return #waiting
-      end
-      function own.finished()
-        for i, one in ipairs(waiting) do
-          if one.done() then return table.remove(waiting, i).owner end
-        end
-      end
+      local own = timed_service.new(function(sent, n, now)
+        local failure = answer(now, n, sent)
+        return failure and copy(failure)
+      end)
+      local step = own.step
+      function own:sleep(seconds) self.time = self.time + seconds end
+      function own:step(seconds) return step(self, math.max(seconds, 1e-6)) end
+      own.time = 1000
       return own
     end
 
@@ -1631,7 +1613,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
         add(100)
         local worker = box:start { concurrency = 16 }
         repeat worker:step(1) until own.time >= 1300
-        local n = #own.posted
+        local n = #own.posts
         assert.is_true(n > 25 and n < 60, n)
         repeat worker:step(1) until worker.counts.total == 100
         assert.is_true(own.time - 1300 < 320, own.time) -- its rows had waited as long
@@ -1647,7 +1629,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       local worker = box:start { concurrency = 16 }
       repeat worker:step(1) until own.time >= 1060
       assert.is_true(worker.counts.unknown < 20, worker.counts.unknown)
-      assert.is_true(#own.posted < 50, #own.posted)
+      assert.is_true(#own.posts < 50, #own.posts)
     end)
 
     it("uses up nothing where it is a page that answers each with 200", function()
@@ -1659,7 +1641,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       add(200)
       local worker = box:start { concurrency = 16 }
       repeat worker:step(1) until own.time >= 1060
-      assert.is_true(#own.posted < 40, #own.posted)
+      assert.is_true(#own.posts < 40, #own.posts)
     end)
 
     it("ends where all are refused for being too many, and nobody says how long", function()
@@ -1668,7 +1650,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       add(100)
       local counts = run { concurrency = 4, until_idle = true, until_empty = false }
       assert.equal("held", counts.ended)
-      assert.is_true(#own.posted < 20, #own.posted)
+      assert.is_true(#own.posts < 20, #own.posts)
     end)
 
     -- While others are served.

@@ -6,7 +6,7 @@ local telnyx = require "telnyx"
 local timed_service = require "spec.support.timed_service"
 
 local list_of, times, refusal = timed_service.list_of, timed_service.times, timed_service.refusal
-local new_service = timed_service.new
+local new_service, send = timed_service.new, timed_service.send
 local LONG, OTHER, FREE = "+13125550001", "+13125550002", "+18445550001"
 local ACCEPTED = { outcome = "accepted", status = 200 }
 
@@ -25,12 +25,6 @@ end
 describe("a turn", function()
   setup(function() core.sleep = function() end end) -- time moves by steps
   teardown(function() core.sleep = slept end)
-
-  local function send(service, source, options, own)
-    own = own or {}
-    own.sender = service
-    return telnyx.new(own):send_all(source, options)
-  end
 
   it("is first theirs who came first, where those who come take their time", function()
     local service, n = new_service(function() end), 0

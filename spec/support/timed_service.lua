@@ -1,5 +1,7 @@
 -- A service on virtual time, for specs of runs: it says what it was posted, and when.
 
+local telnyx = require "telnyx"
+
 local timed_service = {}
 
 ---One message of each sender, whose texts are their numbers.
@@ -35,12 +37,12 @@ function timed_service.new(answer)
     posts[#posts + 1] = { at = self.time, text = message.text, from = message.from }
     local result, latency_s = answer(message, #posts, self.time)
     if result and result.status == 429 then self.n_refused = self.n_refused + 1 end
-    local is_accepted = not result or result.outcome == "accepted"
+    local is_failure = result and (result.outcome ~= "accepted" or result.kind)
     local pending = { ready_at = self.time + (latency_s or 0.05), owner = owner }
     function pending.done() return self.time >= pending.ready_at end
     function pending.result()
-      if is_accepted then return { id = message.text }, result or ACCEPTED end
-      return nil, result
+      if is_failure then return nil, result end
+      return { id = message.text }, result or ACCEPTED
     end
     self.waiting[#self.waiting + 1] = pending
     return pending
@@ -61,6 +63,18 @@ function timed_service.new(answer)
     end
   end
   return own
+end
+
+---Runs a client of its own through a list.
+---@param service table
+---@param source table[]|function
+---@param options table|nil of the run
+---@param own table|nil of the client
+---@return telnyx.counts
+function timed_service.send(service, source, options, own)
+  own = own or {}
+  own.sender = service
+  return telnyx.new(own):send_all(source, options)
 end
 
 return timed_service
