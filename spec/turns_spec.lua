@@ -501,18 +501,6 @@ describe("a turn", function()
       local PAGE = { outcome = "accepted", kind = "protocol", status = 200, retryable = false }
       for _, from in ipairs { 0, 1 } do
         local service = new_service(function(_, _, now) return now >= from and PAGE or nil end)
-        service.is_page = true
-        local start = service.start
-        function service:start(...)
-          local pending = start(self, ...)
-          local result = pending.result
-          function pending.result()
-            local message, info = result()
-            if message and info == PAGE then return nil, PAGE end
-            return message, info
-          end
-          return pending
-        end
         local counts = send(service, list_of(times(1000, LONG)))
         assert.equal("accepted", counts.stopped.outcome)
         assert.is_true(#service.posts < (from == 0 and 20 or 320 + 60), #service.posts)
