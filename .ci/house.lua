@@ -118,7 +118,8 @@ local lua = {
   { "run/fatal" },
   { "run/stored", "cjson.safe telnyx.core telnyx.tables" },
   { "run/lanes", "telnyx.run.pace" },
-  { "run/learned" },
+  { "run/slowing" },
+  { "run/learned", "telnyx.run.slowing" },
   { "run/turns", "telnyx.errors.catalogue telnyx.run.learned" },
   { "run/outlook", "telnyx.send.once" },
   { "run/send_all", [[

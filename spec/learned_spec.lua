@@ -402,4 +402,104 @@ describe("a turn, closely,", function()
     end
     assert.is_true(n_unwritten >= 1, n_unwritten)
   end)
+
+  -- Numbers below n, as they come.
+  local function dice(seed)
+    return function(n)
+      seed = (seed * 16807) % 2147483647
+      return seed % n
+    end
+  end
+
+  -- Each is refused with the same chance, as by one node of some that is full.
+  local function at_random(percent, asked, seed)
+    local throw = dice(seed)
+    return function() return throw(100) < percent and refusal(asked) or nil end
+  end
+
+  describe("where so many are refused at whatever rate", function()
+    for percent, most_s in pairs { [5] = 60, [10] = 90, [20] = 90, [33] = 120, [50] = 240 } do
+      it("comes as it did: " .. percent .. " in a hundred", function()
+        for seed = 1, 5 do
+          local service = new_service(at_random(percent, nil, seed))
+          local counts = send(service, list_of(times(3000, LONG)), { concurrency = 16 },
+            { deadline = 600 })
+          assert.equal(3000, counts.accepted)
+          assert.is_true(service.time < most_s, service.time)
+        end
+      end)
+    end
+
+    -- After each of them all is still for a second, and those under way come before that.
+    for percent, most_s in pairs { [5] = 300, [20] = 400, [50] = 600 } do
+      it("comes again after the time they ask for: " .. percent .. " in a hundred", function()
+        for seed = 1, 5 do
+          local service = new_service(at_random(percent, 1, seed))
+          local counts = send(service, list_of(times(2000, LONG)), { concurrency = 16 },
+            { deadline = 600 })
+          assert.equal(2000, counts.accepted)
+          assert.is_true(service.time < most_s, service.time)
+        end
+      end)
+    end
+
+    it("of a sender is as well", function()
+      local throw = dice(1)
+      local service = new_service(function()
+        return throw(100) < 20 and refusal(1, "40318") or nil
+      end)
+      send(service, list_of(times(1000, LONG)), { concurrency = 16 }, { deadline = 600 })
+      assert.is_true(service.time < 250, service.time)
+    end)
+
+    it("is one a second all the same once all are refused", function()
+      for _, percent in ipairs { 20, 70 } do
+        local some, since = at_random(percent, nil, 1), nil
+        local service = new_service(function(_, n, now)
+          if n == 3000 then since = now end
+          if since and now < since + 120 then return refusal() end
+          return some()
+        end)
+        send(service, list_of(times(4000, LONG)), { concurrency = 16 }, { deadline = 6000 })
+        local n = n_between(service, since + 20, since + 120)
+        assert.is_true(n >= 8 and n < 110, n)
+      end
+    end)
+
+    it("is slow again where it gets well, and then takes less", function()
+      local some, n_then, since = at_random(20, nil, 1), 0, nil
+      local level, last = 5, 0
+      local service = new_service(function(_, n, now)
+        if n < 2000 then return some() end
+        if n < 3000 then return end
+        since = since or now
+        level, last = math.min(5, level + (now - math.max(last, since)) * 5), now
+        if level < 1 then
+          n_then = n_then + 1
+          return refusal()
+        end
+        level = level - 1
+      end)
+      local counts = send(service, list_of(times(3000, LONG)), { concurrency = 16 },
+        { deadline = 600 })
+      assert.equal(3000, counts.accepted)
+      assert.is_true(counts.learned.rate ~= nil and counts.learned.rate < 10)
+      assert.is_true(n_then < 200, n_then)
+    end)
+  end)
+
+  it("is not refused much more often where a service takes ever less", function()
+    local level, last = 50, 0
+    local service = new_service(function(_, _, now)
+      local per_s = math.max(5, 50 - now)
+      level, last = math.min(per_s, level + (now - last) * per_s), now
+      if level < 1 then return refusal() end
+      level = level - 1
+    end)
+    local counts = send(service, list_of(times(1500, LONG)), { concurrency = 16 },
+      { deadline = 600 })
+    assert.equal(1500, counts.accepted)
+    assert.is_true(service.n_refused < 500, service.n_refused)
+    assert.is_true(service.time < 120, service.time)
+  end)
 end)

@@ -2,7 +2,10 @@
 --- it refuses one for being too many, and asks for patience. After that messages leave a little
 --- slower than they did, and a little faster with each that is taken, until it refuses again. Where
 --- it takes none at all for a time, that says nothing of its rate: one is tried now and then, and
---- when it is taken the others follow as before.
+--- when it is taken the others follow as before. And where it refuses as many at half the rate, the
+--- rate is not why.
+
+local slowing = require("telnyx.run.slowing")
 
 ---@class telnyx.learned
 ---@field rate number|nil messages a second; nil: as fast as one can
@@ -10,6 +13,9 @@
 ---@field n_taken_ever integer what it took since it first refused one
 ---@field held_until number it has asked for so much patience
 ---@field private share number of the last some it has refused so much
+---@field private few_share number and so much says nothing of the rate
+---@field private is_blind boolean it refuses that share at whatever rate
+---@field private slowing telnyx.slowing
 ---@field private patience_s number what it is given where it asks for none
 ---@field private is_probing boolean it took nothing since it has refused one
 ---@field private is_new boolean what its last refusal teaches is not drawn yet
@@ -35,6 +41,8 @@ local PATIENCE_S, LONGEST_PATIENCE_S = 0.5, 8
 -- What it refuses without a word of when, now and then, is nobody's fault who comes after it: so
 -- much of the last so many.
 local FEW_SHARE, LAST = 0.1, 64
+-- Who refuses some at whatever rate is well again when he refuses so much less.
+local MUCH_LESS = 8
 -- While it takes nothing, one in so many seconds is tried.
 local PROBE_S = 1
 
@@ -52,12 +60,27 @@ local function recover(self, now)
   self.next_at = math.min(self.next_at, now + (self.rate and 1 / self.rate or 0))
 end
 
+-- So much of what comes is refused, whatever the rate: only what is clearly more is heeded.
+local function forget_rate(self, share)
+  self.few_share = math.max(math.min(2 * share, (1 + share) / 2), FEW_SHARE)
+  self.is_blind, self.rate, self.refused_at = true, nil, math.huge
+end
+
+-- It does not, any more, or never did.
+local function see(self)
+  self.is_blind, self.few_share = false, FEW_SHARE
+end
+
 ---It took one.
 ---@param now number
 ---@return boolean is_sooner the next may leave sooner than was said
 function Learned:take(now)
   self.n_taken, self.n_taken_ever = self.n_taken + 1, self.n_taken_ever + 1
   self.share = self.share - self.share / LAST
+  if self.is_blind and self.share < self.few_share / MUCH_LESS then
+    see(self)
+    self.slowing:believe()
+  end
   if self.is_probing then
     recover(self, now)
     return true
@@ -78,9 +101,14 @@ end
 function Learned:refuse(now, asked_s)
   self.n_refused = self.n_refused + 1
   self.share = self.share + (1 - self.share) / LAST
-  if not asked_s and self.share <= FEW_SHARE then return end
-  if now >= self.held_until and not self.is_new then
+  local is_few = self.share <= self.few_share
+  if is_few and not asked_s then return end
+  if now >= self.held_until and not self.is_new and not (is_few and self.is_blind) then
     self.is_new = true
+    if self.is_blind then
+      see(self)
+      self.slowing:doubt()
+    end
     self.was_free = self.rate ~= nil and self.refused_at == math.huge
     self.leaving_at = self.rate or rate_until_now(self, now)
   end
@@ -97,10 +125,16 @@ local function rate_then(self)
   return math.max(rate, 1 / LONGEST_STEP_S)
 end
 
+local function learn_rate(self)
+  self.rate, self.refused_at = rate_then(self), self.leaving_at
+  local share = self.slowing:step(self.rate, self.n_taken, self.n_refused)
+  if share then forget_rate(self, share) end
+end
+
 local function learn(self)
   self.is_new = false
   if self.n_taken > 0 then
-    self.rate, self.refused_at = rate_then(self), self.leaving_at
+    learn_rate(self)
     self.patience_s = PATIENCE_S
   else
     self.is_probing = true
@@ -133,9 +167,9 @@ local learned = {}
 ---@return telnyx.learned
 function learned.new(now, n_taken)
   return setmetatable({ n_refused = 0, n_taken_ever = 0, share = 0, held_until = -math.huge,
-    patience_s = PATIENCE_S, is_new = false, is_probing = false, was_free = false,
-    next_at = now, since = now, n_taken = n_taken, refused_at = math.huge,
-    leaving_at = math.huge }, Learned)
+    few_share = FEW_SHARE, patience_s = PATIENCE_S, slowing = slowing.new(), is_blind = false,
+    is_new = false, is_probing = false, was_free = false, next_at = now, since = now,
+    n_taken = n_taken, refused_at = math.huge, leaving_at = math.huge }, Learned)
 end
 
 return learned
