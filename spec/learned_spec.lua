@@ -277,7 +277,6 @@ describe("a turn, closely,", function()
     assert.equal(1, #service.posts)
   end)
 
-  -- FAULT 2
   it("is there again after an answer that is tried again", function()
     local service = new_service(function(_, n)
       if n > 16 and n % 2 == 0 then return unsent() end
@@ -289,6 +288,7 @@ describe("a turn, closely,", function()
       { retry = { budget = false, attempts = 20, base = 0.1, cap = 0.1 }, deadline = 600 })
     assert.is_true(service.time < 45, service.time)
   end)
+
   it("is tried for no longer than any other's where only should_retry would have it", function()
     local service = new_service(function()
       return { outcome = "rejected", kind = "api", status = 429, retryable = false }
@@ -319,8 +319,6 @@ describe("a turn, closely,", function()
     assert.is_true(service.time < 40 * 1.5 * 0.05, service.time)
   end)
 
-
-
   it("is there again after a refusal for being too many, too", function()
     local service = new_service(function(_, n)
       if n == 5 or n == 6 or n == 8 then
@@ -332,6 +330,35 @@ describe("a turn, closely,", function()
       { concurrency = 1 })
     local gap = service.posts[9].at - service.posts[8].at
     assert.is_true(gap < 0.4, gap)
+  end)
+
+  it("is one's at a time while ends are unknown, also where some are refused between them", function()
+    for _, own in ipairs { { deadline = 600 }, { deadline = 600, retry = false } } do
+      local service = new_service(function(_, n, now)
+        if n > 100 and now < 60 then
+          return n % 3 == 0 and refusal() or { outcome = "unknown", kind = "api", status = 503,
+            retryable = false }
+        end
+      end)
+      local counts = send(service, list_of(times(1000, LONG)), { concurrency = 16 }, own)
+      assert.equal("unknown", counts.stopped.outcome)
+      assert.is_true(service.time > 5, service.time)
+      assert.is_true(counts.unknown < 16 + 8, counts.unknown)
+    end
+  end)
+
+  it("is everybody's again where one is taken after ends that are unknown and refusals", function()
+    local service = new_service(function(_, n)
+      if n > 100 and n < 116 then
+        return n % 3 == 0 and refusal() or { outcome = "unknown", kind = "api", status = 503,
+          retryable = false }
+      end
+    end)
+    local counts = send(service, list_of(times(1000, LONG)), { concurrency = 16 },
+      { deadline = 600 })
+    assert.equal("empty", counts.ended)
+    assert.equal(1000, counts.total)
+    assert.is_true(service.time < 30, service.time)
   end)
 
   it("is theirs whose fault was their own: a run goes on past messages that are no good", function()

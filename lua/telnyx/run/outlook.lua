@@ -53,6 +53,10 @@ function Outlook:heed_unsent(result)
   if result.kind ~= "invalid" then self.n_unsent = self.n_unsent + 1 end
 end
 
+---Whether nobody knows the last ends. What is refused for being too many is no end to that.
+---@return boolean
+function Outlook:is_losing() return self.n_lost > 0 end
+
 ---Whether nothing gets through.
 ---@return boolean
 function Outlook:is_hopeless()

@@ -103,7 +103,7 @@ local function heed_refusal(run, seat, refusal, most_s)
   local asked_s = retry.asked_wait(refusal)
   if asked_s and (asked_s == 0 or asked_s ~= asked_s) then asked_s = nil end
   seat.refusal = refusal
-  run.turns:reach()
+  if not run.outlook:is_losing() then run.turns:reach() end
   run.turns:refuse(seat, refusal, asked_s and math.min(asked_s, most_s))
 end
 
@@ -121,7 +121,9 @@ end
 -- What the service says of those that come after it.
 local function heed_service(run, seat, message, result)
   local all, limit, wait_s = run.turns, result.ratelimit, message and message.wait_seconds
-  if not run.outlook:heed(message, result, run.n_in_flight) then
+  if run.outlook:is_losing() and retry.is_too_many(result) then
+    run.outlook.was_answered = true
+  elseif not run.outlook:heed(message, result, run.n_in_flight) then
     all:miss()
   elseif all.n_missed > 0 then
     all:reach()
