@@ -332,7 +332,7 @@ describe("a turn, closely,", function()
     assert.is_true(gap < 0.4, gap)
   end)
 
-  it("is one's at a time while ends are unknown, also where some are refused between them", function()
+  it("is one's at a time while ends are unknown, also where some are refused meanwhile", function()
     for _, own in ipairs { { deadline = 600 }, { deadline = 600, retry = false } } do
       local service = new_service(function(_, n, now)
         if n > 100 and now < 60 then
