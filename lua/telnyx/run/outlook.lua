@@ -5,6 +5,7 @@ local once = require("telnyx.send.once")
 
 ---@class telnyx.outlook
 ---@field was_answered boolean by the service, or by who stands for it
+---@field is_fair boolean it has taken the last that it was sent: one more it takes says nothing new
 ---@field private is_served boolean the service has taken one
 ---@field private n_unsent integer messages in a row that could not be sent
 ---@field private n_lost integer in a row whose end nobody knows, or whose answer was a page
@@ -37,10 +38,11 @@ function Outlook:heed(message, result, n_under_way)
   local is_a_page = not message and is_page(result)
   if message or result.outcome == "rejected" and not is_a_page then
     self.is_served = self.is_served or message ~= nil
-    self.n_pages, self.n_lost = 0, 0
+    self.n_pages, self.n_lost, self.is_fair = 0, 0, message ~= nil
     return true
   end
   self.n_pages, self.n_lost = is_a_page and self.n_pages + 1 or 0, self.n_lost + 1
+  self.is_fair = false
   if self.n_lost == FEW_IN_A_ROW then
     self.most_lost = FEW_IN_A_ROW + n_under_way + FEW_ONE_BY_ONE
   end
@@ -50,7 +52,8 @@ end
 ---Heeds the end of one that was not. What was wrong with a message says nothing of others.
 ---@param result table
 function Outlook:heed_unsent(result)
-  if result.kind ~= "invalid" then self.n_unsent = self.n_unsent + 1 end
+  if result.kind == "invalid" then return end
+  self.n_unsent, self.is_fair = self.n_unsent + 1, false
 end
 
 ---Whether nobody knows the last ends. What is refused for being too many is no end to that.
@@ -68,8 +71,8 @@ local outlook = {}
 
 ---@return telnyx.outlook
 function outlook.new()
-  return setmetatable({ was_answered = false, is_served = false, n_unsent = 0, n_lost = 0,
-    most_lost = math.huge, n_pages = 0 }, Outlook)
+  return setmetatable({ was_answered = false, is_fair = false, is_served = false, n_unsent = 0,
+    n_lost = 0, most_lost = math.huge, n_pages = 0 }, Outlook)
 end
 
 return outlook

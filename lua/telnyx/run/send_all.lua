@@ -118,15 +118,23 @@ local function heed_failure(run, seat, failure, wait_s)
   end
 end
 
--- What the service says of those that come after it.
-local function heed_service(run, seat, message, result)
-  local all, limit, wait_s = run.turns, result.ratelimit, message and message.wait_seconds
-  if run.outlook:is_losing() and retry.is_too_many(result) then
-    run.outlook.was_answered = true
-  elseif not run.outlook:heed(message, result, run.n_in_flight) then
+-- How one ended that was posted, for the brake that ends put on which nobody knows.
+local function heed_end_of(run, message, result)
+  local all, outlook = run.turns, run.outlook
+  if outlook:is_losing() and retry.is_too_many(result) then
+    outlook.was_answered = true
+  elseif not outlook:heed(message, result, run.n_in_flight) then
     all:miss()
   elseif all.n_missed > 0 then
     all:reach()
+  end
+end
+
+-- What the service says of those that come after it.
+local function heed_service(run, seat, message, result)
+  local all, limit = run.turns, result.ratelimit
+  if not message or all.n_missed > 0 or not run.outlook.is_fair then
+    heed_end_of(run, message, result)
   end
   if message then
     all.n_taken = all.n_taken + 1
@@ -134,10 +142,11 @@ local function heed_service(run, seat, message, result)
   elseif result.retryable and retry.is_too_many(result) and result ~= seat.refusal then
     heed_refusal(run, seat, result, MOST_ASKED_S)
   end
-  if type(limit) == "table" and type(limit.remaining) == "number" then
+  if limit and type(limit) == "table" and type(limit.remaining) == "number" then
     all:heed_limit(limit.remaining, limit.reset, run.n_in_flight, run.options.concurrency)
   end
-  if type(wait_s) == "number" then all:heed_queue(seat.sender, wait_s) end
+  local wait_s = message and message.wait_seconds
+  if wait_s and type(wait_s) == "number" then all:heed_queue(seat.sender, wait_s) end
 end
 
 -- What ends because the run does says nothing.

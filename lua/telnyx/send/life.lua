@@ -104,9 +104,10 @@ local function ask(task, what, ...)
   return ok, answer, reason
 end
 
-local function report(log, task, row, n_attempt, key)
-  if not log then return end
-  ask(task, log, tables.merge(row, { event = "attempt", attempt = n_attempt, key = key }))
+local function report(engine, job, task, row)
+  local key = job.entry and job.entry.key or nil
+  ask(task, engine.log,
+    tables.merge(row, { event = "attempt", attempt = #job.attempts, key = key }))
 end
 
 local function attempt(engine, job, task)
@@ -220,7 +221,7 @@ local function carry_out(engine, job, task)
     if not message and not interruption then
       row.wait, reason = next_wait(engine, job, task, result)
     end
-    report(engine.log, task, row, #job.attempts, job.entry and job.entry.key)
+    if engine.log then report(engine, job, task, row) end
     if message then return succeed(engine, job, message, result) end
     if not row.wait or is_ended(engine, job) then return fail(engine, job, result) end
     job.limits.fresh = reason == "stale"

@@ -88,8 +88,9 @@ local function has_forked(self)
 end
 
 local function heed_fork(self)
-  if not has_forked(self) then return end
-  self.n_forks = core.forks()
+  local n_forks = core.forks()
+  if n_forks == self.n_forks then return end
+  self.n_forks = n_forks
   tasks.interrupt(self, "forked")
 end
 
@@ -374,8 +375,9 @@ Loop.abandon, Loop.abandon_run, Loop.hurry = tasks.abandon, tasks.abandon_run, t
 ---Tells a run what has ended by now, and raises what has gone wrong in its messages.
 ---@param is_over fun(): boolean the run's
 function Loop:tell(is_over)
-  self.news:call_back_in_run(is_over)
-  if self.news.faults[1] then self.news:raise_in_run(is_over) end
+  local due = self.news
+  if due.n_told < due.n_slots then due:call_back_in_run(is_over) end
+  if due.faults[1] then due:raise_in_run(is_over) end
 end
 
 ---Tells a run that an error has ended of all that it has begun, and of nothing else.
