@@ -502,7 +502,7 @@ describe("the walk finds that", function()
 
   for _, row in ipairs(STATEMENTS) do
     it(row[1] .. ", in SQL", function()
-      local mend, folder = broken("statements", row[2], row[3]), sandbox.temporary_folder()
+      local mend, folder = broken("statements", row[2], row[3]), sandbox.folder_in_memory()
       finally(function()
         mend()
         os.execute("rm -rf " .. folder)

@@ -64,6 +64,12 @@ function sandbox.temporary_folder()
   return (sandbox.capture("mktemp -d"):gsub("%s+$", ""))
 end
 
+---In memory where that can be had: thousands of syncs are for other specs.
+---@return string
+function sandbox.folder_in_memory()
+  return (sandbox.capture("mktemp -d -p /dev/shm 2>/dev/null || mktemp -d"):gsub("%s+$", ""))
+end
+
 local function make_certificate(folder)
   local files = { cert = folder .. "/cert.pem", key = folder .. "/key.pem" }
   sandbox.capture(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
