@@ -445,7 +445,7 @@ describe("a turn, closely,", function()
   end
 
   describe("where so many are refused at whatever rate", function()
-    for percent, most_s in pairs { [5] = 60, [10] = 90, [20] = 90, [33] = 120, [50] = 240 } do
+    for percent, most_s in pairs { [5] = 100, [10] = 150, [20] = 150, [33] = 150, [50] = 240 } do
       it("comes as it did: " .. percent .. " in a hundred", function()
         for seed = 1, 5 do
           local service = new_service(at_random(percent, nil, seed))
@@ -458,7 +458,7 @@ describe("a turn, closely,", function()
     end
 
     -- After each of them all is still for a second, and those under way come before that.
-    for percent, most_s in pairs { [5] = 300, [20] = 400, [50] = 600 } do
+    for percent, most_s in pairs { [5] = 360, [20] = 400, [50] = 600 } do
       it("comes again after the time they ask for: " .. percent .. " in a hundred", function()
         for seed = 1, 5 do
           local service = new_service(at_random(percent, 1, seed))
@@ -513,6 +513,39 @@ describe("a turn, closely,", function()
       assert.is_true(counts.learned.rate ~= nil and counts.learned.rate < 10)
       assert.is_true(n_then < 200, n_then)
     end)
+  end)
+
+  -- So much a second, and so many at once.
+  local function bucket(rate, most, asked_of)
+    local level, last = most, 0
+    return function(_, _, now)
+      level, last = math.min(most, level + (now - last) * rate), now
+      if level >= 1 then
+        level = level - 1
+        return nil
+      end
+      return refusal(asked_of((1 - level) / rate))
+    end
+  end
+
+  it("is learned where refusals came at whatever rate before, and the same ask again", function()
+    local some, limited, n = at_random(30, 1, 1), bucket(20, 5, function() return 1 end), 0
+    local service = new_service(function(message, n_posted, now)
+      if now < 60 then return some() end
+      local refused = limited(message, n_posted, now)
+      n = n + (refused and 1 or 0)
+      return refused
+    end)
+    local counts = send(service, list_of(times(4000, LONG)), { concurrency = 16 })
+    assert.equal(4000, counts.accepted)
+    assert.is_true(n < 400, n)
+    assert.is_true(service.time < 60 + 1.5 * 4000 / 20, service.time)
+  end)
+
+  it("is learned where the service names too short a time", function()
+    local service = new_service(bucket(10, 20, function(wait_s) return wait_s / 10 end))
+    send(service, list_of(times(1000, LONG)), { concurrency = 16 })
+    assert.is_true(service.n_refused < 400, service.n_refused)
   end)
 
   it("is not refused much more often where a service takes ever less", function()

@@ -7,8 +7,8 @@ local function walk(steps, rates, n_taken_of, n_refused_of)
   local n_refused = steps.n_refused
   for i, rate in ipairs(rates) do
     n_refused = n_refused + (n_refused_of and n_refused_of(i) or 1)
-    local share = steps:step(rate, n_taken_of(i), n_refused)
-    if share then return share, i end
+    local share, took_s = steps:step(rate, n_taken_of(i), n_refused, i * 10)
+    if share then return share, i, took_s end
   end
 end
 
@@ -21,6 +21,11 @@ describe("slowing down", function()
     local share, at = walk(slowing.new(), HALVED, ten)
     assert.equal(6, at)
     assert.is_true(math.abs(share - 1 / 11) < 1e-9)
+  end)
+
+  it("says how long it took to find that", function()
+    local _, at, took_s = walk(slowing.new(), HALVED, ten)
+    assert.same({ 6, 50 }, { at, took_s })
   end)
 
   it("says how much that is of all", function()
@@ -76,9 +81,9 @@ describe("slowing down", function()
     local steps = slowing.new()
     local _, at = walk(steps, HALVED, ten)
     assert.equal(6, at)
-    assert.is_nil(steps:step(1, 10, 7))
-    for i = 1, 4 do assert.is_nil(steps:step(0.5, 10, 7 + i)) end
-    assert.is_not_nil(steps:step(0.5, 10, 12))
+    assert.is_nil(steps:step(1, 10, 7, 0))
+    for i = 1, 4 do assert.is_nil(steps:step(0.5, 10, 7 + i, 0)) end
+    assert.is_not_nil(steps:step(0.5, 10, 12, 0))
   end)
 
   it("wants more to be known where it was doubted wrongly, until it was right", function()

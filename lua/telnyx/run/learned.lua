@@ -15,6 +15,7 @@ local slowing = require("telnyx.run.slowing")
 ---@field private share number of the last some it has refused so much
 ---@field private few_share number and so much says nothing of the rate
 ---@field private is_blind boolean it refuses that share at whatever rate
+---@field private blind_until number on the run's clock
 ---@field private slowing telnyx.slowing
 ---@field private patience_s number what it is given where it asks for none
 ---@field private is_probing boolean it took nothing since it has refused one
@@ -41,8 +42,9 @@ local PATIENCE_S, LONGEST_PATIENCE_S = 0.5, 8
 -- What it refuses without a word of when, now and then, is nobody's fault who comes after it: so
 -- much of the last so many.
 local FEW_SHARE, LAST = 0.1, 64
--- Who refuses some at whatever rate is well again when he refuses so much less.
-local MUCH_LESS = 8
+-- Who refuses some at whatever rate is well again when he refuses so much less; and that he does is
+-- believed for so many times as long as it took to be found.
+local MUCH_LESS, TIMES_AS_LONG = 8, 10
 -- While it takes nothing, one in so many seconds is tried.
 local PROBE_S = 1
 
@@ -60,10 +62,12 @@ local function recover(self, now)
   self.next_at = math.min(self.next_at, now + (self.rate and 1 / self.rate or 0))
 end
 
--- So much of what comes is refused, whatever the rate: only what is clearly more is heeded.
-local function forget_rate(self, share)
-  self.few_share = math.max(math.min(2 * share, (1 + share) / 2), FEW_SHARE)
+-- So much of what comes is refused, whatever the rate: only what is clearly more is heeded, and
+-- after a long time it is looked at again.
+local function forget_rate(self, share, blind_until)
+  self.few_share = math.max(math.min(1.5 * share + 0.05, (1 + share) / 2), FEW_SHARE)
   self.is_blind, self.rate, self.refused_at = true, nil, math.huge
+  self.blind_until = blind_until
 end
 
 -- It does not, any more, or never did.
@@ -95,12 +99,18 @@ local function rate_until_now(self, now)
   return self.n_taken / math.max(now - self.since, 0.001)
 end
 
+---It refused one, which says nothing of when another may leave.
+function Learned:count_refused()
+  self.n_refused = self.n_refused + 1
+  self.share = self.share + (1 - self.share) / LAST
+end
+
 ---It refused one, and asks for patience. What was under way when it first did says nothing new.
 ---@param now number
 ---@param asked_s number|nil nil: it names no time
 function Learned:refuse(now, asked_s)
-  self.n_refused = self.n_refused + 1
-  self.share = self.share + (1 - self.share) / LAST
+  self:count_refused()
+  if self.is_blind and now >= self.blind_until then see(self) end
   local is_few = self.share <= self.few_share
   if is_few and not asked_s then return end
   if now >= self.held_until and not self.is_new and not (is_few and self.is_blind) then
@@ -125,16 +135,16 @@ local function rate_then(self)
   return math.max(rate, 1 / LONGEST_STEP_S)
 end
 
-local function learn_rate(self)
+local function learn_rate(self, now)
   self.rate, self.refused_at = rate_then(self), self.leaving_at
-  local share = self.slowing:step(self.rate, self.n_taken, self.n_refused)
-  if share then forget_rate(self, share) end
+  local share, took_s = self.slowing:step(self.rate, self.n_taken, self.n_refused, now)
+  if share then forget_rate(self, share, now + took_s * TIMES_AS_LONG) end
 end
 
-local function learn(self)
+local function learn(self, now)
   self.is_new = false
   if self.n_taken > 0 then
-    learn_rate(self)
+    learn_rate(self, now)
     self.patience_s = PATIENCE_S
   else
     self.is_probing = true
@@ -148,7 +158,7 @@ end
 ---@return number
 function Learned:due(now)
   if self.held_until > now then return self.held_until end
-  if self.is_new then learn(self) end
+  if self.is_new then learn(self, now) end
   return (self.rate or self.is_probing) and self.next_at or -math.huge
 end
 
@@ -168,8 +178,8 @@ local learned = {}
 function learned.new(now, n_taken)
   return setmetatable({ n_refused = 0, n_taken_ever = 0, share = 0, held_until = -math.huge,
     few_share = FEW_SHARE, patience_s = PATIENCE_S, slowing = slowing.new(), is_blind = false,
-    is_new = false, is_probing = false, was_free = false, next_at = now, since = now,
-    n_taken = n_taken, refused_at = math.huge, leaving_at = math.huge }, Learned)
+    blind_until = now, is_new = false, is_probing = false, was_free = false, next_at = now,
+    since = now, n_taken = n_taken, refused_at = math.huge, leaving_at = math.huge }, Learned)
 end
 
 return learned

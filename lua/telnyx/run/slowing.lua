@@ -3,8 +3,8 @@
 --- rate it does so at whatever rate, as where one of its nodes is out of order.
 
 ---@class telnyx.slowing
----@field private runs { rate: number, n_taken: integer, n_refused: integer }[] the last some, what
----came between two refusals, and the rate that was learned then
+---@field private runs { rate: number, n_taken: integer, n_refused: integer, at: number }[] the last
+---some, what came between two refusals, and the rate that was learned then
 ---@field private n_refused integer in all
 ---@field private n_due integer so many have to be known
 local Slowing = {}
@@ -33,17 +33,20 @@ end
 ---@param rate number
 ---@param n_taken integer one at least
 ---@param n_refused integer in all
+---@param now number
 ---@return number|nil share that it refuses at whatever rate; nil: it may be of use
-function Slowing:step(rate, n_taken, n_refused)
+---@return number|nil took_s until that was found
+function Slowing:step(rate, n_taken, n_refused, now)
   local runs = self.runs
-  runs[#runs + 1] = { rate = rate, n_taken = n_taken, n_refused = n_refused - self.n_refused }
+  runs[#runs + 1] = { rate = rate, n_taken = n_taken, n_refused = n_refused - self.n_refused,
+    at = now }
   self.n_refused = n_refused
   if #runs > MOST then table.remove(runs, 1) end
   if #runs < self.n_due or rate > runs[1].rate * HALF then return nil end
   local growth = growth_of(runs)
   if growth < LESS or growth > MORE then return nil end
   self.runs = {}
-  return share_of(runs, 1, #runs)
+  return share_of(runs, 1, #runs), now - runs[1].at
 end
 
 ---It was of use all the same: next time more has to be known.

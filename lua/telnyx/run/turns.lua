@@ -156,12 +156,14 @@ function Turns:put(waiter, now)
   end
 end
 
--- Who was refused so often, one after the other, lets others try: it may be he alone.
+-- Who was refused so often, one after the other, lets others try, each second time: it may be he
+-- alone, or he alone who comes too late each time.
 local OFTEN = 3
 
 -- Who was in the midst of it goes before those who were not.
 local function let_in(self, waiter)
-  local is_last = waiter.refused_by and waiter.n_refused >= OFTEN
+  local n = waiter.refused_by and waiter.n_refused or 0
+  local is_last = n >= OFTEN and n % 2 == OFTEN % 2
   return (is_last and put_last or put_first)(self, waiter)
 end
 
@@ -273,11 +275,8 @@ function Turns:refuse(waiter, refusal, asked_s)
     self.whole = own
   end
   self.is_open = false
-  if is_alone(waiter, own) then
-    own.n_refused = own.n_refused + 1
-  else
-    own:refuse(self.clock(), asked_s)
-  end
+  if is_alone(waiter, own) then return own:count_refused() end
+  own:refuse(self.clock(), asked_s)
 end
 
 ---An attempt had no connection, or nobody knows what became of it.
