@@ -1,37 +1,31 @@
--- Whether it is of use to slow down: of one that refuses a share at whatever rate it is of none.
+-- Whether it is of use to slow down: where a share is refused at whatever rate it is in vain.
 
 local slowing = require "telnyx.run.slowing"
 
--- One step for each of the rates; the share that it was found to refuse, and at which step.
+-- As many are taken, and refused, before a step; each of those takes ten seconds.
+local function step(steps, rate, n_taken, n_refused, now)
+  for _ = 1, n_taken do steps:take() end
+  for _ = 1, n_refused do steps:refuse(now) end
+  return steps:step(rate, now)
+end
+
+-- The rate at which messages may leave again, and at which step that is.
 local function walk(steps, rates, n_taken_of, n_refused_of)
-  local n_refused = steps.n_refused
   for i, rate in ipairs(rates) do
-    n_refused = n_refused + (n_refused_of and n_refused_of(i) or 1)
-    local share, took_s = steps:step(rate, n_taken_of(i), n_refused, i * 10)
-    if share then return share, i, took_s end
+    local again = step(steps, rate, n_taken_of(i), n_refused_of and n_refused_of(i) or 1, i * 10)
+    if again then return again, i end
   end
 end
 
 local function ten() return 10 end
 
+local HALVED = { 20, 18, 16, 14, 12, 10, 9 }
+
 describe("slowing down", function()
-  local HALVED = { 20, 18, 16, 14, 12, 10, 9 }
-
-  it("is of no use where the same share is refused at half the rate", function()
-    local share, at = walk(slowing.new(), HALVED, ten)
-    assert.equal(6, at)
-    assert.is_true(math.abs(share - 1 / 11) < 1e-9)
-  end)
-
-  it("says how long it took to find that", function()
-    local _, at, took_s = walk(slowing.new(), HALVED, ten)
-    assert.same({ 6, 50 }, { at, took_s })
-  end)
-
-  it("says how much that is of all", function()
-    local share = walk(slowing.new(), HALVED, function(i) return i % 2 == 0 and 4 or 2 end,
-      function(i) return i % 3 == 0 and 3 or 1 end)
-    assert.is_true(math.abs(share - 10 / 28) < 1e-9, share)
+  it("is in vain where the same share is refused at half the rate", function()
+    local steps = slowing.new()
+    assert.same({ 20, 6 }, { walk(steps, HALVED, ten) })
+    assert.is_true(steps.is_in_vain)
   end)
 
   it("may be of use as long as the rate is not halved", function()
@@ -57,7 +51,7 @@ describe("slowing down", function()
     assert.is_nil(walk(slowing.new(), HALVED, ten, refused(4)))
   end)
 
-  it("is judged by all that are known, but for the one in the middle", function()
+  it("is judged by all that is known, but for what is in the middle", function()
     local rates = { 20, 19, 18, 17, 16, 15, 9 }
     assert.is_nil(walk(slowing.new(), rates, function(i)
       return i < 4 and 10 or i > 4 and 20 or 1
@@ -77,30 +71,129 @@ describe("slowing down", function()
     assert.is_nil(walk(slowing.new(), falling(32), ten))
   end)
 
-  it("is not said to be in vain twice of the same", function()
+  it("is never in vain where a sender has a limit of his own", function()
+    local rates = {}
+    for i = 1, 40 do rates[i] = 40 / i end
+    assert.is_nil(walk(slowing.new(true), rates, ten))
+  end)
+end)
+
+describe("refusals", function()
+  it("are few up to a tenth of the last some", function()
     local steps = slowing.new()
-    local _, at = walk(steps, HALVED, ten)
-    assert.equal(6, at)
-    assert.is_nil(steps:step(1, 10, 7, 0))
-    for i = 1, 4 do assert.is_nil(steps:step(0.5, 10, 7 + i, 0)) end
-    assert.is_not_nil(steps:step(0.5, 10, 12, 0))
+    assert.is_true(steps:refuse(0))
+    local n = 1
+    while steps:refuse(0) do n = n + 1 end
+    assert.equal(6, n) -- of 64 and of what came before those
+    for _ = 1, 30 do steps:take() end
+    assert.is_true(steps:refuse(0))
   end)
 
-  it("wants more to be known where it was doubted wrongly, until it was right", function()
+  -- Found after fifty seconds; in the last thirty it took one a second.
+  local function in_vain(percent)
+    local steps = slowing.new()
+    local n_taken = percent == 50 and 10 or 40
+    walk(steps, HALVED, function() return n_taken end, ten)
+    return steps
+  end
+
+  -- In an order of their own, so that the share is steady.
+  local function weather(steps, n, percent, now)
+    local owed, was_few = 0, true
+    for _ = 1, n do
+      owed = owed + percent
+      if owed >= 100 then
+        owed = owed - 100
+        was_few = steps:refuse(now)
+      else
+        steps:take()
+      end
+    end
+    return was_few
+  end
+
+  it("of that share are few while slowing down is in vain, and clearly more are not", function()
+    local steps = in_vain(20)
+    assert.is_true(weather(steps, 1000, 20, 61))
+    assert.is_true(weather(steps, 1000, 38, 61))
+    assert.is_true(steps.is_in_vain)
+    assert.is_false(weather(steps, 1000, 60, 61))
+    assert.is_false(steps.is_in_vain)
+  end)
+
+  it("of a half leave room for more than those, too", function()
+    local steps = in_vain(50)
+    assert.is_true(weather(steps, 1000, 60, 61))
+    assert.is_false(weather(steps, 1000, 90, 61))
+  end)
+
+  it("are looked at while it is in vain: where no more is taken than before, it was not", function()
+    for _, case in ipairs { { 50, true }, { 30, false } } do
+      local steps = in_vain(50)
+      for _ = 1, case[1] do steps:take() end
+      steps:refuse(60 + 14.9) -- too soon
+      assert.is_true(steps.is_in_vain)
+      steps:refuse(60 + 30)
+      assert.equal(case[2], steps.is_in_vain)
+      for _ = 1, 10 do steps:take() end
+      steps:refuse(60 + 46)
+      assert.is_false(steps.is_in_vain)
+    end
+  end)
+
+  it("are looked at after two seconds at least", function()
+    local steps = slowing.new()
+    for i, rate in ipairs(HALVED) do
+      if step(steps, rate, 10, 10, i * 0.5) then break end
+    end
+    steps:refuse(4.9)
+    assert.is_true(steps.is_in_vain)
+    steps:refuse(5.1)
+    assert.is_false(steps.is_in_vain)
+  end)
+
+  -- A run of fifty seconds found it.
+  it("are in vain for ten times as long as it took to be found, and no longer", function()
+    local steps = in_vain(50)
+    weather(steps, 200, 50, 61)
+    for at = 75, 555, 15 do
+      weather(steps, 200, 50, at)
+      assert.is_true(steps.is_in_vain, at)
+    end
+    weather(steps, 200, 50, 561)
+    assert.is_false(steps.is_in_vain)
+    assert.equal(6, select(2, walk(steps, HALVED, ten, ten)))
+  end)
+
+  it("that come no more end it, and it is found as soon the next time", function()
+    local steps = in_vain(20)
+    weather(steps, 1000, 38, 61)
+    for _ = 1, 300 do steps:take() end
+    assert.is_false(steps.is_in_vain)
+    steps:step(1, 62)
+    steps.runs = {}
+    assert.equal(6, select(2, walk(steps, HALVED, ten)))
+  end)
+
+  it("that were in vain wrongly are doubted twice as long each time", function()
     local steps, rates = slowing.new(), { 20 }
     for i = 2, 40 do rates[i] = 9 end
-    local function found_at()
+    for _, n_due in ipairs { 6, 12, 24 } do
+      assert.equal(n_due, select(2, walk(steps, rates, ten, ten)))
+      steps:refuse(1e6)
+      assert.is_false(steps.is_in_vain)
       steps.runs = {}
-      local _, at = walk(steps, rates, ten)
-      return at
     end
-    steps:doubt()
-    assert.equal(12, found_at())
-    steps:doubt()
-    assert.equal(24, found_at())
-    for _ = 1, 3 do steps:doubt() end
-    assert.equal(32, found_at())
-    steps:believe()
-    assert.equal(6, found_at())
+    assert.is_nil(walk(steps, rates, ten, ten))
+  end)
+
+  it("that are clearly more are doubted, too", function()
+    local steps = in_vain(50)
+    weather(steps, 1000, 100, 61)
+    steps:step(1, 61)
+    steps.runs = {}
+    local rates = { 20 }
+    for i = 2, 40 do rates[i] = 9 end
+    assert.equal(12, select(2, walk(steps, rates, ten, ten)))
   end)
 end)

@@ -2,8 +2,8 @@
 --- it refuses one for being too many, and asks for patience. After that messages leave a little
 --- slower than they did, and a little faster with each that is taken, until it refuses again. Where
 --- it takes none at all for a time, that says nothing of its rate: one is tried now and then, and
---- when it is taken the others follow as before. And where it refuses as many at half the rate, the
---- rate is not why.
+--- when it is taken the others follow as before. And where slowing down is in vain, the rate is not
+--- why.
 
 local slowing = require("telnyx.run.slowing")
 
@@ -12,10 +12,6 @@ local slowing = require("telnyx.run.slowing")
 ---@field n_refused integer refusals so far
 ---@field n_taken_ever integer what it took since it first refused one
 ---@field held_until number it has asked for so much patience
----@field private share number of the last some it has refused so much
----@field private few_share number and so much says nothing of the rate
----@field private is_blind boolean it refuses that share at whatever rate
----@field private blind_until number on the run's clock
 ---@field private slowing telnyx.slowing
 ---@field private patience_s number what it is given where it asks for none
 ---@field private is_probing boolean it took nothing since it has refused one
@@ -39,12 +35,6 @@ local FREELY, SOON, WITH_CARE, DOUBLING_S = 0.3, 0.1, 0.0015, 10
 local FEW = 10
 -- Who asks for no time is given this, and twice as much each time that nothing was taken meanwhile.
 local PATIENCE_S, LONGEST_PATIENCE_S = 0.5, 8
--- What it refuses without a word of when, now and then, is nobody's fault who comes after it: so
--- much of the last so many.
-local FEW_SHARE, LAST = 0.1, 64
--- Who refuses some at whatever rate is well again when he refuses so much less; and that he does is
--- believed for so many times as long as it took to be found.
-local MUCH_LESS, TIMES_AS_LONG = 8, 10
 -- While it takes nothing, one in so many seconds is tried.
 local PROBE_S = 1
 
@@ -62,29 +52,12 @@ local function recover(self, now)
   self.next_at = math.min(self.next_at, now + (self.rate and 1 / self.rate or 0))
 end
 
--- So much of what comes is refused, whatever the rate: only what is clearly more is heeded, and
--- after a long time it is looked at again.
-local function forget_rate(self, share, blind_until)
-  self.few_share = math.max(math.min(1.5 * share + 0.05, (1 + share) / 2), FEW_SHARE)
-  self.is_blind, self.rate, self.refused_at = true, nil, math.huge
-  self.blind_until = blind_until
-end
-
--- It does not, any more, or never did.
-local function see(self)
-  self.is_blind, self.few_share = false, FEW_SHARE
-end
-
 ---It took one.
 ---@param now number
 ---@return boolean is_sooner the next may leave sooner than was said
 function Learned:take(now)
   self.n_taken, self.n_taken_ever = self.n_taken + 1, self.n_taken_ever + 1
-  self.share = self.share - self.share / LAST
-  if self.is_blind and self.share < self.few_share / MUCH_LESS then
-    see(self)
-    self.slowing:believe()
-  end
+  self.slowing:take()
   if self.is_probing then
     recover(self, now)
     return true
@@ -100,26 +73,24 @@ local function rate_until_now(self, now)
 end
 
 ---It refused one, which says nothing of when another may leave.
-function Learned:count_refused()
+---@param now number
+---@return boolean is_few so that it says nothing of the rate
+function Learned:count_refused(now)
   self.n_refused = self.n_refused + 1
-  self.share = self.share + (1 - self.share) / LAST
+  return self.slowing:refuse(now)
 end
 
 ---It refused one, and asks for patience. What was under way when it first did says nothing new.
 ---@param now number
 ---@param asked_s number|nil nil: it names no time
 function Learned:refuse(now, asked_s)
-  self:count_refused()
-  if self.is_blind and now >= self.blind_until then see(self) end
-  local is_few = self.share <= self.few_share
+  local was_in_vain = self.slowing.is_in_vain
+  local is_few = self:count_refused(now)
   if is_few and not asked_s then return end
-  if now >= self.held_until and not self.is_new and not (is_few and self.is_blind) then
+  local teaches = not (is_few and self.slowing.is_in_vain)
+  if teaches and now >= self.held_until and not self.is_new then
     self.is_new = true
-    if self.is_blind then
-      see(self)
-      self.slowing:doubt()
-    end
-    self.was_free = self.rate ~= nil and self.refused_at == math.huge
+    self.was_free = self.rate ~= nil and self.refused_at == math.huge and not was_in_vain
     self.leaving_at = self.rate or rate_until_now(self, now)
   end
   self.held_until = math.max(self.held_until, now + (asked_s or self.patience_s))
@@ -137,8 +108,8 @@ end
 
 local function learn_rate(self, now)
   self.rate, self.refused_at = rate_then(self), self.leaving_at
-  local share, took_s = self.slowing:step(self.rate, self.n_taken, self.n_refused, now)
-  if share then forget_rate(self, share, now + took_s * TIMES_AS_LONG) end
+  local rate_again = self.slowing:step(self.rate, now)
+  if rate_again then self.rate, self.refused_at = rate_again, math.huge end
 end
 
 local function learn(self, now)
@@ -174,12 +145,13 @@ local learned = {}
 
 ---@param now number
 ---@param n_taken integer so many since then, already
+---@param is_of_sender boolean|nil whose own limit it is
 ---@return telnyx.learned
-function learned.new(now, n_taken)
-  return setmetatable({ n_refused = 0, n_taken_ever = 0, share = 0, held_until = -math.huge,
-    few_share = FEW_SHARE, patience_s = PATIENCE_S, slowing = slowing.new(), is_blind = false,
-    blind_until = now, is_new = false, is_probing = false, was_free = false, next_at = now,
-    since = now, n_taken = n_taken, refused_at = math.huge, leaving_at = math.huge }, Learned)
+function learned.new(now, n_taken, is_of_sender)
+  return setmetatable({ n_refused = 0, n_taken_ever = 0, slowing = slowing.new(is_of_sender),
+    held_until = -math.huge, patience_s = PATIENCE_S, is_new = false, is_probing = false,
+    was_free = false, next_at = now, since = now, n_taken = n_taken, refused_at = math.huge,
+    leaving_at = math.huge }, Learned)
 end
 
 return learned

@@ -1,18 +1,36 @@
 --- Whether it is of use that messages leave more slowly. A service that refuses what comes too fast
 --- refuses a smaller share of it the slower it comes. Where it refuses the same share at half the
---- rate it does so at whatever rate, as where one of its nodes is out of order.
+--- rate it seems to do so at whatever rate, as where one of its nodes is out of order: slowing down
+--- is in vain. If that is so, more is taken once messages leave as they come. If not, it is doubted
+--- for longer the next time.
 
 ---@class telnyx.slowing
+---@field is_in_vain boolean that share is refused at whatever rate
+---@field private share number of the last some so much was refused
+---@field private few_share number and so much says nothing of the rate
 ---@field private runs { rate: number, n_taken: integer, n_refused: integer, at: number }[] the last
 ---some, what came between two refusals, and the rate that was learned then
----@field private n_refused integer in all
----@field private n_due integer so many have to be known
+---@field private n_taken integer since the last step or look
+---@field private n_refused integer as well
+---@field private n_due number so many runs have to be known
+---@field private taken_per_s number before it was in vain
+---@field private looks_at number when it is looked whether more is taken since
+---@field private looked_at number when it was
+---@field private every_s number
+---@field private until_at number when all of it is to be found again
 local Slowing = {}
 Slowing.__index = Slowing
 
+-- Refusals without a word of when, so much of the last so many, are nobody's fault who comes after.
+local FEW_SHARE, LAST = 0.1, 64
 local FEWEST, MOST = 6, 32
 -- Of the rate; of the share that it refuses.
 local HALF, LESS, MORE = 0.5, 2 / 3, 4
+-- In vain: until so much less is refused that it is well again; until no more is taken; and for so
+-- many times as long as it took to be found.
+local MUCH_LESS, MORE_TAKEN, TIMES_AS_LONG = 8, 1.5, 10
+-- That is looked at so often at most.
+local LOOKS_S = 2
 
 -- How much of what came it has refused.
 local function share_of(runs, first, last)
@@ -20,46 +38,85 @@ local function share_of(runs, first, last)
   for i = first, last do
     n_taken, n_refused = n_taken + runs[i].n_taken, n_refused + runs[i].n_refused
   end
-  return n_refused / (n_refused + n_taken)
+  return n_refused / (n_refused + n_taken), n_taken
 end
 
--- In the later half, as a part of what it was in the earlier one.
-local function growth_of(runs)
+-- Whether it refused as much in the later half as in the earlier one, at half the rate.
+local function is_the_same(runs)
+  if runs[#runs].rate > runs[1].rate * HALF then return false end
   local half = math.floor(#runs / 2)
-  return share_of(runs, #runs - half + 1, #runs) / share_of(runs, 1, half)
+  local growth = share_of(runs, #runs - half + 1, #runs) / share_of(runs, 1, half)
+  return growth >= LESS and growth <= MORE
 end
 
----It has refused some again, after it took so many, and messages leave more slowly.
----@param rate number
----@param n_taken integer one at least
----@param n_refused integer in all
----@param now number
----@return number|nil share that it refuses at whatever rate; nil: it may be of use
----@return number|nil took_s until that was found
-function Slowing:step(rate, n_taken, n_refused, now)
-  local runs = self.runs
-  runs[#runs + 1] = { rate = rate, n_taken = n_taken, n_refused = n_refused - self.n_refused,
-    at = now }
-  self.n_refused = n_refused
-  if #runs > MOST then table.remove(runs, 1) end
-  if #runs < self.n_due or rate > runs[1].rate * HALF then return nil end
-  local growth = growth_of(runs)
-  if growth < LESS or growth > MORE then return nil end
+local function begin_anew(self) self.n_taken, self.n_refused = 0, 0 end
+
+local function end_it(self, n_due)
+  self.is_in_vain, self.few_share, self.n_due = false, FEW_SHARE, n_due
+  begin_anew(self)
+end
+
+local function begin(self, now)
+  local runs, half = self.runs, math.floor(#self.runs / 2)
+  local share = share_of(runs, 1, #runs)
+  local _, n_taken = share_of(runs, #runs - half + 1, #runs)
+  local took_s, half_s = now - runs[1].at, now - runs[#runs - half].at
+  self.few_share = math.max(math.min(2 * share + 0.05, (1 + share) / 2), FEW_SHARE)
+  self.taken_per_s = n_taken / math.max(half_s, 0.001)
+  self.every_s = math.max(LOOKS_S, half_s / 2)
+  self.is_in_vain, self.looked_at, self.until_at = true, now, now + took_s * TIMES_AS_LONG
   self.runs = {}
-  return share_of(runs, 1, #runs), now - runs[1].at
+  return runs[1].rate
 end
 
----It was of use all the same: next time more has to be known.
-function Slowing:doubt() self.n_due = math.min(self.n_due * 2, MOST) end
+---It has refused some again, after it took some, and messages leave more slowly.
+---@param rate number
+---@param now number
+---@return number|nil rate at which messages may leave again, since that was in vain; nil: it was not
+function Slowing:step(rate, now)
+  local runs = self.runs
+  runs[#runs + 1] = { rate = rate, n_taken = self.n_taken, n_refused = self.n_refused, at = now }
+  begin_anew(self)
+  if #runs > MOST then table.remove(runs, 1) end
+  return #runs >= self.n_due and is_the_same(runs) and begin(self, now) or nil
+end
 
----It was of none.
-function Slowing:believe() self.n_due = FEWEST end
+---It took one.
+function Slowing:take()
+  self.n_taken, self.share = self.n_taken + 1, self.share - self.share / LAST
+  if self.is_in_vain and self.share < self.few_share / MUCH_LESS then end_it(self, FEWEST) end
+end
+
+-- What it took since, if it is time to look.
+local function look(self, now)
+  local since_s = now - self.looked_at
+  if since_s < self.every_s then return end
+  local is_more = self.n_taken / since_s > self.taken_per_s * MORE_TAKEN
+  self.looked_at = now
+  begin_anew(self)
+  if not is_more then end_it(self, self.n_due * 2) end
+end
+
+---It refused one.
+---@param now number
+---@return boolean is_few so that it says nothing of the rate
+function Slowing:refuse(now)
+  self.n_refused, self.share = self.n_refused + 1, self.share + (1 - self.share) / LAST
+  if self.is_in_vain then look(self, now) end
+  if self.is_in_vain and now >= self.until_at then end_it(self, self.n_due) end
+  if self.share <= self.few_share then return true end
+  if self.is_in_vain then end_it(self, self.n_due * 2) end
+  return false
+end
 
 local slowing = {}
 
+---@param never_in_vain boolean|nil as where it is a sender's own limit that is refused by
 ---@return telnyx.slowing
-function slowing.new()
-  return setmetatable({ runs = {}, n_refused = 0, n_due = FEWEST }, Slowing)
+function slowing.new(never_in_vain)
+  return setmetatable({ is_in_vain = false, share = 0, few_share = FEW_SHARE, runs = {},
+    n_taken = 0, n_refused = 0, n_due = never_in_vain and math.huge or FEWEST, taken_per_s = 0,
+    looked_at = 0, every_s = 0, until_at = 0 }, Slowing)
 end
 
 return slowing

@@ -268,15 +268,16 @@ function Turns:refuse(waiter, refusal, asked_s)
   local sender, own = waiter.sender, self.whole
   if is_about_sender(refusal) then
     tell_senders_apart(self)
-    own = self.learned[sender] or learned.new(self.started_at, self.n_taken)
+    own = self.learned[sender] or learned.new(self.started_at, self.n_taken, true)
     self.learned[sender] = own
   elseif not own then
     own = learned.new(self.started_at, self.n_taken)
     self.whole = own
   end
   self.is_open = false
-  if is_alone(waiter, own) then return own:count_refused() end
-  own:refuse(self.clock(), asked_s)
+  local now = self.clock()
+  if is_alone(waiter, own) then return own:count_refused(now) end
+  own:refuse(now, asked_s)
 end
 
 ---An attempt had no connection, or nobody knows what became of it.
