@@ -361,6 +361,27 @@ describe("a turn, closely,", function()
     assert.is_true(service.time < 30, service.time)
   end)
 
+  it("is had as long as one is taken between those that could not be sent", function()
+    local service = new_service(function(_, n)
+      return n % 3 > 0 and { outcome = "not_sent", kind = "connection", retryable = true } or nil
+    end)
+    local counts = send(service, list_of(times(300, LONG)), { concurrency = 1 }, { retry = false })
+    assert.equal("empty", counts.ended)
+  end)
+
+  it("is had through pages where one was taken, also after one that was refused", function()
+    local service = new_service(function(_, n)
+      if n == 1 then
+        return { outcome = "rejected", kind = "api", status = 422, retryable = false,
+          errors = { { code = "10015" } } }
+      elseif n > 2 and n < 7 then
+        return { outcome = "accepted", kind = "protocol", status = 200, retryable = false }
+      end
+    end)
+    local counts = send(service, list_of(times(40, LONG)), { concurrency = 1 })
+    assert.equal("empty", counts.ended)
+  end)
+
   it("is theirs whose fault was their own: a run goes on past messages that are no good", function()
     local service = new_service(function() end)
     local list = list_of(times(40, LONG))
@@ -458,7 +479,7 @@ describe("a turn, closely,", function()
     end
 
     -- After each of them all is still for a second, and those under way come before that.
-    for percent, most_s in pairs { [5] = 360, [20] = 400, [50] = 900 } do
+    for percent, most_s in pairs { [5] = 500, [20] = 500, [50] = 900 } do
       it("comes again after the time they ask for: " .. percent .. " in a hundred", function()
         for seed = 1, 5 do
           local service = new_service(at_random(percent, 1, seed))
@@ -537,6 +558,58 @@ describe("a turn, closely,", function()
     local service = new_service(bucket(10, 20, function(wait_s) return wait_s / 10 end))
     send(service, list_of(times(1000, LONG)), { concurrency = 16 })
     assert.is_true(service.n_refused < 400, service.n_refused)
+  end)
+
+  local learned = require("telnyx.run.learned")
+
+  it("comes at the rate from before where slowing down was in vain, and is learned anew", function()
+    local own = learned.new(0, 100)
+    local now, again = 1, nil
+    own.slowing = { refuse = function() return false end, take = function() end,
+      step = function() return again end }
+    local function refused()
+      own:refuse(now, 1)
+      now = now + 1
+      return own:due(now)
+    end
+    refused()
+    assert.equal(50, own.rate)
+    again = 80
+    own:take(now)
+    refused()
+    assert.equal(80, own.rate)
+    for _ = 1, 100 do own:take(now) end
+    assert.is_true(own.rate > 100)
+    again, now = nil, now + 9
+    refused()
+    assert.equal(10, own.rate) -- of what it took in those ten seconds
+  end)
+
+  it("is a sender's or everybody's, and only everybody's may be refused by in vain", function()
+    local own = require("telnyx.run.turns").new({ is_by_sender = false }, function() return 1 end,
+      false)
+    for _, code in ipairs { "10011", "40318" } do
+      own:refuse({ sender = LONG, refused_by = false, n_refused = 0, n_taken_then = 0 },
+        { code = code }, 1)
+    end
+    assert.equal(math.huge, own.learned[LONG].slowing.n_due)
+    assert.equal(6, own.whole.slowing.n_due)
+  end)
+
+  it("is theirs first who come again, but for each other time after three refusals", function()
+    for n_refused, first in pairs { [2] = "again", [3] = "new", [4] = "again", [5] = "new" } do
+      local now = 0
+      local own = require("telnyx.run.turns").new({ is_by_sender = false,
+        ripe = function() return 1 end, spend = function() end }, function() return now end, true)
+      local function waiter(name, due_at)
+        return { name = name, sender = LONG, refused_by = due_at > 0 and {} or false,
+          n_refused = n_refused, due_at = due_at, ends_at = math.huge }
+      end
+      own:put(waiter("new", 0), now)
+      own:put(waiter("again", 1), now)
+      now = 2
+      assert.equal(first, own:take().name)
+    end
   end)
 
   it("of a sender is never said to be in vain: it has a limit of its own", function()

@@ -165,35 +165,42 @@ describe("refusals", function()
     assert.equal(6, select(2, walk(steps, HALVED, ten, ten)))
   end)
 
-  it("that come no more end it, and it is found as soon the next time", function()
+  local RATES = { 20 }
+  for i = 2, 40 do RATES[i] = 9 end
+
+  it("that come no more end it, and it is found as soon as ever the next time", function()
     local steps = in_vain(20)
-    weather(steps, 1000, 38, 61)
-    for _ = 1, 300 do steps:take() end
+    steps:refuse(1e3)
+    assert.equal(12, select(2, walk(steps, RATES, ten, ten)))
+    weather(steps, 1000, 38, 121)
+    while steps.is_in_vain do steps:take() end
+    assert.equal(6, select(2, walk(steps, RATES, ten)))
+  end)
+
+  it("are found as late as before where their time is over", function()
+    local steps = in_vain(20)
+    steps:refuse(1e3)
+    assert.equal(12, select(2, walk(steps, RATES, ten, ten)))
+    for at = 121, 1221, 50 do weather(steps, 400, 50, at) end
+    steps:refuse(1231)
     assert.is_false(steps.is_in_vain)
-    steps:step(1, 62)
-    steps.runs = {}
-    assert.equal(6, select(2, walk(steps, HALVED, ten)))
+    assert.equal(12, select(2, walk(steps, RATES, ten, ten)))
   end)
 
   it("that were in vain wrongly are doubted twice as long each time", function()
-    local steps, rates = slowing.new(), { 20 }
-    for i = 2, 40 do rates[i] = 9 end
+    local steps, rates = slowing.new(), RATES
     for _, n_due in ipairs { 6, 12, 24 } do
       assert.equal(n_due, select(2, walk(steps, rates, ten, ten)))
       steps:refuse(1e6)
       assert.is_false(steps.is_in_vain)
-      steps.runs = {}
     end
     assert.is_nil(walk(steps, rates, ten, ten))
   end)
 
   it("that are clearly more are doubted, too", function()
     local steps = in_vain(50)
-    weather(steps, 1000, 100, 61)
-    steps:step(1, 61)
-    steps.runs = {}
-    local rates = { 20 }
-    for i = 2, 40 do rates[i] = 9 end
-    assert.equal(12, select(2, walk(steps, rates, ten, ten)))
+    weather(steps, 1000, 60, 61)
+    while steps.is_in_vain do steps:refuse(61) end
+    assert.equal(12, select(2, walk(steps, RATES, ten, ten)))
   end)
 end)

@@ -17,6 +17,7 @@ local slowing = require("telnyx.run.slowing")
 ---@field private is_probing boolean it took nothing since it has refused one
 ---@field private is_new boolean what its last refusal teaches is not drawn yet
 ---@field private was_free boolean the rate grew freely until then
+---@field private is_again boolean it is one from before, since slowing down was in vain
 ---@field private next_at number when the next may leave, at that rate
 ---@field private refused_at number the rate at which it refused one that teaches
 ---@field private leaving_at number the rate at which it refused the last
@@ -84,13 +85,12 @@ end
 ---@param now number
 ---@param asked_s number|nil nil: it names no time
 function Learned:refuse(now, asked_s)
-  local was_in_vain = self.slowing.is_in_vain
   local is_few = self:count_refused(now)
   if is_few and not asked_s then return end
   local teaches = not (is_few and self.slowing.is_in_vain)
   if teaches and now >= self.held_until and not self.is_new then
     self.is_new = true
-    self.was_free = self.rate ~= nil and self.refused_at == math.huge and not was_in_vain
+    self.was_free = self.rate ~= nil and self.refused_at == math.huge and not self.is_again
     self.leaving_at = self.rate or rate_until_now(self, now)
   end
   self.held_until = math.max(self.held_until, now + (asked_s or self.patience_s))
@@ -109,6 +109,7 @@ end
 local function learn_rate(self, now)
   self.rate, self.refused_at = rate_then(self), self.leaving_at
   local rate_again = self.slowing:step(self.rate, now)
+  self.is_again = rate_again ~= nil
   if rate_again then self.rate, self.refused_at = rate_again, math.huge end
 end
 
@@ -150,8 +151,8 @@ local learned = {}
 function learned.new(now, n_taken, is_of_sender)
   return setmetatable({ n_refused = 0, n_taken_ever = 0, slowing = slowing.new(is_of_sender),
     held_until = -math.huge, patience_s = PATIENCE_S, is_new = false, is_probing = false,
-    was_free = false, next_at = now, since = now, n_taken = n_taken, refused_at = math.huge,
-    leaving_at = math.huge }, Learned)
+    was_free = false, is_again = false, next_at = now, since = now, n_taken = n_taken,
+    refused_at = math.huge, leaving_at = math.huge }, Learned)
 end
 
 return learned

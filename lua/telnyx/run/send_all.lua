@@ -121,9 +121,8 @@ end
 -- How one ended that was posted, for the brake that ends put on which nobody knows.
 local function heed_end_of(run, message, result)
   local all, outlook = run.turns, run.outlook
-  if outlook:is_losing() and retry.is_too_many(result) then
-    outlook.was_answered = true
-  elseif not outlook:heed(message, result, run.n_in_flight) then
+  if outlook:is_losing() and retry.is_too_many(result) then return end
+  if not outlook:heed(message, result, run.n_in_flight) then
     all:miss()
   elseif all.n_missed > 0 then
     all:reach()

@@ -72,7 +72,7 @@ end
 ---It has refused some again, after it took some, and messages leave more slowly.
 ---@param rate number
 ---@param now number
----@return number|nil rate at which messages may leave again, since that was in vain; nil: it was not
+---@return number|nil rate at which they may leave again, since that was in vain; nil: it was not
 function Slowing:step(rate, now)
   local runs = self.runs
   runs[#runs + 1] = { rate = rate, n_taken = self.n_taken, n_refused = self.n_refused, at = now }
