@@ -406,6 +406,36 @@ describe("a turn, closely,", function()
     assert.equal("12323", order_of { A, B, B, C, C })
   end)
 
+  -- At each of many moments, while some wait for their turn.
+  it("is lost by no error that lets the run finish, wherever that comes: it ends", function()
+    local n_hit = 0
+    for k = 1, 4000 do
+      local service = new_service(function(_, n) return n % 3 == 1 and refusal(1) or nil end)
+      local step = service.step
+      function service:step(seconds)
+        if self.time > 1000 then error("it never ends", 0) end
+        return step(self, seconds)
+      end
+      local client, list = telnyx.new { sender = service }, list_of(times(4, LONG))
+      local options = { concurrency = 2 }
+      function options.lets_finish(err) return err == "from outside" end
+      local sethook, send_all = debug.sethook, client.send_all
+      local function raise()
+        sethook()
+        n_hit = n_hit + 1
+        error("from outside", 0)
+      end
+      local ok, why = pcall(function()
+        sethook(raise, "", k)
+        send_all(client, list, options)
+        sethook()
+      end)
+      sethook()
+      assert.is_true(ok or why == "from outside", why)
+    end
+    assert.is_true(n_hit > 50, n_hit)
+  end)
+
   -- As Ctrl-C does.
   local function interrupted(own)
     local service, told = new_service(function() end), {}

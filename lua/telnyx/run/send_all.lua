@@ -289,29 +289,34 @@ end
 
 local function has_room(run) return run.n_in_flight < run.options.concurrency end
 
-local function grant(run, seat)
-  seat.is_granted = true
-  run.n_in_flight = run.n_in_flight + 1
+-- Who has his turn is out of the queue, and in flight, in one go.
+local function grant_late(run)
+  local seat = run.turns:take_late()
+  if not seat then return nil end
+  seat.is_granted, run.n_in_flight = true, run.n_in_flight + 1
+  return seat
 end
 
-local function let_go(run, seat)
-  core.shielded(grant, run, seat)
-  run.loop:unpark(seat)
-  run.loop:tell(run.is_over) -- a sender that cannot be stepped has an end at once
+local function grant_first(run)
+  local seat = has_room(run) and run.turns:take()
+  if not seat then return nil end
+  seat.is_granted, run.n_in_flight = true, run.n_in_flight + 1
+  return seat
+end
+
+local function let_go(run, grant)
+  local seat = core.shielded(grant, run)
+  while seat do
+    run.loop:unpark(seat)
+    run.loop:tell(run.is_over) -- a sender that cannot be stepped has an end at once
+    seat = core.shielded(grant, run)
+  end
 end
 
 -- Lets go on whose turn has come: they were there before those who come.
 local function let_go_on(run)
-  local late = run.turns:take_late()
-  while late do
-    let_go(run, late)
-    late = run.turns:take_late()
-  end
-  local seat = has_room(run) and run.turns:take()
-  while seat do
-    let_go(run, seat)
-    seat = has_room(run) and run.turns:take()
-  end
+  let_go(run, grant_late)
+  let_go(run, grant_first)
 end
 
 -- Who is to try again later keeps nobody from his first turn.
@@ -339,8 +344,8 @@ end
 -- Nobody waits any more for a turn, or to try again.
 local function heed_end(run)
   if run.is_hurried then return end
-  run.is_hurried = true
   run.loop:hurry(run.is_over)
+  run.is_hurried = true -- not before: an error may pass through that
   run.loop:tell(run.is_over)
 end
 
