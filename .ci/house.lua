@@ -119,6 +119,7 @@ local lua = {
   { "run/stored", "cjson.safe telnyx.core telnyx.tables" },
   { "run/lanes", "telnyx.run.pace" },
   { "run/slowing" },
+  { "run/window" },
   { "run/learned", "telnyx.run.slowing" },
   { "run/turns", "telnyx.errors.catalogue telnyx.run.learned" },
   { "run/outlook", "telnyx.send.once" },
@@ -130,7 +131,7 @@ local lua = {
   { "run/patience" },
   { "run/worker", [[
     telnyx.core telnyx.run.debts telnyx.run.demand telnyx.run.fatal telnyx.run.lanes
-    telnyx.run.patience telnyx.send.once telnyx.send.retry
+    telnyx.run.patience telnyx.run.window telnyx.send.once telnyx.send.retry
   ]] },
   { "run/outbox", "telnyx.core telnyx.errors telnyx.run.worker telnyx.send.once" },
   { "run/csv", "telnyx.core" },

@@ -1681,10 +1681,10 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
 
     it("waits for no earlier outage of answers in the next one", function()
       for unknowns, most_s in pairs { [1] = 1.5, [3] = 6 } do
-        local answers = { copy(BROKEN), copy(BROKEN), copy(BROKEN), false }
+        local answers = { copy(BROKEN), copy(BROKEN), copy(BROKEN) }
         for _ = 1, 8 do
+          for _ = 1, 6 do answers[#answers + 1] = false end
           for _ = 1, unknowns do answers[#answers + 1] = copy(BROKEN) end
-          answers[#answers + 1] = false
         end
         open(answers)
         for i = 1, #answers do
@@ -1694,6 +1694,26 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
         local counts = run { concurrency = 1 }
         assert.equal(n, counts.total)
         assert.is_true(sender.time - started_at < most_s, sender.time - started_at)
+      end
+    end)
+
+    -- What one of twenty says does not tell of the others.
+    it("uses up nothing where a few are taken, or refused for good, among the lost", function()
+      for _, some in ipairs { false, REFUSED } do
+        local own = step_by_step(function(now, n)
+          if now >= 1060 then return nil end
+          return n % 20 ~= 0 and BROKEN or some or nil
+        end)
+        open(nil, { sender = own })
+        for i = 1, 400 do
+          assert.is_true(box:add(message("text"), { key = tostring(some) .. i }))
+        end
+        local worker = box:start { concurrency = 32 }
+        repeat worker:step(1) until own.time >= 1060
+        assert.is_true(worker.counts.unknown < 32 + 16, worker.counts.unknown)
+        local began_at = own.time
+        repeat worker:step(1) until worker.counts.total == 400
+        assert.is_true(own.time - began_at < 40, own.time - began_at)
       end
     end)
 

@@ -29,6 +29,13 @@ end
 ---@param name string
 function Patience:regain(name) self.by_name[name] = nil end
 
+---It has gone well once, which is no proof that it will again: the next wait is half as long.
+---@param name string
+function Patience:ease(name)
+  local own = self.by_name[name]
+  if own then own.n = math.max(own.n - 1, 0) end
+end
+
 ---How many times it went wrong, one after the other.
 ---@param name string
 ---@return integer

@@ -9,6 +9,7 @@ local lanes = require("telnyx.run.lanes")
 local patience = require("telnyx.run.patience")
 local once = require("telnyx.send.once")
 local retry = require("telnyx.send.retry")
+local window = require("telnyx.run.window")
 
 -- A claim is good for so much more than the time that a send may take: clocks of two machines
 -- differ, and who was held up may still be about to record what became of it.
@@ -172,12 +173,20 @@ local function count_out(self, entry)
   entry.is_counted = false
 end
 
--- The service has answered. What is unknown, or refused for the moment, says nothing good of it.
-local function hearten(self, entry)
+-- The service has answered. What is unknown, or refused for the moment, says nothing good of it;
+-- and that it refuses one for good does not say that it takes others.
+local function hearten(self, entry, message)
   self.n_lost, self.n_unsent = 0, 0
-  for _, what in ipairs { LOST, UNSENT, REFUSED, of_sender(entry) } do
-    self.patience:regain(what)
-  end
+  for _, what in ipairs { UNSENT, REFUSED, of_sender(entry) } do self.patience:regain(what) end
+  if not message then return end
+  self.window:widen()
+  self.distress = math.floor(self.distress / 2)
+  self.patience:ease(LOST)
+end
+
+local function lose_heart(self)
+  self.n_lost, self.distress = self.n_lost + 1, self.distress + 1
+  self.window:narrow()
 end
 
 -- Returns how it ended; nil: it waits again.
@@ -194,7 +203,7 @@ local function book(self, entry, message, result)
   end
   -- A 2xx that holds no message may be anybody's page.
   local is_answer = message ~= nil or state == "rejected"
-  if is_answer then hearten(self, entry) else self.n_lost = self.n_lost + 1 end
+  if is_answer then hearten(self, entry, message) else lose_heart(self) end
   counts.total = counts.total + 1
   counts[state] = counts[state] + 1
   return state
@@ -205,7 +214,10 @@ local function on_end(self, row, entry, message, result)
   if not self.begun[entry] then return end
   local state = core.shielded(book, self, entry, message, result)
   if entry.unwritten then fail(self, result.journal_error) end
-  if self.n_lost >= FIRST_FEW then lose_patience(self, LOST) end
+  local is_lost = state and state ~= "rejected" and not message
+  if is_lost and self.distress >= FIRST_FEW and self.window.n == 1 then
+    lose_patience(self, LOST)
+  end
   local told = { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }
   if state then return guarded(self, self.options.on_result, told, message, result) end
   told.wait = entry.wait_s
@@ -325,9 +337,8 @@ end
 
 -- While it goes wrong whenever it is tried, one at a time is enough to try.
 local function room_of(self)
-  local own = self.patience
-  local is_trying = own:is_lost(UNSENT) or own:is_lost(LOST) or own:is_lost(REFUSED)
-  return math.max(0, (is_trying and 1 or self.options.concurrency) - self.n_in_flight)
+  local is_trying = self.patience:is_lost(UNSENT) or self.patience:is_lost(REFUSED)
+  return math.max(0, (is_trying and 1 or self.window.n) - self.n_in_flight)
 end
 
 local function are_all_held(self)
@@ -591,8 +602,8 @@ function worker.new(host, options)
     host = host, options = options, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
     taken = {}, begun = {}, untold = {},
-    n_in_flight = 0, n_unsent = 0, n_lost = 0, patience = patience.new(host.random),
-    horizon = math.huge,
+    n_in_flight = 0, n_unsent = 0, n_lost = 0, distress = 0, horizon = math.huge,
+    patience = patience.new(host.random), window = window.new(options.concurrency),
     held_until = -math.huge, look_at = -math.huge, next_at = -math.huge, reap_at = -math.huge,
     mend_at = -math.huge, is_draining = false, is_empty = false,
     wall_at_start = core.now(), started_at = host.loop:now(),
