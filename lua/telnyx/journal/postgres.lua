@@ -13,6 +13,8 @@ local sql = require("telnyx.journal.sql")
 local statements = require("telnyx.journal.statements")
 
 local DEFAULT_STATEMENT_TIMEOUT_S = 10
+-- A row that another's transaction holds is asked for again later, and nothing waits for it.
+local LOCK_TIMEOUT_MS = 2000
 -- A server that can still say that its own time is up comes first.
 local GRACE_S = 2
 
@@ -64,6 +66,9 @@ local function set(ask, statement_timeout_s)
   if value_of(ask, "SHOW statement_timeout") == "0" then
     local ms = math.ceil(statement_timeout_s * 1000)
     settings[#settings + 1] = ("SET statement_timeout = %.0f"):format(ms)
+  end
+  if value_of(ask, "SHOW lock_timeout") == "0" then
+    settings[#settings + 1] = ("SET lock_timeout = %d"):format(LOCK_TIMEOUT_MS)
   end
   for _, setting in ipairs(settings) do
     local rows, why = ask(setting)
@@ -208,10 +213,12 @@ local function end_backend(ask, owing)
   return ask(END, { owing.pid, owing.started, owing.marks[1], owing.marks[2] }, 4) ~= nil
 end
 
--- Locks that let no row be changed; who waits for one will have it.
+-- Locks that let no row be changed; who waits for one will have it. Who waits for a row has one
+-- as well, of another kind.
 local LOCKED = [[
 SELECT l.mode AS telnyx_is_locked FROM pg_locks AS l
-WHERE l.relation IN (to_regclass(CAST(? AS TEXT)), to_regclass(CAST(? AS TEXT)))
+WHERE l.locktype = 'relation'
+  AND l.relation IN (to_regclass(CAST(? AS TEXT)), to_regclass(CAST(? AS TEXT)))
   AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
   AND l.pid <> pg_backend_pid() LIMIT 1]]
 

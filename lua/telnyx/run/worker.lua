@@ -463,7 +463,8 @@ local function mend(self)
   tell_missed(self)
   local began_at = now(self)
   self.debts:settle()
-  self.mend_at = now(self) + math.max(MEND_S, MEND_SHARE * (now(self) - began_at))
+  local took_s = self.debts:has_fresh() and 0 or now(self) - began_at
+  self.mend_at = now(self) + math.max(MEND_S, MEND_SHARE * took_s)
   if next(self.untold) and not self.trouble then
     local ok, why = tell_untold(self)
     if not ok then fail(self, why) end

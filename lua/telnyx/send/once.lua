@@ -173,7 +173,7 @@ end
 
 -- What names its claim changes a row once, however often it is said. Who has waited long for an
 -- answer does not wait as long again.
-local LONG_S = 5
+local LONG_S = 3
 
 local function ask_twice(journal, method, change)
   local began_at = core.monotonic()
