@@ -1579,6 +1579,12 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal("unsent", ended_of({ false, copy(DOWN) }, { "c", "d" }))
       assert.equal("idle", ended_of({ copy(DOWN), false }, { "e", "f" }))
       assert.equal("idle", ended_of({ copy(BUSY) }, { "g" }))
+      local soon = copy(BUSY)
+      soon.retry_after = 1
+      local all = { copy(soon), copy(soon), copy(soon) }
+      assert.equal("held", ended_of(all, { "h", "i", "j" }))
+      all[2] = false
+      assert.equal("idle", ended_of(all, { "k", "l", "m" }))
     end)
 
     -- Many are under way at once, and end at one time.

@@ -147,6 +147,7 @@ local function what_failed(self, entry, result)
     self.n_unsent = self.n_unsent + 1
     return UNSENT
   end
+  self.n_refused = self.n_refused + 1
   return self.lanes.is_by_sender and is_senders(result) and of_sender(entry) or REFUSED
 end
 
@@ -176,7 +177,7 @@ end
 -- The service has answered. What is unknown, or refused for the moment, says nothing good of it;
 -- and that it refuses one for good does not say that it takes others.
 local function hearten(self, entry, message)
-  self.n_lost, self.n_unsent = 0, 0
+  self.n_lost, self.n_unsent, self.n_refused = 0, 0, 0
   for _, what in ipairs { UNSENT, REFUSED, of_sender(entry) } do self.patience:regain(what) end
   if not message then return end
   self.window:widen()
@@ -305,7 +306,9 @@ end
 local function why_enough(self, due)
   if not due then return "empty" end
   if not self.options.until_idle then return false end
-  if due > due_by(self) then return self.n_unsent > 0 and "unsent" or "idle" end
+  if due > due_by(self) then
+    return self.n_unsent > 0 and "unsent" or self.n_refused >= FIRST_FEW and "held" or "idle"
+  end
   local is_paused, why = self.host.queue:is_paused()
   if is_paused then return "paused" end
   return is_paused, why
@@ -603,7 +606,8 @@ function worker.new(host, options)
     host = host, options = options, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
     taken = {}, begun = {}, untold = {},
-    n_in_flight = 0, n_unsent = 0, n_lost = 0, distress = 0, horizon = math.huge,
+    n_in_flight = 0, n_unsent = 0, n_refused = 0, n_lost = 0, distress = 0,
+    horizon = math.huge,
     patience = patience.new(host.random), window = window.new(options.concurrency),
     held_until = -math.huge, look_at = -math.huge, next_at = -math.huge, reap_at = -math.huge,
     mend_at = -math.huge, is_draining = false, is_empty = false,
