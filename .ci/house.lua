@@ -124,7 +124,8 @@ local lua = {
   { "run/turns", "telnyx.errors.catalogue telnyx.run.learned" },
   { "run/outlook", "telnyx.send.once" },
   { "run/send_all", [[
-    telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.turns telnyx.send.retry
+    telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.turns
+    telnyx.run.window telnyx.send.retry
   ]] },
   { "run/debts", "telnyx.core telnyx.send.once" },
   { "run/demand" },

@@ -347,6 +347,19 @@ describe("a turn, closely,", function()
     end
   end)
 
+  it("is fewer's at a time where some ends are unknown, and all's where hardly any are", function()
+    local function posted_in_three_seconds(every)
+      local service = new_service(function(_, n)
+        return n % every == 0 and { outcome = "unknown", kind = "api", status = 500,
+          retryable = false } or nil
+      end)
+      send(service, list_of(times(1000, LONG)), { concurrency = 16 })
+      return n_between(service, 0, 3)
+    end
+    assert.is_true(posted_in_three_seconds(3) < 400, posted_in_three_seconds(3))
+    assert.is_true(posted_in_three_seconds(50) > 850, posted_in_three_seconds(50))
+  end)
+
   it("is everybody's again where one is taken after ends that are unknown and refusals", function()
     local service = new_service(function(_, n)
       if n > 100 and n < 116 then

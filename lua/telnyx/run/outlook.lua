@@ -5,7 +5,7 @@ local once = require("telnyx.send.once")
 
 ---@class telnyx.outlook
 ---@field was_answered boolean by the service, or by who stands for it
----@field is_fair boolean it has taken the last that it was sent: one more it takes says nothing new
+---@field is_fair boolean it takes what it is sent, and one more that it takes says nothing new
 ---@field private is_served boolean the service has taken one
 ---@field private n_unsent integer messages in a row that could not be sent
 ---@field private n_lost integer in a row whose end nobody knows, or whose answer was a page

@@ -5,6 +5,7 @@ local is_fatal = require("telnyx.run.fatal")
 local lanes = require("telnyx.run.lanes")
 local pace = require("telnyx.run.pace")
 local turns = require("telnyx.run.turns")
+local window = require("telnyx.run.window")
 local retry = require("telnyx.send.retry")
 
 -- Where who waits for one sender's turn is not to hold up the others, so many may wait.
@@ -27,6 +28,7 @@ local MOST_WAITING = 1000
 ---@field is_elsewhere boolean on a scheduler of its own
 ---@field is_hurried boolean|nil nobody waits for a turn any more
 ---@field outlook telnyx.outlook
+---@field window telnyx.window how many may be in flight
 ---@field was_interrupted boolean|nil an error came that lets what is under way finish
 ---@field is_over fun(): boolean
 ---@field fault { value: any }|nil what the caller's own functions raised
@@ -123,10 +125,14 @@ local function heed_end_of(run, message, result)
   local all, outlook = run.turns, run.outlook
   if outlook:is_losing() and retry.is_too_many(result) then return end
   if not outlook:heed(message, result, run.n_in_flight) then
-    all:miss()
-  elseif all.n_missed > 0 then
-    all:reach()
+    run.window:narrow()
+    return all:miss()
   end
+  if message then
+    run.window:widen()
+    outlook.is_fair = run.window.is_open
+  end
+  if all.n_missed > 0 then all:reach() end
 end
 
 -- What the service says of those that come after it.
@@ -287,7 +293,7 @@ local function take_next(run)
   end_with(run, ("send_all: message %d is a %s"):format(run.index, type(message)))
 end
 
-local function has_room(run) return run.n_in_flight < run.options.concurrency end
+local function has_room(run) return run.n_in_flight < run.window.n end
 
 -- Who has his turn is out of the queue, and in flight, in one go.
 local function grant_late(run)
@@ -333,8 +339,8 @@ end
 
 -- Starts what may start.
 local function fill(run)
-  local most, all = run.options.concurrency, run.turns
-  while run.n_in_flight < most and not run.is_exhausted and not is_over(run) do
+  local all, own = run.turns, run.window
+  while run.n_in_flight < own.n and not run.is_exhausted and not is_over(run) do
     if all.n > 0 and not may_look_ahead(run) then return end
     take_next(run)
     if run.options.stops_when then heed_stop(run) end
@@ -428,6 +434,7 @@ local function send_all(source, options, host)
     index = 0,
     n_in_flight = 0,
     outlook = host.outlook,
+    window = window.new(options.concurrency),
     free = {},
     n_free = 0,
     children = {},

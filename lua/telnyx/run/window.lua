@@ -4,20 +4,27 @@
 
 ---@class telnyx.window
 ---@field n integer
+---@field is_open boolean it is as wide as it can be
 ---@field private most integer
 local Window = {}
 Window.__index = Window
 
 ---The service has taken one.
-function Window:widen() self.n = math.min(self.n + 1, self.most) end
+function Window:widen()
+  self.n = math.min(self.n + 1, self.most)
+  self.is_open = self.n == self.most
+end
 
 ---Nobody knows the end of one.
-function Window:narrow() self.n = math.max(math.floor(self.n / 2), 1) end
+function Window:narrow()
+  self.n = math.max(math.floor(self.n / 2), 1)
+  self.is_open = self.n == self.most
+end
 
 local window = {}
 
 ---@param most integer
 ---@return telnyx.window
-function window.new(most) return setmetatable({ n = most, most = most }, Window) end
+function window.new(most) return setmetatable({ n = most, most = most, is_open = true }, Window) end
 
 return window
