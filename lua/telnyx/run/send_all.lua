@@ -296,19 +296,15 @@ end
 local function has_room(run) return run.n_in_flight < run.window.n end
 
 -- Who has his turn is out of the queue, and in flight, in one go.
-local function grant_late(run)
-  local seat = run.turns:take_late()
+local function granted(run, seat)
   if not seat then return nil end
   seat.is_granted, run.n_in_flight = true, run.n_in_flight + 1
   return seat
 end
 
-local function grant_first(run)
-  local seat = has_room(run) and run.turns:take()
-  if not seat then return nil end
-  seat.is_granted, run.n_in_flight = true, run.n_in_flight + 1
-  return seat
-end
+local function grant_late(run) return granted(run, run.turns:take_late()) end
+
+local function grant_first(run) return granted(run, has_room(run) and run.turns:take()) end
 
 local function let_go(run, grant)
   local seat = core.shielded(grant, run)

@@ -14,9 +14,8 @@
 ---@field private n_refused integer as well
 ---@field private n_due number so many runs have to be known
 ---@field private taken_per_s number before it was in vain
----@field private looks_at number when it is looked whether more is taken since
----@field private looked_at number when it was
----@field private every_s number
+---@field private looked_at number when it was looked last whether more is taken since
+---@field private every_s number so often at most
 ---@field private until_at number when all of it is to be found again
 local Slowing = {}
 Slowing.__index = Slowing
@@ -29,7 +28,7 @@ local HALF, LESS, MORE = 0.5, 2 / 3, 4
 -- In vain: until so much less is refused that it is well again; until no more is taken; and for so
 -- many times as long as it took to be found.
 local MUCH_LESS, MORE_TAKEN, TIMES_AS_LONG = 8, 1.5, 10
--- That is looked at so often at most.
+-- Whether more is taken is looked at so often at most.
 local LOOKS_S = 2
 
 -- How much of what came it has refused.
