@@ -597,6 +597,26 @@ describe("a turn, closely,", function()
     assert.is_true(service.time < 60 + 1.5 * 4000 / 20, service.time)
   end)
 
+  -- As one node of some that is out of order, before a limit.
+  for _, case in ipairs { { 10, 10, nil, 2.5 }, { 20, 10, nil, 2.5 }, { 15, 50, nil, 3.5 },
+    { 20, 10, 1, 5 } } do
+    local percent, rate, asked, times_ideal = case[1], case[2], case[3], case[4]
+    it(("is learned of %d a second where %d in a hundred are refused besides"):format(rate, percent)
+      .. (asked and ", and named a time" or ""), function()
+      for seed = 1, 3 do
+        local some, limited = at_random(percent, asked, seed), bucket(rate, 5, function()
+          return asked
+        end)
+        local service = new_service(function(...) return some() or limited(...) end)
+        local counts = send(service, list_of(times(2000, LONG)), { concurrency = 16 })
+        assert.is_true(counts.accepted > 1995, counts.accepted)
+        local ideal_s = 2000 / rate
+        assert.is_true(service.time < times_ideal * ideal_s, service.time / ideal_s)
+        assert.is_true(service.n_refused < 2000 * 1.5, service.n_refused)
+      end
+    end)
+  end
+
   it("is learned where the service names too short a time", function()
     local service = new_service(bucket(10, 20, function(wait_s) return wait_s / 10 end))
     send(service, list_of(times(1000, LONG)), { concurrency = 16 })

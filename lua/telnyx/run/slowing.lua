@@ -1,8 +1,8 @@
 --- Whether it is of use that messages leave more slowly. A service that refuses what comes too fast
 --- refuses a smaller share of it the slower it comes. Where it refuses the same share at half the
 --- rate it seems to do so at whatever rate, as where one of its nodes is out of order: slowing down
---- is in vain. If that is so, more is taken once messages leave as they come. If not, it is doubted
---- for longer the next time.
+--- is in vain, but for what is refused beyond that. If it is, more is taken once messages leave
+--- faster again. If not, more has to be known the next time.
 
 ---@class telnyx.slowing
 ---@field is_in_vain boolean that share is refused at whatever rate
@@ -73,6 +73,7 @@ end
 ---@param now number
 ---@return number|nil rate at which they may leave again, since that was in vain; nil: it was not
 function Slowing:step(rate, now)
+  if self.is_in_vain then return nil end
   local runs = self.runs
   runs[#runs + 1] = { rate = rate, n_taken = self.n_taken, n_refused = self.n_refused, at = now }
   begin_anew(self)
@@ -103,9 +104,7 @@ function Slowing:refuse(now)
   self.n_refused, self.share = self.n_refused + 1, self.share + (1 - self.share) / LAST
   if self.is_in_vain then look(self, now) end
   if self.is_in_vain and now >= self.until_at then end_it(self, self.n_due) end
-  if self.share <= self.few_share then return true end
-  if self.is_in_vain then end_it(self, self.n_due * 2) end
-  return false
+  return self.share <= self.few_share
 end
 
 local slowing = {}
