@@ -120,12 +120,13 @@ local lua = {
   { "run/lanes", "telnyx.run.pace" },
   { "run/slowing" },
   { "run/window" },
+  { "run/trouble" },
   { "run/learned", "telnyx.run.slowing" },
   { "run/turns", "telnyx.errors.catalogue telnyx.run.learned" },
   { "run/outlook", "telnyx.send.once" },
   { "run/send_all", [[
-    telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.turns
-    telnyx.run.window telnyx.send.retry
+    telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.trouble
+    telnyx.run.turns telnyx.run.window telnyx.send.retry telnyx.tables
   ]] },
   { "run/debts", "telnyx.core telnyx.send.once" },
   { "run/demand" },

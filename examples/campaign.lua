@@ -221,6 +221,11 @@ local function send_all(asked, people, client, journal, own, total)
       latest = { counts, total }
       line:show(counts)
     end,
+    on_trouble = function(why, err)
+      line:clear()
+      local words = why and ("%s; %s"):format(why, tostring(err))
+      io.stderr:write(words or "nothing waits for the service any more", "\n")
+    end,
     on_interrupt = function()
       line:clear()
       io.stderr:write("waiting for what is under way; Ctrl-C again ends at once\n")

@@ -169,6 +169,7 @@ local RUN = {
   shared_pace = shared_dict,
   key = callable,
   on_result = callable,
+  on_trouble = callable,
   stops_when = callable,
   lets_finish = callable,
 }

@@ -19,6 +19,7 @@ local campaign = {}
 ---@field concurrency integer|nil
 ---@field record fun(result: telnyx.campaign_result) may raise: then nothing more is begun
 ---@field show fun(counts: telnyx.campaign_counts)|nil after each
+---@field on_trouble fun(why: string|nil, err: telnyx.error|nil)|nil as in a run of `send_all`
 ---@field on_interrupt fun()|nil Ctrl-C or SIGTERM: what is under way is waited for, once
 
 ---@class telnyx.campaign_counts
@@ -151,6 +152,7 @@ local function send_all(run, client, rows)
     concurrency = concurrency_of(run.options),
     key = function(index) return run.under_way[index].key end,
     on_result = function(...) on_result(run, ...) end,
+    on_trouble = run.options.on_trouble,
     stops_when = function() return stops_now(run) end,
     lets_finish = function(err)
       if not interrupt.is(err) then return false end

@@ -142,6 +142,20 @@ function Learned:leave(now)
   self.next_at = math.max(self.next_at, now) + step_s
 end
 
+-- A shorter wait is not worth a word.
+local LONG_S = 2
+
+---What it is about that messages wait.
+---@param now number
+---@return telnyx.hindrance|nil kind
+---@return number|nil n of "held": seconds; of "slow": messages a second
+function Learned:hindrance(now)
+  if self.is_probing then return "away" end
+  local left_s = self.held_until - now
+  if left_s > LONG_S then return "held", left_s end
+  if self.rate then return "slow", self.rate end
+end
+
 local learned = {}
 
 ---@param now number

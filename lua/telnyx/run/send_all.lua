@@ -4,9 +4,11 @@ local core = require("telnyx.core")
 local is_fatal = require("telnyx.run.fatal")
 local lanes = require("telnyx.run.lanes")
 local pace = require("telnyx.run.pace")
+local trouble = require("telnyx.run.trouble")
 local turns = require("telnyx.run.turns")
 local window = require("telnyx.run.window")
 local retry = require("telnyx.send.retry")
+local tables = require("telnyx.tables")
 
 -- Where who waits for one sender's turn is not to hold up the others, so many may wait.
 local MOST_WAITING = 1000
@@ -29,6 +31,8 @@ local MOST_WAITING = 1000
 ---@field is_hurried boolean|nil nobody waits for a turn any more
 ---@field outlook telnyx.outlook
 ---@field window telnyx.window how many may be in flight
+---@field failure table|nil the last attempt that says something of those after it
+---@field trouble telnyx.trouble|nil where somebody wants to know
 ---@field was_interrupted boolean|nil an error came that lets what is under way finish
 ---@field is_over fun(): boolean
 ---@field fault { value: any }|nil what the caller's own functions raised
@@ -104,13 +108,14 @@ local MOST_ASKED_S = 60
 local function heed_refusal(run, seat, refusal, most_s)
   local asked_s = retry.asked_wait(refusal)
   if asked_s and (asked_s == 0 or asked_s ~= asked_s) then asked_s = nil end
-  seat.refusal = refusal
+  seat.refusal, run.failure = refusal, refusal
   if not run.outlook:is_losing() then run.turns:reach() end
   run.turns:refuse(seat, refusal, asked_s and math.min(asked_s, most_s))
 end
 
 -- What one is tried again for may concern those behind it as well.
 local function heed_failure(run, seat, failure, wait_s)
+  run.failure = failure
   if failure.outcome == "not_sent" then return run.turns:miss() end
   run.outlook.was_answered = true
   if retry.is_too_many(failure) then
@@ -125,6 +130,7 @@ local function heed_end_of(run, message, result)
   local all, outlook = run.turns, run.outlook
   if outlook:is_losing() and retry.is_too_many(result) then return end
   if not outlook:heed(message, result, run.n_in_flight) then
+    run.failure = result
     run.window:narrow()
     return all:miss()
   end
@@ -333,6 +339,22 @@ local function heed_stop(run)
   if not run.fault and guarded(run, run.options.stops_when) then run.has_ended = true end
 end
 
+-- Tells of it with the last that failed, as a send would return it.
+local function tell_trouble(run, why)
+  local failure = why and run.failure
+  if failure then failure = run.host.new_error(tables.deep_copy(failure)) end
+  guarded(run, run.options.on_trouble, why, failure)
+end
+
+-- Why messages wait for the service, for who wants to know.
+local function heed_trouble(run)
+  if not run.trouble:is_due(run.loop:now()) then return end
+  local kind, n, sender = run.turns:hindrance()
+  local is_lost = kind ~= "away" and kind ~= "held" and not run.window.is_open
+  if is_lost then kind, n = "lost", run.window.n end
+  run.trouble:heed(kind, n, sender)
+end
+
 -- Starts what may start.
 local function fill(run)
   local all, own = run.turns, run.window
@@ -373,6 +395,7 @@ local function go_on(run)
   if run.options.stops_when then heed_stop(run) end
   if run.turns.n > 0 then let_go_on(run) end
   fill(run)
+  if run.trouble then heed_trouble(run) end
   if is_over(run) then heed_end(run) end
   run.loop:forget_ended(run.children, run.heed_child)
   return wait(run)
@@ -438,6 +461,9 @@ local function send_all(source, options, host)
       replayed = 0 },
   }
   run.is_over = function() return is_over(run) end
+  if options.on_trouble then
+    run.trouble = trouble.new(function(why) tell_trouble(run, why) end)
+  end
   run.is_elsewhere = host.loop.spawn ~= nil
   run.heed_child = function(child)
     count(run, child.seat, child.index, child.what.message, child.what.result)

@@ -1,0 +1,86 @@
+--- Why messages of a run wait for the service, in words, for who watches it while that lasts.
+
+---@alias telnyx.hindrance
+---| "away" nothing gets through
+---| "held" the service asks for patience
+---| "lost" nobody knows the ends of some, and fewer are under way
+---| "slow" the service refuses some, and messages leave at a rate
+---| "sender" it refuses some of a sender's
+
+---@class telnyx.trouble
+---@field private tell fun(why: string|nil)
+---@field private kind telnyx.hindrance|nil as it was told last
+---@field private n number
+---@field private told_at number
+---@field private looked_at number
+---@field private since number it is less than was told
+local Trouble = {}
+Trouble.__index = Trouble
+
+-- How often it is looked for, and how long it has to be less before that is told.
+local LOOKS_S, LASTS_S = 1, 5
+-- The same trouble is told again where it is so many times as much, or as little, and not sooner.
+local MUCH, AGAIN_S = 2, 10
+
+local GRAVITY = { sender = 1, slow = 2, lost = 3, held = 4, away = 5 }
+
+local WORDS = {
+  away = function() return "nothing gets through: one message is tried now and then" end,
+  held = function(n) return ("the service asks for patience: %.0f s"):format(math.ceil(n)) end,
+  lost = function(n)
+    return ("nobody knows how some ended: no more than %d at once are sent"):format(n)
+  end,
+  slow = function(n)
+    return ("the service refuses some for being too many: %.3g a second are sent"):format(n)
+  end,
+  sender = function(_, sender)
+    return ("the service refuses some of sender %s for being too many"):format(sender)
+  end,
+}
+
+-- Of a wait the rest is ever less.
+local function is_much_else(kind, n, than)
+  return n > 0 and (n >= than * MUCH or kind ~= "held" and n <= than / MUCH)
+end
+
+local function tell(self, kind, n, sender)
+  self.kind, self.n, self.since, self.told_at = kind, n, math.huge, self.looked_at
+  self.tell(kind and WORDS[kind](n, sender))
+end
+
+local function is_new(self, kind, n)
+  if kind ~= self.kind then return true end
+  return is_much_else(kind, n, self.n) and self.looked_at >= self.told_at + AGAIN_S
+end
+
+---Whether it is time to look for it.
+---@param now number
+---@return boolean
+function Trouble:is_due(now)
+  if now < self.looked_at + LOOKS_S then return false end
+  self.looked_at = now
+  return true
+end
+
+---Tells of it, if that is new.
+---@param kind telnyx.hindrance|nil nil: there is none
+---@param n number|nil of "held": seconds; of "lost": how many; of "slow": a second
+---@param sender string|nil of "sender"
+function Trouble:heed(kind, n, sender)
+  n = n or 0
+  local is_less = (GRAVITY[kind] or 0) < (GRAVITY[self.kind] or 0)
+  self.since = is_less and math.min(self.since, self.looked_at) or math.huge
+  local lasts = not is_less or self.looked_at - self.since >= LASTS_S
+  if lasts and is_new(self, kind, n) then tell(self, kind, n, sender) end
+end
+
+local trouble = {}
+
+---@param tell_of fun(why: string|nil) nil: it is over
+---@return telnyx.trouble
+function trouble.new(tell_of)
+  return setmetatable({ tell = tell_of, n = 0, told_at = -math.huge, looked_at = -math.huge,
+    since = math.huge }, Trouble)
+end
+
+return trouble

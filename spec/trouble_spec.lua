@@ -1,0 +1,212 @@
+-- Who watches a run is told in words while messages wait for the service, and when that is over.
+
+local core = require "telnyx.core"
+local telnyx = require "telnyx"
+local timed_service = require "spec.support.timed_service"
+local trouble = require "telnyx.run.trouble"
+
+local slept = core.sleep
+
+local refusal, send, times = timed_service.refusal, timed_service.send, timed_service.times
+
+local function messages(n, from)
+  return timed_service.list_of(times(n, from or "+18445550001"))
+end
+
+-- What a run was told, and when: { at, why, err }.
+local function told_of(answer, list, options, own)
+  local service, told = timed_service.new(answer), {}
+  options = options or {}
+  function options.on_trouble(why, err)
+    told[#told + 1] = { at = service.time, why = why or "over", err = err }
+  end
+  local counts = send(service, list, options, own)
+  return told, counts, service
+end
+
+local function whys(told)
+  local list = {}
+  for i, one in ipairs(told) do list[i] = one.why end
+  return list
+end
+
+local function find(told, pattern)
+  for i, one in ipairs(told) do
+    if one.why:find(pattern) then return one, i end
+  end
+  error(("nothing like %q among:\n%s"):format(pattern, table.concat(whys(told), "\n")), 2)
+end
+
+-- So many a second, counted in each second.
+local function limit(n, wait_s)
+  local second, left
+  return function(_, _, now)
+    if math.floor(now) ~= second then second, left = math.floor(now), n end
+    left = left - 1
+    if left < 0 then return refusal(wait_s) end
+  end
+end
+
+describe("who watches a run", function()
+  setup(function() core.sleep = function() end end) -- time moves by steps
+  teardown(function() core.sleep = slept end)
+
+  it("is told nothing while all goes well", function()
+    local told = told_of(function() end, messages(500), { rate = 20 })
+    assert.same({}, told)
+  end)
+
+  it("is told the rate that the service takes, and by which refusal", function()
+    local told, counts = told_of(limit(10), messages(600), nil, { deadline = 600 })
+    assert.equal(600, counts.accepted)
+    local one = find(told, "refuses some for being too many")
+    local rate = tonumber(one.why:match("([%d.]+) a second"))
+    assert.is_true(rate > 4 and rate < 21, one.why)
+    assert.equal(429, one.err.status)
+    assert.is_truthy(tostring(one.err):find("429", 1, true))
+    assert.is_true(#told < 12, table.concat(whys(told), "\n"))
+  end)
+
+  it("is told for how long the service asks for patience, once", function()
+    local told, counts = told_of(function(_, n, now)
+      if n == 20 or now > 0 and now < 40 then return refusal(40) end
+    end, messages(200), nil, { deadline = 600 })
+    assert.equal(200, counts.accepted)
+    assert.is_truthy(told[1].why:find("asks for patience: %d+ s"), told[1].why)
+    local asked_s = tonumber(told[1].why:match("(%d+) s"))
+    assert.is_true(asked_s > 35 and asked_s <= 41, told[1].why)
+    local n_waits = 0
+    for _, one in ipairs(told) do
+      if one.why:find("patience") then n_waits = n_waits + 1 end
+    end
+    assert.equal(1, n_waits)
+  end)
+
+  it("is told that nothing gets through, and when that is over", function()
+    local unsent = { outcome = "not_sent", kind = "connection", retryable = true }
+    local told, counts, service = told_of(function(_, _, now)
+      if now > 10 and now < 100 then return unsent end
+    end, messages(2000), { rate = 10 }, { deadline = 600 })
+    assert.equal(2000, counts.accepted)
+    assert.equal(2, #told, table.concat(whys(told), "\n"))
+    assert.is_truthy(told[1].why:find("nothing gets through"))
+    assert.equal("not_sent", told[1].err.outcome)
+    assert.is_true(told[1].at > 10 and told[1].at < 15, tostring(told[1].at))
+    assert.equal("over", told[2].why)
+    assert.is_nil(told[2].err)
+    assert.is_true(told[2].at > 100 and told[2].at < 120, tostring(told[2].at))
+    assert.is_true(service.time > 200)
+  end)
+
+  it("is told that fewer are under way while some ends are unknown", function()
+    local lost = { outcome = "unknown", kind = "api", status = 500, retryable = false }
+    local told = told_of(function(_, n)
+      if n <= 300 and n % 20 == 0 then return lost, 1 end
+    end, messages(3000), { rate = 20 })
+    local one = find(told, "nobody knows how some ended: no more than %d+ at once")
+    assert.is_true(tonumber(one.why:match("than (%d+)")) < 16)
+    assert.equal(500, one.err.status)
+    assert.equal("over", told[#told].why)
+  end)
+
+  it("is told of the sender that is refused, while others' messages leave", function()
+    local list = {}
+    for i = 1, 600 do
+      local from = i % 2 == 0 and "+18445550001" or "+18445550002"
+      list[i] = { from = from, to = "+18665550001", text = tostring(i) }
+    end
+    local own = limit(1, 5)
+    local told = told_of(function(message, n, now)
+      if message.from ~= "+18445550002" then return nil end
+      local refused = own(message, n, now)
+      return refused and refusal(5, "40318")
+    end, list, nil, { deadline = 900 })
+    local one = find(told, "refuses some of sender %+18445550002")
+    assert.equal("40318", one.err.code)
+  end)
+
+  it("ends the run by what it raises, as elsewhere", function()
+    local service = timed_service.new(limit(5))
+    local ok, err = pcall(send, service, messages(500), { on_trouble = function()
+      error("enough", 0)
+    end })
+    assert.is_false(ok)
+    assert.equal("enough", err)
+    assert.is_true(#service.posts < 100)
+  end)
+
+  it("may close the client", function()
+    local service = timed_service.new(limit(5))
+    local client = telnyx.new { sender = service }
+    local counts = client:send_all(messages(500), { on_trouble = function() client:close() end })
+    assert.equal("closed", counts.ended)
+    assert.is_true(#service.posts < 100)
+  end)
+end)
+
+describe("trouble", function()
+  local told, own, now
+
+  local function heed(kind, n)
+    now = now + 1
+    assert.is_true(own:is_due(now))
+    own:heed(kind, n, "Acme")
+  end
+
+  before_each(function()
+    told, now = {}, 0
+    own = trouble.new(function(why) told[#told + 1] = why or "over" end)
+  end)
+
+  it("is looked for once a second", function()
+    assert.is_true(own:is_due(7))
+    assert.is_false(own:is_due(7.99))
+    assert.is_true(own:is_due(8))
+  end)
+
+  it("is told again where it is twice as much or half, of a wait where it is twice", function()
+    for _, n in ipairs { 10, 19, 6, 5, 9, 10, 3 } do
+      now = now + 10
+      heed("slow", n)
+    end
+    assert.equal(4, #told) -- 10, 5, 10, 3
+    told = {}
+    for _, n in ipairs { 30, 20, 1, 30, 59, 60 } do
+      now = now + 10
+      heed("held", n)
+    end
+    assert.equal(2, #told)
+  end)
+
+  it("is told again after ten seconds at the earliest", function()
+    heed("slow", 1)
+    for n = 2, 9 do heed("slow", 2 * n) end
+    heed("slow", 2)
+    assert.equal(1, #told)
+    heed("slow", 2)
+    assert.equal(2, #told)
+    heed("held", 2)
+    assert.equal(3, #told)
+  end)
+
+  it("is told at once where it is graver, and after five seconds where it is less", function()
+    heed("sender")
+    heed("slow", 3)
+    heed("lost", 3)
+    heed("held", 3)
+    heed("away")
+    assert.equal(5, #told)
+    for _ = 1, 5 do heed("slow", 3) end
+    assert.equal(5, #told)
+    heed("away")
+    for _ = 1, 5 do heed("slow", 3) end
+    assert.equal(5, #told)
+    heed("slow", 3)
+    assert.equal(6, #told)
+    for _ = 1, 6 do heed() end
+    assert.equal(7, #told)
+    assert.equal("over", told[7])
+    for _ = 1, 20 do heed() end
+    assert.equal(7, #told)
+  end)
+end)
