@@ -106,7 +106,8 @@ local function new_case(seed)
     rates = rates, sender_rates = sender_rates, is_keyed = random(2) == 1,
     -- What users do: raise or close, in one of their functions, at one of its calls.
     deed = maybe(3, ({ "raise", "close" })[random(2)]),
-    where = ({ "next", "key", "on_result", "log", "should_retry", "callback" })[random(6)],
+    where = ({ "next", "key", "on_result", "log", "should_retry", "callback",
+      "on_trouble" })[random(7)],
     at = random(20),
   }
 end
@@ -119,7 +120,7 @@ local function run(case)
   local function called(where)
     if where ~= case.where or not case.deed then return end
     n_calls = (n_calls or 0) + 1
-    if n_calls ~= case.at then return end
+    if n_calls ~= (where == "on_trouble" and 1 or case.at) then return end -- that is rarer
     if case.deed == "raise" then error(WORD, 0) end
     client:close()
     sender.is_closed = true
@@ -152,6 +153,7 @@ local function run(case)
       told[-i] = message and "accepted" or result.outcome
       called("on_result")
     end,
+    on_trouble = function() called("on_trouble") end,
   })
   return { sender = sender, client = client, ok = ok, counts = counts, told = told,
     n_told = n_told, n_yielded = n_yielded, ended_at = ended_at }
