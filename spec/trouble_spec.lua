@@ -109,6 +109,58 @@ describe("who watches a run", function()
     assert.equal("over", told[#told].why)
   end)
 
+  it("is told that nothing gets through where the ends of most are unknown", function()
+    local lost = { outcome = "unknown", kind = "api", status = 500, retryable = false }
+    local told = told_of(function(_, n)
+      if n <= 300 and n % 3 == 0 then return lost, 1 end
+    end, messages(3000), { rate = 20 })
+    assert.is_truthy(find(told, "nothing gets through"))
+  end)
+
+  it("is told that nothing gets through while all are refused, once", function()
+    local told, counts = told_of(function(_, n, now)
+      if n > 50 and now < 100 then return refusal() end
+    end, messages(300), { rate = 20 }, { deadline = 600 })
+    assert.equal(300, counts.accepted)
+    assert.is_truthy(told[1].why:find("nothing gets through"))
+    assert.is_true(#told == 1 or told[2].at > 100, table.concat(whys(told), "\n"))
+  end)
+
+  it("is told nothing of short waits that a service asks for", function()
+    local told = told_of(limit(100, 1), messages(3000), nil, { deadline = 600 })
+    assert.is_truthy(find(told, "a second are sent"))
+    for _, one in ipairs(told) do assert.is_nil(one.why:find("patience")) end
+  end)
+
+  it("is told nothing of a learned rate where his own is less", function()
+    local limited = limit(40)
+    local told, counts = told_of(function(message, n, now)
+      if now < 5 then return limited(message, n, now) end
+    end, messages(1500), { rate = 20, burst = 60, concurrency = 64 }, { deadline = 600 })
+    assert.is_true(counts.learned.refused > 0)
+    for _, one in ipairs(told) do
+      assert.is_true(one.why == "over" or one.at < 12, one.at .. one.why)
+    end
+  end)
+
+  it("is told when a service's window is used up", function()
+    local told = told_of(function(_, n, now)
+      local used = n % 100
+      return { outcome = "accepted", status = 200,
+        ratelimit = { limit = 100, remaining = 100 - used, reset = 60 - now % 60 } }
+    end, messages(300), nil, { deadline = 900 })
+    local one = find(told, "asks for patience: %d+ s")
+    assert.is_true(tonumber(one.why:match("(%d+) s")) > 50, one.why)
+    assert.is_nil(one.err)
+  end)
+
+  it("is told by which refusal where none is tried again", function()
+    local told = told_of(function(_, n)
+      if n % 10 == 9 then return refusal(20) end
+    end, messages(100), { retry = false, concurrency = 4 })
+    assert.equal(429, find(told, "asks for patience").err.status)
+  end)
+
   it("is told of the sender that is refused, while others' messages leave", function()
     local list = {}
     for i = 1, 600 do
@@ -127,12 +179,20 @@ describe("who watches a run", function()
 
   it("ends the run by what it raises, as elsewhere", function()
     local service = timed_service.new(limit(5))
-    local ok, err = pcall(send, service, messages(500), { on_trouble = function()
-      error("enough", 0)
-    end })
+    local told = {}
+    local ok, err = pcall(send, service, messages(500), {
+      on_trouble = function() error("enough", 0) end,
+      on_result = function(i, message, result)
+        told[tostring(i)] = message and "accepted" or result.outcome
+      end,
+    })
     assert.is_false(ok)
     assert.equal("enough", err)
     assert.is_true(#service.posts < 100)
+    for _, post in ipairs(service.posts) do
+      assert.is_truthy(told[post.text])
+      assert.not_equal("unknown", told[post.text])
+    end
   end)
 
   it("may close the client", function()
@@ -208,5 +268,21 @@ describe("trouble", function()
     assert.equal("over", told[7])
     for _ = 1, 20 do heed() end
     assert.equal(7, #told)
+  end)
+
+  it("is less for five seconds each time", function()
+    heed("held", 10)
+    for _ = 1, 6 do heed("slow", 3) end
+    assert.equal(2, #told)
+    for _ = 1, 5 do heed() end
+    assert.equal(2, #told)
+    heed()
+    assert.equal(3, #told)
+  end)
+
+  it("is of whole seconds, not too few", function()
+    own = trouble.new(function(why) told[#told + 1] = why end)
+    heed("held", 29.2)
+    assert.equal("the service asks for patience: 30 s", told[1])
   end)
 end)

@@ -23,6 +23,8 @@ local slowing = require("telnyx.run.slowing")
 ---@field private leaving_at number the rate at which it refused the last
 ---@field private since number what it took is counted from
 ---@field private n_taken integer so many since
+---@field private n_left integer that left since it was asked last what it is about
+---@field private asked_at number
 local Learned = {}
 Learned.__index = Learned
 
@@ -139,13 +141,20 @@ end
 function Learned:leave(now)
   local step_s = self.rate and 1 / self.rate or 0
   if self.is_probing then step_s = math.max(step_s, PROBE_S) end
-  self.next_at = math.max(self.next_at, now) + step_s
+  self.next_at, self.n_left = math.max(self.next_at, now) + step_s, self.n_left + 1
 end
 
--- A shorter wait is not worth a word.
-local LONG_S = 2
+-- A shorter wait is not worth a word; and where clearly fewer leave than may, it is not the rate.
+local LONG_S, NEARLY = 2, 0.8
 
----What it is about that messages wait.
+local function has_used_rate(self, now)
+  local n_may = self.rate * (now - self.asked_at)
+  local is_used = self.n_left >= math.floor(n_may * NEARLY)
+  self.n_left, self.asked_at = 0, now
+  return is_used
+end
+
+---What it is about that messages wait; asked about once a second.
 ---@param now number
 ---@return telnyx.hindrance|nil kind
 ---@return number|nil n of "held": seconds; of "slow": messages a second
@@ -153,7 +162,7 @@ function Learned:hindrance(now)
   if self.is_probing then return "away" end
   local left_s = self.held_until - now
   if left_s > LONG_S then return "held", left_s end
-  if self.rate then return "slow", self.rate end
+  if self.rate and has_used_rate(self, now) then return "slow", self.rate end
 end
 
 local learned = {}
@@ -166,7 +175,7 @@ function learned.new(now, n_taken, is_of_sender)
   return setmetatable({ n_refused = 0, n_taken_ever = 0, slowing = slowing.new(is_of_sender),
     held_until = -math.huge, patience_s = PATIENCE_S, is_new = false, is_probing = false,
     was_free = false, is_again = false, next_at = now, since = now, n_taken = n_taken,
-    refused_at = math.huge, leaving_at = math.huge }, Learned)
+    refused_at = math.huge, leaving_at = math.huge, n_left = 0, asked_at = now }, Learned)
 end
 
 return learned

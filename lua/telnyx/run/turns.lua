@@ -334,22 +334,20 @@ function Turns:heed_queue(sender, wait_s)
   self.held[sender] = self.clock() + math.min(wait_s - MOST_QUEUED_S, MOST_ASKED_S)
 end
 
--- Of a sender's own limit: by name, whose messages wait for it.
+-- Whose own limit has his messages wait.
 local function hindered_sender(self, now)
   for sender, own in pairs(self.learned) do
-    local kind = own:hindrance(now)
-    if kind and (kind ~= "slow" or self.by_name[sender]) then return sender end
+    if own:hindrance(now) then return sender end
   end
 end
 
----Why messages wait for the service, if they do.
+---Why messages wait for the service, if they do; asked about once a second.
 ---@return telnyx.hindrance|nil kind
 ---@return number|nil n of "held": seconds; of "slow": messages a second
 ---@return string|nil sender of "sender"
 function Turns:hindrance()
   local now, kind, n = self.clock(), nil, nil
   if self.n_missed >= FEW_MISSED then return "away" end
-  if self.n == 0 then return nil end
   if self.whole then kind, n = self.whole:hindrance(now) end
   if self.n_free <= 0 and self.resets_at > now then return "held", self.resets_at - now end
   if kind then return kind, n end
