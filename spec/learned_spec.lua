@@ -598,22 +598,109 @@ describe("a turn, closely,", function()
   end)
 
   -- As one node of some that is out of order, before a limit.
-  for _, case in ipairs { { 10, 10, nil, 2.5 }, { 20, 10, nil, 2.5 }, { 15, 50, nil, 3.5 },
+  for _, case in ipairs { { 10, 10, nil, 2.5 }, { 20, 10, nil, 2.5 }, { 15, 50, nil, 4 },
     { 20, 10, 1, 5 } } do
     local percent, rate, asked, times_ideal = case[1], case[2], case[3], case[4]
     it(("is learned of %d a second where %d in a hundred are refused besides"):format(rate, percent)
       .. (asked and ", and named a time" or ""), function()
-      for seed = 1, 3 do
+      local ratios = {}
+      for seed = 1, 5 do
         local some, limited = at_random(percent, asked, seed), bucket(rate, 5, function()
           return asked
         end)
         local service = new_service(function(...) return some() or limited(...) end)
         local counts = send(service, list_of(times(2000, LONG)), { concurrency = 16 })
         assert.is_true(counts.accepted > 1995, counts.accepted)
-        local ideal_s = 2000 / rate
-        assert.is_true(service.time < times_ideal * ideal_s, service.time / ideal_s)
+        ratios[seed] = service.time / (2000 / rate)
         assert.is_true(service.n_refused < 2000 * 1.5, service.n_refused)
       end
+      table.sort(ratios) -- by chance one may take long
+      assert.is_true(ratios[3] < times_ideal, ratios[3])
+    end)
+  end
+
+  -- The median of five.
+  local function middle_of(measure)
+    local list = {}
+    for seed = 1, 5 do list[seed] = measure(seed) end
+    table.sort(list)
+    return list[3], table.concat(list, " ")
+  end
+
+  -- So many seconds after the tenth all is well but for the given seconds: when it is half as fast
+  -- again as before.
+  local function recovery(percent, asked, bad_s, options, seed)
+    local some, per_s = at_random(percent, asked, seed), {}
+    local service
+    service = new_service(function(_, _, now)
+      local refused = now >= 10 and now < 10 + bad_s and some() or nil
+      local second = math.floor(now)
+      if not refused then per_s[second] = (per_s[second] or 0) + 1 end
+      return refused
+    end)
+    local n = 0
+    send(service, function()
+      n = n + 1
+      return service.time < 10 + bad_s + 100 and list_of { LONG }[1] or nil
+    end, options, { deadline = 600 })
+    for second = 0, 98 do
+      local at = 10 + bad_s + second
+      local n_least = math.min(per_s[at] or 0, per_s[at + 1] or 0)
+      if n_least >= per_s[8] / 2 then return second end
+    end
+    return 99
+  end
+
+  for _, case in ipairs { { 50, nil, 8, 200 }, { 30, nil, 4, 200 }, { 10, 2, 8, 200 },
+    { 50, nil, 8, 20 }, { 50, nil, 8, nil }, { 50, 2, 8, nil }, { 100, nil, 8, nil } } do
+    local percent, asked, bad_s, rate = case[1], case[2], case[3], case[4]
+    it(("is soon again as before: %d in a hundred for %d s, %s, at %s a second"):format(percent,
+      bad_s, asked or "no time", rate or "any"), function()
+      local half_s, all = middle_of(function(seed)
+        return recovery(percent, asked, bad_s, { concurrency = 16, rate = rate }, seed)
+      end)
+      assert.is_true(half_s < 40, all)
+    end)
+  end
+
+  -- What was found to be in vain wrongly, again and again, is found all the same where it is so.
+  for name, limit in pairs {
+    ["a window of thirty in ten seconds"] = function()
+      local times_taken = {}
+      return function(_, _, now)
+        while times_taken[1] and times_taken[1] <= now - 10 do table.remove(times_taken, 1) end
+        if #times_taken >= 30 then return refusal() end
+        times_taken[#times_taken + 1] = now
+      end
+    end,
+    ["waves of three a second"] = function()
+      local level, last = 5, 0
+      return function(_, _, now)
+        local rate = 3 * (1 + 0.9 * math.sin(2 * math.pi * now / 60))
+        level, last = math.min(5, level + (now - last) * rate), now
+        if level < 1 then return refusal() end
+        level = level - 1
+      end
+    end,
+  } do
+    it("comes as it did where some are refused at whatever rate, after " .. name, function()
+      local took_s, all = middle_of(function(seed)
+        local some, limited, n_left, began_at = at_random(30, nil, seed), limit(), 4000, nil
+        local service
+        service = new_service(function(message, n, now)
+          if now < 2000 then return limited(message, n, now), 0.1 end
+          local refused = some()
+          began_at = began_at or now
+          if not refused then n_left = n_left - 1 end
+          return refused, 0.1
+        end)
+        send(service, function()
+          local is_late = began_at and service.time > began_at + 3000
+          return n_left > 0 and not is_late and list_of { LONG }[1] or nil
+        end, { concurrency = 16 })
+        return service.time - began_at
+      end)
+      assert.is_true(took_s < 800, all) -- 36 without a refusal; 25,000 before
     end)
   end
 
@@ -628,7 +715,7 @@ describe("a turn, closely,", function()
   it("comes at the rate from before where slowing down was in vain, and is learned anew", function()
     local own = learned.new(0, 100)
     local now, again = 1, nil
-    own.slowing = { refuse = function() return false end, take = function() end,
+    own.slowing = { n_in_row = 0, refuse = function() return false end, take = function() end,
       step = function() return again end }
     local function refused()
       own:refuse(now, 1)

@@ -131,7 +131,10 @@ describe("refusals", function()
   it("are looked at while it is in vain: where no more is taken than before, it was not", function()
     for _, case in ipairs { { 50, true }, { 30, false } } do
       local steps = in_vain(50)
-      for _ = 1, case[1] do steps:take() end
+      for i = 1, case[1] do
+        steps:take()
+        if i % 10 == 0 then steps:refuse(61) end
+      end
       steps:refuse(60 + 14.9) -- too soon
       assert.is_true(steps.is_in_vain)
       steps:refuse(60 + 30)
@@ -188,19 +191,35 @@ describe("refusals", function()
     assert.equal(12, select(2, walk(steps, RATES, ten, ten)))
   end)
 
-  it("that were in vain wrongly are doubted twice as long each time", function()
-    local steps, rates = slowing.new(), RATES
-    for _, n_due in ipairs { 6, 12, 24 } do
-      assert.equal(n_due, select(2, walk(steps, rates, ten, ten)))
+  it("that were in vain wrongly are doubted twice as long each time, up to a bound", function()
+    local steps = slowing.new()
+    for _, n_due in ipairs { 6, 12, 24, 32, 32 } do
+      assert.equal(n_due, select(2, walk(steps, RATES, ten, ten)))
       steps:refuse(1e6)
       assert.is_false(steps.is_in_vain)
     end
-    assert.is_nil(walk(steps, rates, ten, ten))
   end)
 
-  it("say nothing more while it is in vain, but for those that are clearly more", function()
-    local steps = in_vain(50)
-    assert.is_nil(walk(steps, HALVED, ten, ten))
+  it("that were in vain wrongly are doubted half as long after thirty-two in a row", function()
+    for _, case in ipairs { { 29, 32 }, { 30, 24 }, { 61, 24 }, { 62, 12 }, { 200, 12 } } do
+      local steps = slowing.new()
+      for _ = 1, 2 do
+        walk(steps, RATES, ten, ten)
+        steps:refuse(1e6)
+      end
+      for i = 1, case[1] do assert.is_nil(step(steps, 20, 10, 10, i * 10)) end
+      assert.is_not_nil(walk(steps, RATES, ten, ten))
+      steps:refuse(1e7) -- wrongly again
+      assert.equal(case[2], select(2, walk(steps, RATES, ten, ten)))
+    end
+  end)
+
+  it("that are clearly more while it is in vain may be at whatever rate, too", function()
+    local steps = in_vain(20)
+    assert.is_false(weather(steps, 1000, 70, 61))
+    assert.same({ 20, 12 }, { walk(steps, RATES, function() return 10 end,
+      function() return 23 end) })
     assert.is_true(steps.is_in_vain)
+    assert.is_true(weather(steps, 1000, 70, 71))
   end)
 end)

@@ -35,7 +35,7 @@ local LONGEST_STEP_S = 60
 -- as long as no such rate is known.
 local LOSS, NEAR = 0.87, 0.95
 local FREELY, SOON, WITH_CARE, DOUBLING_S = 0.3, 0.1, 0.0015, 10
-local FEW = 10
+local FEW, IN_ROW = 10, 8
 -- Who asks for no time is given this, and twice as much each time that nothing was taken meanwhile.
 local PATIENCE_S, LONGEST_PATIENCE_S = 0.5, 8
 -- While it takes nothing, one in so many seconds is tried.
@@ -43,8 +43,9 @@ local PROBE_S = 1
 
 -- A message taken is its part of a second.
 local function gain_of(self, now)
-  if self.refused_at == math.huge then return FREELY end
-  local near = self.refused_at * NEAR
+  local well = self.slowing.n_in_row >= IN_ROW and self.well or 0
+  if self.refused_at == math.huge or self.rate < well / 2 then return FREELY end
+  local near = math.max(self.refused_at, well) * NEAR
   if self.rate < near then return math.min(SOON, near - self.rate) end
   return math.min(SOON, WITH_CARE * 2 ^ ((now - self.since) / DOUBLING_S))
 end
@@ -108,7 +109,17 @@ local function rate_then(self)
   return math.max(rate, 1 / LONGEST_STEP_S)
 end
 
+-- What it took for some time it may take again soon; less so with each refusal since.
+local WELL_S, WELL_LOSS = 3, 0.9
+
+local function heed_well(self)
+  local took_s = self.held_until - self.since
+  local well = took_s >= WELL_S and self.leaving_at < math.huge and self.leaving_at or 0
+  self.well = math.max(self.well * WELL_LOSS, well)
+end
+
 local function learn_rate(self, now)
+  heed_well(self)
   self.rate, self.refused_at = rate_then(self), self.leaving_at
   local rate_again = self.slowing:step(self.rate, now)
   self.is_again = rate_again ~= nil
@@ -175,7 +186,8 @@ function learned.new(now, n_taken, is_of_sender)
   return setmetatable({ n_refused = 0, n_taken_ever = 0, slowing = slowing.new(is_of_sender),
     held_until = -math.huge, patience_s = PATIENCE_S, is_new = false, is_probing = false,
     was_free = false, is_again = false, next_at = now, since = now, n_taken = n_taken,
-    refused_at = math.huge, leaving_at = math.huge, n_left = 0, asked_at = now }, Learned)
+    refused_at = math.huge, leaving_at = math.huge, n_left = 0, asked_at = now,
+    well = 0 }, Learned)
 end
 
 return learned
