@@ -122,7 +122,7 @@ local lua = {
   { "run/window" },
   { "run/trouble" },
   { "run/learned", "telnyx.run.slowing" },
-  { "run/turns", "telnyx.errors.catalogue telnyx.run.learned" },
+  { "run/turns", "telnyx.core telnyx.errors.catalogue telnyx.run.learned" },
   { "run/outlook", "telnyx.send.once" },
   { "run/send_all", [[
     telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.trouble

@@ -223,7 +223,7 @@ local function send_all(asked, people, client, journal, own, total)
     end,
     on_trouble = function(why, err)
       line:clear()
-      local words = why and ("%s; %s"):format(why, tostring(err))
+      local words = why and (err and ("%s; %s"):format(why, tostring(err)) or why)
       io.stderr:write(words or "nothing waits for the service any more", "\n")
     end,
     on_interrupt = function()

@@ -73,4 +73,19 @@ describe("what a worker owes its journal", function()
     own:settle()
     assert.is_true(own:is_none())
   end)
+
+  it("is settled once, and none is lost, where another step settles some meanwhile", function()
+    for _, answer in ipairs { true, false } do
+      local own = owing(3, { [2] = true, [3] = true })
+      local finish = own.journal.finish
+      function own.journal.finish()
+        own.journal.finish = finish
+        own:settle() -- the first, and the second in vain
+        return answer or nil, "the answer is lost"
+      end
+      own:settle()
+      assert.equal(2, own:n())
+      assert.same({ false, true, true }, { own:knows("c1"), own:knows("c2"), own:knows("c3") })
+    end
+  end)
 end)

@@ -408,11 +408,37 @@ describe("a server", function()
     assert.is_true(finish("order-1"))
   end)
 
+  it("many rows of which are held up are waited for hardly longer than one", function()
+    open()
+    for i = 1, 30 do assert.is_true(claim("order-" .. i)) end
+    assert.is_true(claim("other-1"))
+    local function lock_timeout()
+      return own.keeper.query("SHOW lock_timeout", {}, 0)[1].lock_timeout
+    end
+    assert.equal("2s", lock_timeout())
+    local let_go = hold("UPDATE telnyx_send SET tries = 7 WHERE key LIKE 'order-%'")
+    local started = socket.gettime()
+    for i = 1, 30 do assert.is_nil(finish("order-" .. i)) end
+    assert.is_true(socket.gettime() - started < 8, socket.gettime() - started)
+    assert.is_true(finish("other-1"))
+    let_go()
+    for i = 1, 30 do assert.is_true(finish("order-" .. i)) end
+    assert.equal("50ms", lock_timeout())
+    local monotonic = core.monotonic
+    rawset(core, "monotonic", function() return monotonic() + 10 end)
+    finally(function() rawset(core, "monotonic", monotonic) end)
+    assert.equal("2s", lock_timeout())
+  end)
+
   it("that has a limit of its own for locks keeps to that", function()
     server:ask("ALTER ROLE spec SET lock_timeout = '700ms'")
     finally(function() server:ask("ALTER ROLE spec RESET lock_timeout") end)
     open()
     claim("order-1")
+    assert.equal("700ms", own.keeper.query("SHOW lock_timeout", {}, 0)[1].lock_timeout)
+    local let_go = hold("UPDATE telnyx_send SET tries = 7 WHERE key = 'order-1'")
+    assert.is_nil(finish("order-1"))
+    let_go()
     assert.equal("700ms", own.keeper.query("SHOW lock_timeout", {}, 0)[1].lock_timeout)
   end)
 

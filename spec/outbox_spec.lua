@@ -1585,13 +1585,15 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal("held", ended_of(all, { "h", "i", "j" }))
       all[2] = false
       assert.equal("idle", ended_of(all, { "k", "l", "m" }))
+      local apart = { copy(soon), copy(soon), false, copy(soon) }
+      assert.equal("idle", ended_of(apart, { "n", "o", "p", "q" }))
     end)
 
     -- Many are under way at once, and end at one time.
     local function step_by_step(answer)
       local own = timed_service.new(function(sent, n, now)
-        local failure = answer(now, n, sent)
-        return failure and copy(failure)
+        local failure, latency_s = answer(now, n, sent)
+        return failure and copy(failure) or nil, latency_s
       end)
       local step = own.step
       function own:sleep(seconds) self.time = self.time + seconds end
@@ -1705,7 +1707,8 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
 
     -- What one of twenty says does not tell of the others.
     it("uses up nothing where a few are taken, or refused for good, among the lost", function()
-      for _, case in ipairs { { 20 }, { 20, REFUSED }, { 2, REFUSED }, { 20, nil, REFUSED } } do
+      for _, case in ipairs { { 20 }, { 4 }, { 20, REFUSED }, { 2, REFUSED },
+        { 20, nil, REFUSED } } do
         local every, some, later = case[1], case[2], case[3]
         local own = step_by_step(function(now, n)
           if now >= 1060 then return later end
@@ -1724,6 +1727,29 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
         repeat worker:step(1) until worker.counts.total == 400
         assert.is_true(own.time - began_at < 60, own.time - began_at)
       end
+    end)
+
+    it("does not stand still for three of thirty whose ends nobody knows", function()
+      local own = step_by_step(function(_, n) return n > 30 and n % 30 < 3 and BROKEN or nil end)
+      open(nil, { sender = own })
+      add(600)
+      local counts = run { concurrency = 32 }
+      assert.same({ 543, 57 }, { counts.accepted, counts.unknown })
+      assert.is_true(own.time - 1000 < 5, own.time)
+    end)
+
+    it("does not stand still for one of fifty that hangs", function()
+      local n_late = 0
+      local own = step_by_step(function(now, n)
+        if now > 1030 then n_late = n_late + 1 end
+        if n % 50 == 0 then return BROKEN, 30 end
+        return nil, 0.5
+      end)
+      open(nil, { sender = own })
+      add(4000)
+      local worker = box:start { concurrency = 64 }
+      repeat worker:step(1) until own.time >= 1060
+      assert.is_true(n_late > 500, n_late)
     end)
 
     it("asks a journal seldom that takes its time to say no", function()

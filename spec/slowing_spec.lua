@@ -122,6 +122,24 @@ describe("refusals", function()
     assert.is_true(weather(steps, 1000, 38, 61))
   end)
 
+  it("of a hundredth in vain leave a tenth few, too", function()
+    local steps = slowing.new()
+    walk(steps, HALVED, function(i) return i == 6 and 0 or 60 end)
+    assert.is_true(steps.is_in_vain)
+    assert.is_true(weather(steps, 1000, 9, 61))
+  end)
+
+  it("of a half end it once twenty are taken in a row, and of a fifth fifty", function()
+    for percent, most in pairs { [20] = 50, [50] = 20 } do
+      local steps = in_vain(percent)
+      steps:refuse(61)
+      for _ = 1, most - 1 do steps:take() end
+      assert.is_true(steps.is_in_vain, percent)
+      steps:take()
+      assert.is_false(steps.is_in_vain, percent)
+    end
+  end)
+
   it("of a half leave room for more than those, too", function()
     local steps = in_vain(50)
     assert.is_true(weather(steps, 1000, 60, 61))
@@ -129,7 +147,7 @@ describe("refusals", function()
   end)
 
   it("are looked at while it is in vain: where no more is taken than before, it was not", function()
-    for _, case in ipairs { { 50, true }, { 30, false } } do
+    for _, case in ipairs { { 50, true }, { 44, false }, { 30, false } } do
       local steps = in_vain(50)
       for i = 1, case[1] do
         steps:take()

@@ -112,7 +112,7 @@ describe("who watches a run", function()
   it("is told that nothing gets through where the ends of most are unknown", function()
     local lost = { outcome = "unknown", kind = "api", status = 500, retryable = false }
     local told = told_of(function(_, n)
-      if n <= 300 and n % 3 == 0 then return lost, 1 end
+      if n > 20 and n <= 60 and n % 6 > 0 then return lost, 1 end
     end, messages(3000), { rate = 20 })
     assert.is_truthy(find(told, "nothing gets through"))
   end)
@@ -152,6 +152,12 @@ describe("who watches a run", function()
     local one = find(told, "asks for patience: %d+ s")
     assert.is_true(tonumber(one.why:match("(%d+) s")) > 50, one.why)
     assert.is_nil(one.err)
+  end)
+
+  it("is told by which refusal also where none is tried again", function()
+    local told = told_of(function(_, n) return n == 20 and refusal(40) or nil end, messages(200),
+      nil, { retry = { attempts = 1 } })
+    assert.equal(429, find(told, "asks for patience").err.status)
   end)
 
   it("is told by which refusal where none is tried again", function()

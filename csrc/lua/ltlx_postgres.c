@@ -281,14 +281,24 @@ static void push_row(lua_State *L, const ltlx_libpq *pq, const pg_result *result
   }
 }
 
-/* session:rows() -> tables of text by the name of the column | nil, the server's words or libpq's
- */
+/* Of the server's own word. [-0, +1] */
+static void push_sqlstate(lua_State *L, const session *s) {
+  bool has_one = !s->is_lost && s->result;
+  lua_pushstring(L, has_one ? s->pq.PQresultErrorField(s->result, PQ_SQLSTATE) : NULL);
+}
+
+/* session:rows() -> tables of text by the name of the column | nil, the server's words or libpq's,
+ * and the server's SQLSTATE or nil */
 static int l_rows(lua_State *L) {
   session *s = to_session(L);
   answer *a = ltlx_new_object(L, sizeof *a, ANSWER);
   if (!s->conn) return push_unusable(L);
   if (s->is_asked && !s->is_lost) return luaL_error(L, "the answer is not there yet");
-  if (s->is_lost || !s->result || !is_good(s, s->result)) return push_failure(L, s);
+  if (s->is_lost || !s->result || !is_good(s, s->result)) {
+    int n = push_failure(L, s);
+    push_sqlstate(L, s);
+    return n + 1;
+  }
   *a = (answer){ s->pq.PQclear, s->result };
   s->result = NULL;
   int n_rows = s->pq.PQntuples(a->result);

@@ -55,7 +55,8 @@
 ---@field key fun(index: integer, message: table): string|false|nil
 ---@field on_result fun(index: integer, message: table|nil, info_or_err: table)|nil
 ---@field on_trouble fun(why: string|nil, err: telnyx.error|nil)|nil messages wait for the service:
----why, in words, and the last that failed; told when that changes, and nil when it is over
+---why, in words, and the last that failed, if one has; told when that changes, and nil when it is
+---over
 ---@field stops_when (fun(): any)|nil asked now and then; when it is true, nothing more is begun
 ---@field lets_finish (fun(err: any): boolean)|nil an error has come from
 ---outside, such as Ctrl-C: whether what is under way may finish before the run ends with it

@@ -11,6 +11,7 @@ local TURN_S = 0.1
 ---@class telnyx.libpq_session
 ---@field limit_s number so long an answer is waited for
 ---@field is_waiting boolean for an answer, or was when an error ended that
+---@field sqlstate string|nil by which the server has refused the last statement
 ---@field owes_answer boolean|nil of one that was closed: what it was asked last may be done yet
 ---@field private session table the core's
 ---@field private given_up string|nil why it is asked nothing any more
@@ -57,8 +58,8 @@ local POOLED = "%s; behind a pooler, which must give each connection a session o
 ---@return true|nil
 ---@return string|nil why
 function Statement:execute(...)
-  local rows, why = ask(self.session, "execute", self.name, ...)
-  self.list = rows
+  local rows, why, sqlstate = ask(self.session, "execute", self.name, ...)
+  self.list, self.session.sqlstate = rows, sqlstate
   -- It is named where this backend does not know it: another one was asked to prepare it.
   if not rows and why:find(self.name, 1, true) then why = POOLED:format((why:gsub("%s+$", ""))) end
   return rows and true, why

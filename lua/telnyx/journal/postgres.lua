@@ -13,8 +13,10 @@ local sql = require("telnyx.journal.sql")
 local statements = require("telnyx.journal.statements")
 
 local DEFAULT_STATEMENT_TIMEOUT_S = 10
--- A row that another's transaction holds is asked for again later, and nothing waits for it.
-local LOCK_TIMEOUT_MS = 2000
+-- A row that another's transaction holds is asked for again later, and nothing waits for it. After
+-- one was waited for in vain, there may be many: none is waited for any longer, for a while.
+local LOCK_TIMEOUT_MS, HURRIED_MS, HURRY_S = 2000, 50, 10
+local LOCK_NOT_AVAILABLE = "55P03"
 -- A server that can still say that its own time is up comes first.
 local GRACE_S = 2
 
@@ -55,7 +57,7 @@ local function check_all(ask)
 end
 
 -- A server's own settings count where they are stricter.
-local function set(ask, statement_timeout_s)
+local function set(ask, statement_timeout_s, session)
   local settings = {
     "SET client_min_messages = warning", "SET client_encoding = 'UTF8'",
     "SET default_transaction_isolation = 'read committed'",
@@ -69,6 +71,7 @@ local function set(ask, statement_timeout_s)
   end
   if value_of(ask, "SHOW lock_timeout") == "0" then
     settings[#settings + 1] = ("SET lock_timeout = %d"):format(LOCK_TIMEOUT_MS)
+    session.lock_timeout_ms = LOCK_TIMEOUT_MS
   end
   for _, setting in ipairs(settings) do
     local rows, why = ask(setting)
@@ -172,7 +175,7 @@ local function asking_within(ask, name)
 end
 
 local function set_up(ask, session, known, options)
-  local ok, why = set(ask, options.statement_timeout or DEFAULT_STATEMENT_TIMEOUT_S)
+  local ok, why = set(ask, options.statement_timeout or DEFAULT_STATEMENT_TIMEOUT_S, session)
   local timeout_ms
   if ok then timeout_ms, why = value_of(ask, TIMEOUT) end
   if not timeout_ms then return nil, why end
@@ -239,10 +242,29 @@ local function remember(ask, own_random)
   return { pid = me.pid, started = me.started, marks = marks, n_forks = core.forks() }
 end
 
+-- The server's setting where it is ours, by whether rows have just been waited for in vain.
+local function set_lock_timeout(asked, session, is_hurried)
+  local ms = is_hurried and HURRIED_MS or LOCK_TIMEOUT_MS
+  if not asked.is_set_up or (session.lock_timeout_ms or ms) == ms then return end
+  if asked:query(("SET lock_timeout = %d"):format(ms), {}, 0) then session.lock_timeout_ms = ms end
+end
+
+-- `asked`, and the session that it has.
+local function new_query(asked, session_of)
+  local hurried_until = -math.huge
+  return function(statement, params, n)
+    set_lock_timeout(asked, session_of(), core.monotonic() < hurried_until)
+    local rows, why, is_sure = asked:query(statement, params, n)
+    local is_locked = not rows and not is_sure and session_of().sqlstate == LOCK_NOT_AVAILABLE
+    if is_locked then hurried_until = core.monotonic() + HURRY_S end
+    return rows, why, is_sure or is_locked
+  end
+end
+
 local function new_asked(text, options)
   local known, session, me, owing, place
   local own_random = random.new()
-  return dbi.new {
+  local asked = dbi.new {
     name = "PostgreSQL",
     patience_s = 0,
     is_free = function(ask) return is_unlocked(ask, schema.quoted(place)) end,
@@ -265,6 +287,7 @@ local function new_asked(text, options)
       return me and true, why
     end,
   }
+  return asked, new_query(asked, function() return session or {} end)
 end
 
 local postgres = {}
@@ -283,9 +306,10 @@ function postgres.new(connection, options)
   local is_here, missing = libpq.is_here()
   if not is_here then return nil, missing end
   local text, passwords = conninfo.read(connection)
-  local mask, asked = secrets.new(passwords).mask, new_asked(text, options)
+  local mask = secrets.new(passwords).mask
+  local asked, ask = new_asked(text, options)
   local function query(statement, params, n)
-    local rows, why, is_sure = asked:query(statement, params, n)
+    local rows, why, is_sure = ask(statement, params, n)
     return rows, why and mask(why), is_sure
   end
   return sql.new(query, "postgres", function() asked:close() end, options)

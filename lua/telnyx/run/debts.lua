@@ -72,6 +72,7 @@ local function settle_each(list, n, settle, late)
   local give_up = core.monotonic() + TRYING_S
   for _ = 1, n do
     local one = list[1]
+    if not one then break end -- somebody else has settled them all
     local is_good = settle(one)
     local is_first = list[1] == one -- nobody else has settled it meanwhile
     if is_first and not is_good then late[#late + 1] = one end

@@ -56,6 +56,9 @@ function Outlook:heed_unsent(result)
   self.n_unsent, self.is_fair = self.n_unsent + 1, false
 end
 
+---Heeds one that was refused for being too many. What it says of those that are lost is little.
+function Outlook:heed_refused() self.n_unsent, self.was_answered = 0, true end
+
 ---Whether nobody knows the last ends. What is refused for being too many is no end to that.
 ---@return boolean
 function Outlook:is_losing() return self.n_lost > 0 end

@@ -50,7 +50,7 @@ local MOST_WAITING = 1000
 ---@field stopped telnyx.error|nil the error that ended the run early
 ---@field learned telnyx.lesson|nil where the service has refused some for being too many
 
----@class telnyx.seat: telnyx.waiter what a message of a run goes by
+---@class telnyx.seat: telnyx.waiter, telnyx.in_window what a message of a run goes by
 ---@field index integer of its message
 ---@field callback function
 ---@field turn function
@@ -92,13 +92,23 @@ local function guarded(run, what, ...)
   return nil
 end
 
+local function enter(run, seat)
+  run.n_in_flight = run.n_in_flight + 1
+  run.window:enter(seat)
+end
+
+local function leave(run, seat)
+  run.n_in_flight = run.n_in_flight - 1
+  run.window:leave(seat)
+end
+
 -- An error may have ended its wait for a turn: it waits no more, and is in flight again.
 local function leave_wait(run, seat)
   if not seat.is_waiting then return end
   seat.is_waiting = false
   if seat.is_granted then return end
   run.turns:forget(seat)
-  run.n_in_flight = run.n_in_flight + 1
+  enter(run, seat)
 end
 
 -- Of a message that was not tried again it is believed no longer than a retry would wait.
@@ -126,18 +136,16 @@ local function heed_failure(run, seat, failure, wait_s)
 end
 
 -- How one ended that was posted, for the brake that ends put on which nobody knows.
-local function heed_end_of(run, message, result)
+local function heed_end_of(run, seat, message, result)
   local all, outlook = run.turns, run.outlook
-  if outlook:is_losing() and retry.is_too_many(result) then return end
+  if outlook:is_losing() and retry.is_too_many(result) then return outlook:heed_refused() end
   if not outlook:heed(message, result, run.n_in_flight) then
     run.failure = result
-    run.window:narrow()
+    run.window:narrow(seat)
     return all:miss()
   end
-  if message then
-    run.window:widen()
-    outlook.is_fair = run.window.is_open
-  end
+  run.window:widen(seat)
+  if message then outlook.is_fair = run.window.is_open end
   if all.n_missed > 0 then all:reach() end
 end
 
@@ -145,7 +153,7 @@ end
 local function heed_service(run, seat, message, result)
   local all, limit = run.turns, result.ratelimit
   if not message or all.n_missed > 0 or not run.outlook.is_fair then
-    heed_end_of(run, message, result)
+    heed_end_of(run, seat, message, result)
   end
   if message then
     all.n_taken = all.n_taken + 1
@@ -173,7 +181,7 @@ local function book(run, seat, message, result)
   local outcome = message and "accepted" or result.outcome
   counts[outcome] = counts[outcome] + 1
   counts.total = counts.total + 1
-  run.n_in_flight = run.n_in_flight - 1
+  leave(run, seat)
   if result.replayed then
     counts.replayed = counts.replayed + 1
   elseif outcome == "not_sent" then
@@ -217,7 +225,7 @@ end
 local function begin_wait(run, seat, now)
   run.turns:put(seat, now)
   seat.is_granted, seat.is_waiting = false, true
-  run.n_in_flight = run.n_in_flight - 1
+  leave(run, seat)
 end
 
 -- Waits for the turn of an attempt, which is used up then and not before; what waits is not in
@@ -240,7 +248,7 @@ end
 local function new_seat(run)
   local seat = { index = 0, callback = false, turn = false, sender = "", refusal = false,
     refused_by = false, n_refused = 0, n_taken_then = 0, due_at = 0, ends_at = 0,
-    is_taken = false, is_waiting = false, is_granted = false, task = false, gate = false,
+    age = 0, is_taken = false, is_waiting = false, is_granted = false, task = false, gate = false,
     is_over = run.is_over }
   function seat.callback(sent, result) count(run, seat, seat.index, sent, result) end
   function seat.turn(job, task, wait_s, failure)
@@ -271,7 +279,7 @@ end
 local function leave_unsent(run, index)
   local seat = take_seat(run)
   seat.index, seat.is_taken = index, true
-  run.n_in_flight = run.n_in_flight + 1
+  enter(run, seat)
   count(run, seat, index, nil, unsent(run))
 end
 
@@ -279,8 +287,8 @@ local function start(run, message)
   local index = run.index
   local key = run.options.key and guarded(run, key_of, run, index, message)
   if is_over(run) then return leave_unsent(run, index) end
-  run.n_in_flight = run.n_in_flight + 1
   local seat = take_seat(run)
+  enter(run, seat)
   seat.index, seat.is_taken = index, true
   local child = run.host.begin(message, key, seat.turn, run.is_over, seat.callback)
   if not child then return end
@@ -299,12 +307,13 @@ local function take_next(run)
   end_with(run, ("send_all: message %d is a %s"):format(run.index, type(message)))
 end
 
-local function has_room(run) return run.n_in_flight < run.window.n end
+local function has_room(run) return run.window:room(run.n_in_flight) > 0 end
 
 -- Who has his turn is out of the queue, and in flight, in one go.
 local function granted(run, seat)
   if not seat then return nil end
-  seat.is_granted, run.n_in_flight = true, run.n_in_flight + 1
+  seat.is_granted = true
+  enter(run, seat)
   return seat
 end
 
@@ -351,14 +360,14 @@ local function heed_trouble(run)
   if not run.trouble:is_due(run.loop:now()) then return end
   local kind, n, sender = run.turns:hindrance()
   local is_lost = kind ~= "away" and kind ~= "held" and not run.window.is_open
-  if is_lost then kind, n = "lost", run.window.n end
+  if is_lost then kind, n = "lost", math.floor(run.window.n) end
   run.trouble:heed(kind, n, sender)
 end
 
 -- Starts what may start.
 local function fill(run)
-  local all, own = run.turns, run.window
-  while run.n_in_flight < own.n and not run.is_exhausted and not is_over(run) do
+  local all = run.turns
+  while has_room(run) and not run.is_exhausted and not is_over(run) do
     if all.n > 0 and not may_look_ahead(run) then return end
     take_next(run)
     if run.options.stops_when then heed_stop(run) end

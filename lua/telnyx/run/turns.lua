@@ -4,6 +4,7 @@
 --- there are too many of this one's.
 
 local catalogue = require("telnyx.errors.catalogue").codes
+local core = require("telnyx.core")
 local learned = require("telnyx.run.learned")
 
 ---@class telnyx.waiter what waits: a seat of a run
@@ -52,6 +53,9 @@ local MOMENT_S = 1e-9
 local MOST_QUEUED_S = 300
 -- What it asks for is believed up to this, as that of a refusal is.
 local MOST_ASKED_S = 3600
+
+-- A shorter wait is not worth a word.
+local LONG_S = 2
 
 -- So many attempts in a row without a connection, and there is none for anybody: it is tried again
 -- after so long, and each time after twice as long.
@@ -123,13 +127,17 @@ local function leaves(self, sender)
   return true
 end
 
--- From now on each sender has a queue of its own.
-local function tell_senders_apart(self)
-  if self.is_by_sender then return end
+-- In one go: an error between two of these would lose who waits.
+local function give_each_a_queue(self)
   local queue = self.by_name[""]
   self.is_by_sender, self.queues, self.by_name = true, {}, {}
   if not queue then return end
   for i = queue.first, queue.last do put_last(self, queue[i]) end
+end
+
+-- From now on each sender has a queue of its own.
+local function tell_senders_apart(self)
+  if not self.is_by_sender then core.shielded(give_each_a_queue, self) end
 end
 
 ---Whether one that has just come may leave at once, before nobody.
@@ -349,7 +357,8 @@ function Turns:hindrance()
   local now, kind, n = self.clock(), nil, nil
   if self.n_missed >= FEW_MISSED then return "away" end
   if self.whole then kind, n = self.whole:hindrance(now) end
-  if self.n_free <= 0 and self.resets_at > now then return "held", self.resets_at - now end
+  local window_s = self.n_free <= 0 and self.resets_at - now or 0
+  if window_s > LONG_S then return "held", window_s end
   if kind then return kind, n end
   local sender = hindered_sender(self, now)
   return sender and "sender" or nil, nil, sender

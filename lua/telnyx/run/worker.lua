@@ -170,8 +170,9 @@ end
 
 -- What an error ended half-way may be counted out by two.
 local function count_out(self, entry)
-  if entry.is_counted then self.n_in_flight = self.n_in_flight - 1 end
-  entry.is_counted = false
+  if not entry.is_counted then return end
+  self.n_in_flight, entry.is_counted = self.n_in_flight - 1, false
+  self.window:leave(entry)
 end
 
 -- The service has answered. What is unknown, or refused for the moment, says nothing good of it;
@@ -179,15 +180,18 @@ end
 local function hearten(self, entry, message)
   self.n_lost, self.n_unsent, self.n_refused = 0, 0, 0
   for _, what in ipairs { UNSENT, REFUSED, of_sender(entry) } do self.patience:regain(what) end
+  self.window:widen(entry)
   if not message then return end
-  self.window:widen()
   self.distress = math.floor(self.distress / 2)
   self.patience:ease(LOST)
 end
 
-local function lose_heart(self)
-  self.n_lost, self.distress = self.n_lost + 1, self.distress + 1
-  self.window:narrow()
+-- What was begun before others were answered says nothing new.
+local function lose_heart(self, entry)
+  self.n_lost = self.n_lost + 1
+  if not self.window:narrow(entry) then return end
+  self.distress = self.distress + 1
+  if self.distress >= FIRST_FEW and self.window.n == 1 then lose_patience(self, LOST) end
 end
 
 -- Returns how it ended; nil: it waits again.
@@ -204,7 +208,7 @@ local function book(self, entry, message, result)
   end
   -- A 2xx that holds no message may be anybody's page.
   local is_answer = message ~= nil or state == "rejected"
-  if is_answer then hearten(self, entry, message) else lose_heart(self) end
+  if is_answer then hearten(self, entry, message) else lose_heart(self, entry) end
   counts.total = counts.total + 1
   counts[state] = counts[state] + 1
   return state
@@ -215,10 +219,6 @@ local function on_end(self, row, entry, message, result)
   if not self.begun[entry] then return end
   local state = core.shielded(book, self, entry, message, result)
   if entry.unwritten then fail(self, result.journal_error) end
-  local is_lost = state and state ~= "rejected" and not message
-  if is_lost and self.distress >= FIRST_FEW and self.window.n == 1 then
-    lose_patience(self, LOST)
-  end
   local told = { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }
   if state then return guarded(self, self.options.on_result, told, message, result) end
   told.wait = entry.wait_s
@@ -247,6 +247,7 @@ end
 local function begin(self, row, entry, started_at)
   self.begun[entry] = row
   self.n_in_flight, entry.is_counted = self.n_in_flight + 1, true
+  self.window:enter(entry)
   self.host.begin({ body = row.body, entry = entry, started_at = started_at,
     is_over = self.is_over, call = self.options.send_call,
     is_guarded = self.options.lets_finish ~= nil }, function(message, result)
@@ -341,7 +342,8 @@ end
 -- While it goes wrong whenever it is tried, one at a time is enough to try.
 local function room_of(self)
   local is_trying = self.patience:is_lost(UNSENT) or self.patience:is_lost(REFUSED)
-  return math.max(0, (is_trying and 1 or self.window.n) - self.n_in_flight)
+  if is_trying then return math.max(0, 1 - self.n_in_flight) end
+  return math.max(0, self.window:room(self.n_in_flight))
 end
 
 local function are_all_held(self)
