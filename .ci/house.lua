@@ -133,7 +133,7 @@ local lua = {
   { "run/patience" },
   { "run/worker", [[
     telnyx.core telnyx.run.debts telnyx.run.demand telnyx.run.fatal telnyx.run.lanes
-    telnyx.run.patience telnyx.run.window telnyx.send.once telnyx.send.retry
+    telnyx.run.patience telnyx.run.trouble telnyx.run.window telnyx.send.once telnyx.send.retry
   ]] },
   { "run/outbox", "telnyx.core telnyx.errors telnyx.run.worker telnyx.send.once" },
   { "run/csv", "telnyx.core" },

@@ -102,7 +102,10 @@ local function tell_counts(counts)
   error(counts.stopped or counts.trouble or GAVE_UP[counts.ended] or counts.ended, 0)
 end
 
-local function tell_trouble(why) io.stderr:write(why, "\n") end
+local function tell_trouble(why, err)
+  why = why or "nothing waits for the service any more"
+  io.stderr:write(err and ("%s; %s"):format(why, tostring(err)) or why, "\n")
+end
 
 function commands.worker(db)
   tell_counts(db.outbox:run {

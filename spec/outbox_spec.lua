@@ -1752,6 +1752,78 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.is_true(n_late > 500, n_late)
     end)
 
+    local n_added = 0
+
+    -- What a worker is told of its messages' waiting, and with which error; "over" for nil.
+    local function told_of(answer, options, list)
+      local own, told = step_by_step(answer), {}
+      open(nil, { sender = own })
+      for _, from in ipairs(list) do
+        n_added = n_added + 1
+        assert.is_true(box:add(message("text", from), { key = "told " .. n_added }))
+      end
+      function options.on_trouble(why, err)
+        local word = err and (err.code or err.outcome)
+        told[#told + 1] = (why or "over") .. (word and "; " .. word or "")
+      end
+      local worker = box:start(options)
+      repeat worker:step(1) until own.time >= 1200
+      return told, worker
+    end
+
+    local function of_all(n)
+      local list = {}
+      for i = 1, n do list[i] = FROM end
+      return list
+    end
+
+    it("is told nothing of a service that takes what comes, or where nothing waits", function()
+      assert.same({}, told_of(function() return nil, 0.5 end, { concurrency = 2 }, of_all(300)))
+      assert.same({}, told_of(function(_, n)
+        if n > 299 then return BROKEN end
+      end, { concurrency = 1 }, of_all(300)))
+    end)
+
+    it("is told for how long the service asks for patience, and when that is over", function()
+      local long = copy(BUSY)
+      long.retry_after = 60
+      local told = told_of(function(now) return now < 1030 and long or nil, 0.5 end,
+        { concurrency = 2 }, of_all(300))
+      assert.equal(2, #told, table.concat(told, "\n"))
+      assert.matches("^the service asks for patience: [56]%d s; 10011$", told[1])
+      assert.equal("over", told[2])
+    end)
+
+    for how, failure in pairs { ["it is away"] = DOWN, ["all ends are unknown"] = BROKEN } do
+      it("is told that nothing gets through while " .. how, function()
+        local told = told_of(function(now) return now < 1060 and failure or nil, 0.5 end,
+          { concurrency = 2 }, of_all(500))
+        local last = told[#told - 1]
+        assert.equal("nothing gets through: one message is tried now and then; "
+          .. failure.outcome, last)
+        assert.equal("over", told[#told])
+        assert.is_true(#told <= 4, table.concat(told, "\n"))
+      end)
+    end
+
+    it("is told that fewer are under way while some ends are unknown", function()
+      local told = told_of(function(now, n)
+        return now < 1030 and n % 4 == 0 and BROKEN or nil, 0.5
+      end, { concurrency = 16 }, of_all(1500))
+      assert.matches("^nobody knows how some ended: no more than %d+ at once are sent; unknown",
+        told[1])
+    end)
+
+    it("is told of a sender whose messages wait", function()
+      local list = {}
+      for i = 1, 200 do list[i] = i % 2 == 0 and FROM or "+18445550009" end
+      local told = told_of(function(now, _, sent)
+        return now < 1030 and sent.from == FROM and BUSY_SENDER or nil
+      end, { sender_rates = { toll_free = 2 } }, list)
+      assert.matches("^the service refuses some of sender %+18445550001 .*; 40318$", told[1])
+      assert.equal("over", told[2])
+    end)
+
     it("asks a journal seldom that takes its time to say no", function()
       local own = step_by_step(function() end)
       open(nil, { sender = own })

@@ -72,7 +72,9 @@
 ---@field until_idle boolean|nil ends when no row is due, or the outbox is paused
 ---@field on_result fun(row: telnyx.outbox_result, message: table|nil, info_or_err: table)|nil
 ---@field on_requeue fun(row: telnyx.outbox_result, err: telnyx.error)|nil it waits, for `row.wait`
----@field on_trouble fun(why: string)|nil the journal cannot be asked; told once, until it can
+---@field on_trouble fun(why: string|nil, err: telnyx.error|nil)|nil the journal cannot be asked,
+---told once, until it can; or messages wait for the service: why, and the last that failed, if one
+---has; nil when they wait no more
 ---@field stops_when (fun(): any)|nil asked now and then; when it is true, nothing more is taken
 ---@field lets_finish (fun(err: any): boolean)|nil as in a run of `send_all`
 ---@field timeout number|nil

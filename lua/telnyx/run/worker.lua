@@ -9,6 +9,7 @@ local lanes = require("telnyx.run.lanes")
 local patience = require("telnyx.run.patience")
 local once = require("telnyx.send.once")
 local retry = require("telnyx.send.retry")
+local trouble = require("telnyx.run.trouble")
 local window = require("telnyx.run.window")
 
 -- A claim is good for so much more than the time that a send may take: clocks of two machines
@@ -63,6 +64,8 @@ local LONGEST_PASS_S = 0.05
 ---@field counts telnyx.worker_counts
 ---@field trouble string|nil why the journal cannot be asked, while it cannot
 ---@field is_left boolean|nil an error has ended it
+---@field private watch telnyx.trouble|nil where somebody wants to know why messages wait
+---@field private failure table|nil the last end that says something of those after it
 ---@field private host table
 ---@field private options table
 ---@field private lanes telnyx.lanes
@@ -219,6 +222,7 @@ local function on_end(self, row, entry, message, result)
   if not self.begun[entry] then return end
   local state = core.shielded(book, self, entry, message, result)
   if entry.unwritten then fail(self, result.journal_error) end
+  if not message and state ~= "rejected" then self.failure = result end
   local told = { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }
   if state then return guarded(self, self.options.on_result, told, message, result) end
   told.wait = entry.wait_s
@@ -383,6 +387,36 @@ local function serve_each(self)
   return all:next_at(now(self))
 end
 
+-- A shorter wait is not worth a word.
+local LONG_S = 2
+
+-- Of one whose messages wait, as it is the sender who has to.
+local function held_sender(self)
+  local at, name = now(self) + LONG_S, nil
+  self.demand:are_all(function(sender)
+    if sender and self.lanes:held_until(sender) > at then name = sender end
+    return name == nil
+  end)
+  return name
+end
+
+-- Why messages wait for the service, if they do: as `trouble` takes it.
+local function hindrance(self)
+  local lost, held_s = self.patience, self.held_until - now(self)
+  if lost:is_lost(UNSENT) or lost:is_lost(REFUSED) then return "away" end
+  if self.demand:is_none() then return nil end
+  if lost:is_lost(LOST) then return "away" end
+  if held_s > LONG_S then return "held", held_s end
+  if not self.window.is_open then return "lost", math.floor(self.window.n) end
+  local sender = held_sender(self)
+  return sender and "sender" or nil, nil, sender
+end
+
+-- While the journal cannot be asked, that is why.
+local function heed_trouble(self)
+  if not self.trouble and self.watch:is_due(now(self)) then self.watch:heed(hindrance(self)) end
+end
+
 -- Begins what may be begun.
 local function fill(self)
   heed_standstill(self)
@@ -507,6 +541,7 @@ local function go_on(self, seconds)
   mend(self)
   reap(self)
   fill(self)
+  if self.watch then heed_trouble(self) end
   wait(self, self:is_done() and 0 or seconds)
 end
 
@@ -616,6 +651,9 @@ function worker.new(host, options)
     wall_at_start = core.now(), started_at = host.loop:now(),
     has_own_clock = host.loop.clock ~= core.monotonic,
   }, Worker)
+  self.watch = options.on_trouble and trouble.new(function(why)
+    guarded(self, options.on_trouble, why, why and self.failure)
+  end)
   self.clock = function() return now(self) end
   self.demand = demand.new(host.queue, self.lanes.is_by_sender)
   self.debts = debts.new(host.journal, host.queue, self.clock)
