@@ -101,7 +101,7 @@ local lua = {
   ]] },
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
-  { "send/news" },
+  { "send/news", "telnyx.core" },
   { "send/rounds", "telnyx.send.tasks" },
   { "send/loop", [[
     telnyx.core telnyx.send.guard telnyx.send.news telnyx.send.rounds telnyx.send.tasks

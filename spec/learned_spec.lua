@@ -468,7 +468,11 @@ describe("a turn, closely,", function()
     end
     local client = telnyx.new { sender = service }
     local list = list_of { LONG, "+13125550002", LONG, "+13125550002", LONG, LONG }
-    local options = { concurrency = 2, rate = 5 }
+    local options, told = { concurrency = 2, rate = 5 }, {}
+    function options.on_result(i, message, result)
+      assert.is_nil(told[i])
+      told[i] = message and "accepted" or result.outcome
+    end
     function options.lets_finish(err) return err == "from outside" end
     local sethook, send_all = debug.sethook, client.send_all
     local function raise()
@@ -485,17 +489,19 @@ describe("a turn, closely,", function()
     end)
     sethook()
     assert.is_true(ok or why == "from outside", why)
-    return was_raised
+    return was_raised, told, service.posts
   end
 
   -- Moments after which so many instructions follow without a pause; and lines of its own.
   local function at_instruction(k)
     return function(sethook, raise) sethook(raise, "", k) end
   end
-  local function at_line(sethook, raise)
-    sethook(function()
-      if debug.getinfo(2, "S").source:find("run/turns.lua", 1, true) then raise() end
-    end, "l")
+  local function at_line_of(place)
+    return function(sethook, raise)
+      sethook(function()
+        if debug.getinfo(2, "S").source:find(place, 1, true) then raise() end
+      end, "l")
+    end
   end
 
   for whose, code in pairs { ["everybody's"] = "10011", ["its sender's"] = "40318" } do
@@ -507,8 +513,23 @@ describe("a turn, closely,", function()
         if interrupt_at(1, code, at_instruction(n)) then n_hit = n_hit + 1 end
       end
       assert.is_true(n_hit > 50, n_hit)
-      repeat k = k + 1 until not interrupt_at(k, code, at_line)
+      repeat k = k + 1 until not interrupt_at(k, code, at_line_of("run/turns.lua"))
       assert.is_true(k > 10, k) -- on PUC-Lua those of the main thread alone
+    end)
+  end
+
+  for _, place in ipairs { "run/send_all.lua", "send/news.lua", "send/loop.lua" } do
+    it("is followed by a word, whatever comes after an error in " .. place, function()
+      local compiler, k, was_raised = rawget(_G, "jit"), 0
+      if compiler then compiler.off() end
+      finally(function() if compiler then compiler.on() end end)
+      repeat
+        k = k + 1
+        local told, posts
+        was_raised, told, posts = interrupt_at(k, "40318", at_line_of(place))
+        for _, post in ipairs(posts) do assert.is_truthy(told[tonumber(post.text)], k) end
+      until not was_raised
+      assert.is_true(k > 50, k)
     end)
   end
 

@@ -53,6 +53,15 @@ static int l_shielded(lua_State *L) {
   return status == 0 ? lua_gettop(L) : lua_error(L);
 }
 
+/* core.take(list) -> its first, which is nil from then on. No hook is called in between. */
+static int l_take(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_rawgeti(L, 1, 1);
+  lua_pushnil(L);
+  lua_rawseti(L, 1, 1);
+  return 1;
+}
+
 enum { BODY = 1, ON_ERROR };
 
 static void push_arguments(lua_State *L, int function, int n_given) {
@@ -109,6 +118,7 @@ void ltlx_open_guarded(lua_State *L) {
   static const luaL_Reg functions[] = { { "can_yield", l_can_yield },
                                         { "guarded", l_guarded },
                                         { "shielded", l_shielded },
+                                        { "take", l_take },
                                         { NULL, NULL } };
   lua_pushvalue(L, -2);
   ltlx_set_functions(L, functions, 0);

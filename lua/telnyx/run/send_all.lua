@@ -21,7 +21,9 @@ local MOST_WAITING = 1000
 ---@field turns telnyx.turns
 ---@field index integer of the last message taken
 ---@field n_in_flight integer begun, and not waiting for a turn
----@field free telnyx.seat[] up to n_free
+---@field seats telnyx.seat[] all
+---@field free telnyx.seat[] of those, up to n_free
+---@field tell_missed fun() after an error that has ended it
 ---@field n_free integer
 ---@field children table[] of a scheduler of its own, which keeps those that have ended
 ---@field is_exhausted boolean|nil
@@ -52,8 +54,11 @@ local MOST_WAITING = 1000
 
 ---@class telnyx.seat: telnyx.waiter, telnyx.in_window what a message of a run goes by
 ---@field index integer of its message
----@field callback function
+---@field callback function notes what came, and returns `tell` once
+---@field tell function
 ---@field turn function
+---@field message table|false that came
+---@field untold table[] the result, until it is told
 ---@field is_taken boolean its message was begun, and has no end yet
 ---@field refusal table|false the last that those behind it have heeded
 ---@field is_waiting boolean for a turn
@@ -173,10 +178,13 @@ local function is_hopeless(run)
   return not run.has_ended and not run.loop.is_closed and run.outlook:is_hopeless()
 end
 
-local function book(run, seat, message, result)
-  local n_free = run.n_free + 1
-  if seat.is_waiting then core.shielded(leave_wait, run, seat) end
-  run.free[n_free], run.n_free, seat.is_taken = seat, n_free, false
+-- Once for each that was begun, whoever says so first, and in one go: what is noted is told of,
+-- even after an error.
+---@return boolean is_first
+local function book(run, seat, index, message, result)
+  if not seat.is_taken or seat.index ~= index then return false end
+  if seat.is_waiting then leave_wait(run, seat) end
+  seat.is_taken, seat.message, seat.untold[1] = false, message or false, result
   local counts = run.counts
   local outcome = message and "accepted" or result.outcome
   counts[outcome] = counts[outcome] + 1
@@ -192,18 +200,31 @@ local function book(run, seat, message, result)
   if not message and (is_fatal(result) or is_hopeless(run)) then
     counts.stopped, run.has_ended = counts.stopped or result, true
   end
+  return true
 end
 
--- Once for each that was begun, whoever says so first.
-local function count(run, seat, index, message, result)
-  if not seat.is_taken or seat.index ~= index then return end
-  if run.is_elsewhere then
-    -- There an error ends what it meets alone, and the run has to go on.
-    core.shielded(book, run, seat, message, result)
+-- It is told of from where `on_result` begins: nothing comes between that and the last argument.
+local function tell(run, seat)
+  local on_result, untold = run.options.on_result, seat.untold
+  if on_result then
+    local ok, err = pcall(on_result, seat.index, seat.message or nil, core.take(untold))
+    if not ok then end_with(run, err) end
   else
-    book(run, seat, message, result)
+    untold[1] = nil
   end
-  if run.options.on_result then guarded(run, run.options.on_result, index, message, result) end
+  local n_free = run.n_free + 1
+  run.free[n_free], run.n_free = seat, n_free
+end
+
+local function count(run, seat, index, message, result)
+  if core.shielded(book, run, seat, index, message, result) then tell(run, seat) end
+end
+
+-- What an error kept from being told.
+local function tell_missed(run)
+  for _, seat in ipairs(run.seats) do
+    if seat.untold[1] then tell(run, seat) end
+  end
 end
 
 local function is_over(run)
@@ -248,9 +269,14 @@ end
 local function new_seat(run)
   local seat = { index = 0, callback = false, turn = false, sender = "", refusal = false,
     refused_by = false, n_refused = 0, n_taken_then = 0, due_at = 0, ends_at = 0,
-    age = 0, is_taken = false, is_waiting = false, is_granted = false, task = false, gate = false,
+    age = 0, message = false, untold = {}, is_taken = false,
+    is_waiting = false, is_granted = false, task = false, gate = false,
     is_over = run.is_over }
-  function seat.callback(sent, result) count(run, seat, seat.index, sent, result) end
+  function seat.tell() tell(run, seat) end
+  function seat.callback(sent, result)
+    return book(run, seat, seat.index, sent, result) and seat.tell
+  end
+  run.seats[#run.seats + 1] = seat
   function seat.turn(job, task, wait_s, failure)
     local message = job.message
     seat.sender = message.from or pace.sender_of(message)
@@ -425,7 +451,8 @@ local function go_on_all_the_same(run)
   local lets_finish = run.options.lets_finish
   local ok, err
   repeat
-    ok, err = pcall(go_to_the_end, run)
+    ok, err = pcall(tell_missed, run)
+    if ok then ok, err = pcall(go_to_the_end, run) end
     if not ok then
       if not lets_finish(err) then error(err, 0) end
       end_with(run, err)
@@ -463,6 +490,7 @@ local function send_all(source, options, host)
     n_in_flight = 0,
     outlook = host.outlook,
     window = window.new(options.concurrency),
+    seats = {},
     free = {},
     n_free = 0,
     children = {},
@@ -470,6 +498,7 @@ local function send_all(source, options, host)
       replayed = 0 },
   }
   run.is_over = function() return is_over(run) end
+  run.tell_missed = function() tell_missed(run) end
   if options.on_trouble then
     run.trouble = trouble.new(function(why) tell_trouble(run, why) end)
   end

@@ -74,6 +74,7 @@ local LONGEST_PASS_S = 0.05
 ---@field private taken table<telnyx.entry, true> claimed, and perhaps not begun
 ---@field private untold table<string, table> what is to be told of the dead, by key
 ---@field private begun table<telnyx.entry, table> their rows: begun, and not told of
+---@field private noted table<telnyx.entry, function> what tells of them: ended, and not told of
 ---@field private taking string|nil the claim of a take that has not returned
 local Worker = {}
 Worker.__index = Worker
@@ -217,16 +218,30 @@ local function book(self, entry, message, result)
   return state
 end
 
--- Once for each that was begun, whoever says so first.
-local function on_end(self, row, entry, message, result)
-  if not self.begun[entry] then return end
-  local state = core.shielded(book, self, entry, message, result)
+-- Only of what is noted already; whoever calls it first tells.
+local function tell(self, row, entry, state, message, result)
+  if not self.noted[entry] then return end
+  self.noted[entry] = nil
   if entry.unwritten then fail(self, result.journal_error) end
   if not message and state ~= "rejected" then self.failure = result end
   local told = { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }
   if state then return guarded(self, self.options.on_result, told, message, result) end
   told.wait = entry.wait_s
   guarded(self, self.options.on_requeue, told, result)
+end
+
+-- Once for each that was begun, whoever says so first, and in one go. Returns what tells of it.
+local function note(self, row, entry, message, result)
+  if not self.begun[entry] then return nil end
+  local state = book(self, entry, message, result)
+  local function tell_of_it() tell(self, row, entry, state, message, result) end
+  self.noted[entry] = tell_of_it
+  return tell_of_it
+end
+
+local function on_end(self, row, entry, message, result)
+  local tell_of_it = core.shielded(note, self, row, entry, message, result)
+  if tell_of_it then tell_of_it() end
 end
 
 -- Where an error has come between an end and its telling.
@@ -239,6 +254,9 @@ local function tell_missed(self)
     local row = self.begun[entry]
     if row then on_end(self, row, entry, entry.message, entry.result) end
   end
+  local list = {}
+  for _, tell_of_it in pairs(self.noted) do list[#list + 1] = tell_of_it end
+  for _, tell_of_it in ipairs(list) do tell_of_it() end
 end
 
 local function entry_of(self, row)
@@ -255,7 +273,7 @@ local function begin(self, row, entry, started_at)
   self.host.begin({ body = row.body, entry = entry, started_at = started_at,
     is_over = self.is_over, call = self.options.send_call,
     is_guarded = self.options.lets_finish ~= nil }, function(message, result)
-    on_end(self, row, entry, message, result)
+    return note(self, row, entry, message, result)
   end)
   self.taken[entry] = nil
 end
@@ -642,7 +660,7 @@ function worker.new(host, options)
   local self = setmetatable({
     host = host, options = options, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
-    taken = {}, begun = {}, untold = {},
+    taken = {}, begun = {}, noted = {}, untold = {},
     n_in_flight = 0, n_unsent = 0, n_refused = 0, n_lost = 0, distress = 0,
     horizon = math.huge,
     patience = patience.new(host.random), window = window.new(options.concurrency),

@@ -168,13 +168,15 @@ end
 ---back what it holds besides, and it is told of all before the error goes on: whoever catches that
 ---may send again what was not told.
 ---@param body fun(run: table): any
----@param run { is_left: boolean|nil, is_over: function, leave: function|nil }
+---@param run { is_left: boolean|nil, is_over: function, leave: function|nil,
+---tell_missed: function|nil }
 function Engine:run(body, run)
   return guard(self.yields, body, function()
     run.is_left = true
     self.loop:abandon_run(run.is_over)
     if run.leave then pcall(run.leave, run) end
     pcall(self.loop.tell_last, self.loop, run.is_over)
+    if run.tell_missed then pcall(run.tell_missed) end
   end, run)
 end
 

@@ -323,6 +323,13 @@ local function raise_elsewhere(self, one, err)
   one.fault = { value = err }
 end
 
+-- A run's notes what came, and returns what tells of it.
+local function call_back(one, callback)
+  if not one.job.is_over then return callback(one.message, one.result) end
+  local tell = core.shielded(callback, one.message, one.result)
+  if tell then tell() end
+end
+
 -- A sender with a scheduler of its own runs the task there, callback and all: where one client
 -- serves many requests, each must hear of its own messages on its own thread, and waits for no
 -- other's, which may have been killed.
@@ -333,7 +340,7 @@ local function begin_elsewhere(self, job, callback)
     local ok, err = pcall(guard, true, drive_elsewhere, abandon_elsewhere, self, one)
     core.shielded(abandon_elsewhere, self, one)
     local is_told, fault = true, nil
-    if callback then is_told, fault = pcall(callback, one.message, one.result) end
+    if callback then is_told, fault = pcall(call_back, one, callback) end
     if not ok then raise_elsewhere(self, one, err) end
     if not is_told and not self.news:hand_over(fault) then error(fault, 0) end
   end)

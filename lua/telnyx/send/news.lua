@@ -1,6 +1,10 @@
 --- What has come of messages and is to be told: callbacks that are due, in their order, and what
 --- callbacks and tasks have raised. A callback is told of once, if at all; what one raises keeps no
---- other from being told of.
+--- other from being told of. The callback of a run's message is the library's own. It only notes
+--- what came, in one go with being taken from here, so that an error in between loses none, and
+--- returns what tells of it.
+
+local core = require("telnyx.core")
 
 ---@class telnyx.news
 ---@field on_error (fun(value: any))|nil is told what was raised, which is raised otherwise
@@ -28,8 +32,7 @@ end
 ---@param callback function
 ---@param message table|nil
 ---@param result table
----@param is_over function|false the run's: then the callback is the library's own, and raises only
----what a host's hook does
+---@param is_over function|false the run's: then the callback is the library's own
 function News:add(callback, message, result, is_over)
   local ended, n = self.ended, self.n_slots
   ended[n + 1], ended[n + 2] = callback, message or false
@@ -83,6 +86,13 @@ local function next_ended(self)
   if self.n_slots > 0 then self.n_slots, self.n_told = 0, 0 end
 end
 
+-- The next; of a run's, what tells of it, or false.
+local function take(self)
+  local callback, message, result, is_over = next_ended(self)
+  if callback and is_over then return callback(message, result) or false, nil, nil, is_over end
+  return callback, message, result, is_over
+end
+
 ---Calls one back at once.
 ---@param callback function
 ---@param message table|nil
@@ -101,14 +111,20 @@ local function has_room(n)
   return ok and has_more
 end
 
+local function take_own(self, n)
+  local ended = self.ended
+  local callback, message, result = ended[n + 1], ended[n + 2], ended[n + 3]
+  ended[n + 1], ended[n + 2], ended[n + 3] = false, false, false
+  return callback(message or nil, result)
+end
+
 -- A run waits for its own, so it is told of them at any depth. The others keep their places.
 local function call_own(self, n_due, own)
   local ended = self.ended
   for n = self.n_told, n_due - 1, 4 do
-    local callback, message, result = ended[n + 1], ended[n + 2], ended[n + 3]
-    if callback and own and ended[n + 4] == own then
-      ended[n + 1], ended[n + 2], ended[n + 3] = false, false, false
-      callback(message or nil, result)
+    if own and ended[n + 1] and ended[n + 4] == own then
+      local tell = core.shielded(take_own, self, n)
+      if tell then tell() end
     end
   end
 end
@@ -120,10 +136,14 @@ local function call_each(self, call_one, own)
   local n_due, was_calling = self.n_slots, self.is_calling
   if was_calling and not has_room(ROOM) then return call_own(self, n_due, own) end
   while self.n_told < n_due do
-    local callback, message, result, is_over = next_ended(self)
-    if not callback then break end
+    local callback, message, result, is_over = core.shielded(take, self)
+    if callback == nil then break end
     self.is_calling = true
-    if is_over then callback(message, result) else call_one(self, callback, message, result) end
+    if not is_over then
+      call_one(self, callback, message, result)
+    elseif callback then
+      callback()
+    end
     self.is_calling = was_calling
   end
   if self.n_told == self.n_slots then self.n_slots, self.n_told = 0, 0 end
