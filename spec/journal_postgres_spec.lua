@@ -411,34 +411,68 @@ describe("a server", function()
   it("many rows of which are held up are waited for hardly longer than one", function()
     open()
     for i = 1, 30 do assert.is_true(claim("order-" .. i)) end
-    assert.is_true(claim("other-1"))
+    assert.is_true(claim("other-1") and claim("last"))
     local function lock_timeout()
       return own.keeper.query("SHOW lock_timeout", {}, 0)[1].lock_timeout
     end
     assert.equal("2s", lock_timeout())
     local let_go = hold("UPDATE telnyx_send SET tries = 7 WHERE key LIKE 'order-%'")
-    local started = socket.gettime()
-    for i = 1, 30 do assert.is_nil(finish("order-" .. i)) end
+    local monotonic = core.monotonic
+    local started, over_at = socket.gettime(), nil
+    for i = 1, 30 do
+      assert.is_nil(finish("order-" .. i))
+      over_at = over_at or monotonic() + 10
+    end
     assert.is_true(socket.gettime() - started < 8, socket.gettime() - started)
     assert.is_true(finish("other-1"))
     let_go()
     for i = 1, 30 do assert.is_true(finish("order-" .. i)) end
     assert.equal("50ms", lock_timeout())
-    local monotonic = core.monotonic
-    rawset(core, "monotonic", function() return monotonic() + 10 end)
+    let_go = hold("UPDATE telnyx_send SET tries = 7 WHERE key = 'last'")
+    assert.is_nil(finish("last")) -- no reason to hurry for longer
+    let_go()
+    local later_s = over_at - monotonic()
+    rawset(core, "monotonic", function() return monotonic() + later_s end)
     finally(function() rawset(core, "monotonic", monotonic) end)
     assert.equal("2s", lock_timeout())
   end)
 
+  it("a row of which was held up is waited for as usual again by a child as well", function()
+    open()
+    local monotonic, forks = core.monotonic, core.forks
+    finally(function()
+      rawset(core, "monotonic", monotonic)
+      rawset(core, "forks", forks)
+    end)
+    local function lock_timeout()
+      return own.keeper.query("SHOW lock_timeout", {}, 0)[1].lock_timeout
+    end
+    assert.is_true(claim("order-1"))
+    local let_go = hold("UPDATE telnyx_send SET tries = 7 WHERE key = 'order-1'")
+    assert.is_nil(finish("order-1"))
+    let_go()
+    rawset(core, "forks", function() return forks() + 1 end)
+    assert.equal("50ms", lock_timeout())
+    assert.equal("50ms", lock_timeout())
+    rawset(core, "monotonic", function() return monotonic() + 10 end)
+    assert.equal("2s", lock_timeout())
+  end)
+
   it("that has a limit of its own for locks keeps to that", function()
+    local monotonic = core.monotonic
     server:ask("ALTER ROLE spec SET lock_timeout = '700ms'")
-    finally(function() server:ask("ALTER ROLE spec RESET lock_timeout") end)
+    finally(function()
+      rawset(core, "monotonic", monotonic)
+      server:ask("ALTER ROLE spec RESET lock_timeout")
+    end)
     open()
     claim("order-1")
     assert.equal("700ms", own.keeper.query("SHOW lock_timeout", {}, 0)[1].lock_timeout)
     local let_go = hold("UPDATE telnyx_send SET tries = 7 WHERE key = 'order-1'")
     assert.is_nil(finish("order-1"))
     let_go()
+    assert.equal("50ms", own.keeper.query("SHOW lock_timeout", {}, 0)[1].lock_timeout)
+    rawset(core, "monotonic", function() return monotonic() + 10 end)
     assert.equal("700ms", own.keeper.query("SHOW lock_timeout", {}, 0)[1].lock_timeout)
   end)
 

@@ -492,6 +492,15 @@ describe("a turn, closely,", function()
     return was_raised, told, service.posts
   end
 
+  -- What is compiled calls no hook.
+  local function uncompiled()
+    local compiler = rawget(_G, "jit")
+    if not compiler then return end
+    compiler.off()
+    compiler.flush()
+    finally(compiler.on)
+  end
+
   -- Moments after which so many instructions follow without a pause; and lines of its own.
   local function at_instruction(k)
     return function(sethook, raise) sethook(raise, "", k) end
@@ -506,9 +515,8 @@ describe("a turn, closely,", function()
 
   for whose, code in pairs { ["everybody's"] = "10011", ["its sender's"] = "40318" } do
     it("that is " .. whose .. " is lost by no error that lets the run finish: it ends", function()
-      local compiler, n_hit, k = rawget(_G, "jit"), 0, 0
-      if compiler then compiler.off() end -- what is compiled calls no hook
-      finally(function() if compiler then compiler.on() end end)
+      local n_hit, k = 0, 0
+      uncompiled()
       for n = 1, 4000 do
         if interrupt_at(1, code, at_instruction(n)) then n_hit = n_hit + 1 end
       end
@@ -520,9 +528,8 @@ describe("a turn, closely,", function()
 
   for _, place in ipairs { "run/send_all.lua", "send/news.lua", "send/loop.lua" } do
     it("is followed by a word, whatever comes after an error in " .. place, function()
-      local compiler, k, was_raised = rawget(_G, "jit"), 0
-      if compiler then compiler.off() end
-      finally(function() if compiler then compiler.on() end end)
+      local k, was_raised = 0
+      uncompiled()
       repeat
         k = k + 1
         local told, posts

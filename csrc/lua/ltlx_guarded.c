@@ -53,11 +53,11 @@ static int l_shielded(lua_State *L) {
   return status == 0 ? lua_gettop(L) : lua_error(L);
 }
 
-/* core.take(list) -> its first, which is nil from then on. No hook is called in between. */
+/* core.take(list) -> its first, which is false from then on. No hook is called in between. */
 static int l_take(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_rawgeti(L, 1, 1);
-  lua_pushnil(L);
+  lua_pushboolean(L, 0);
   lua_rawseti(L, 1, 1);
   return 1;
 }

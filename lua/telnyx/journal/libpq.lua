@@ -82,7 +82,8 @@ function Statement.close() end
 function Session:prepare(text)
   self.n_prepared = self.n_prepared + 1
   local name = ("telnyx_%s_%d"):format(self.id, self.n_prepared)
-  local done, why = ask(self, "prepare", name, statements.numbered(text))
+  local done, why, sqlstate = ask(self, "prepare", name, statements.numbered(text))
+  self.sqlstate = sqlstate
   if not done then return nil, why end
   return setmetatable({ session = self, name = name }, Statement)
 end

@@ -56,6 +56,9 @@ local function check_all(ask)
   return true
 end
 
+-- In milliseconds.
+local LOCK_TIMEOUT = "SELECT setting FROM pg_settings WHERE name = 'lock_timeout'"
+
 -- A server's own settings count where they are stricter.
 local function set(ask, statement_timeout_s, session)
   local settings = {
@@ -69,10 +72,12 @@ local function set(ask, statement_timeout_s, session)
     local ms = math.ceil(statement_timeout_s * 1000)
     settings[#settings + 1] = ("SET statement_timeout = %.0f"):format(ms)
   end
-  if value_of(ask, "SHOW lock_timeout") == "0" then
+  local lock_timeout_ms = tonumber((value_of(ask, LOCK_TIMEOUT)))
+  if lock_timeout_ms == 0 then
+    lock_timeout_ms = LOCK_TIMEOUT_MS
     settings[#settings + 1] = ("SET lock_timeout = %d"):format(LOCK_TIMEOUT_MS)
-    session.lock_timeout_ms = LOCK_TIMEOUT_MS
   end
+  session.lock_timeout_ms, session.usual_ms = lock_timeout_ms, lock_timeout_ms
   for _, setting in ipairs(settings) do
     local rows, why = ask(setting)
     if not rows then return nil, why end
@@ -242,21 +247,27 @@ local function remember(ask, own_random)
   return { pid = me.pid, started = me.started, marks = marks, n_forks = core.forks() }
 end
 
--- The server's setting where it is ours, by whether rows have just been waited for in vain.
-local function set_lock_timeout(asked, session, is_hurried)
-  local ms = is_hurried and HURRIED_MS or LOCK_TIMEOUT_MS
-  if not asked.is_set_up or (session.lock_timeout_ms or ms) == ms then return end
-  if asked:query(("SET lock_timeout = %d"):format(ms), {}, 0) then session.lock_timeout_ms = ms end
+-- As usual, or hardly any, by whether a row has just been waited for in vain.
+local function set_lock_timeout(asked, session_of, is_hurried)
+  local session = session_of()
+  local usual_ms = asked.is_set_up and session.usual_ms
+  if not usual_ms then return end
+  local ms = is_hurried and math.min(HURRIED_MS, usual_ms) or usual_ms
+  if session.lock_timeout_ms == ms then return end
+  local is_set = asked:query(("SET lock_timeout = %d"):format(ms), {}, 0)
+  if is_set then session_of().lock_timeout_ms = ms end -- it may be another one by now
 end
 
 -- `asked`, and the session that it has.
 local function new_query(asked, session_of)
   local hurried_until = -math.huge
   return function(statement, params, n)
-    set_lock_timeout(asked, session_of(), core.monotonic() < hurried_until)
+    local is_hurried = core.monotonic() < hurried_until
+    set_lock_timeout(asked, session_of, is_hurried)
     local rows, why, is_sure = asked:query(statement, params, n)
     local is_locked = not rows and not is_sure and session_of().sqlstate == LOCK_NOT_AVAILABLE
-    if is_locked then hurried_until = core.monotonic() + HURRY_S end
+    -- Not longer for what was waited for so shortly: that may be no more than another's commit.
+    if is_locked and not is_hurried then hurried_until = core.monotonic() + HURRY_S end
     return rows, why, is_sure or is_locked
   end
 end

@@ -97,14 +97,16 @@ local function guarded(run, what, ...)
   return nil
 end
 
+-- A window that is open is not asked: it would be for each message.
 local function enter(run, seat)
+  local own = run.window
   run.n_in_flight = run.n_in_flight + 1
-  run.window:enter(seat)
+  if own.is_open then seat.age = own.age else own:enter(seat) end
 end
 
 local function leave(run, seat)
   run.n_in_flight = run.n_in_flight - 1
-  run.window:leave(seat)
+  if not run.window.is_open then run.window:leave(seat) end
 end
 
 -- An error may have ended its wait for a turn: it waits no more, and is in flight again.
@@ -210,8 +212,9 @@ local function tell(run, seat)
     local ok, err = pcall(on_result, seat.index, seat.message or nil, core.take(untold))
     if not ok then end_with(run, err) end
   else
-    untold[1] = nil
+    untold[1] = false
   end
+  seat.message = false
   local n_free = run.n_free + 1
   run.free[n_free], run.n_free = seat, n_free
 end
@@ -269,7 +272,7 @@ end
 local function new_seat(run)
   local seat = { index = 0, callback = false, turn = false, sender = "", refusal = false,
     refused_by = false, n_refused = 0, n_taken_then = 0, due_at = 0, ends_at = 0,
-    age = 0, message = false, untold = {}, is_taken = false,
+    age = 0, message = false, untold = { false }, is_taken = false,
     is_waiting = false, is_granted = false, task = false, gate = false,
     is_over = run.is_over }
   function seat.tell() tell(run, seat) end
@@ -333,7 +336,11 @@ local function take_next(run)
   end_with(run, ("send_all: message %d is a %s"):format(run.index, type(message)))
 end
 
-local function has_room(run) return run.window:room(run.n_in_flight) > 0 end
+local function has_room(run)
+  local own = run.window
+  if own.is_open then return run.n_in_flight < own.n end
+  return own:room(run.n_in_flight) > 0
+end
 
 -- Who has his turn is out of the queue, and in flight, in one go.
 local function granted(run, seat)

@@ -8,7 +8,7 @@
 ---@field n number may be under way, of those since it was made narrower
 ---@field is_open boolean it is as wide as it can be
 ---@field private most integer
----@field private age integer how often it was made narrower
+---@field age integer how often it was made narrower
 ---@field private n_since integer under way of those since
 ---@field private has_answers boolean of those since
 ---@field private balance integer of those before, how many were answered more than lost since
