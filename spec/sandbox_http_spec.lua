@@ -372,8 +372,7 @@ describe("the launcher", function()
     local server = support.start { tmpdir = folder }
     assert.are_not.equal("", leftovers())
     server:stop()
-    assert.are.equal("", leftovers())
-    assert.is_true(refused(server.port))
+    expect_gone(server.port)
   end)
 
   for _, signal in ipairs { "TERM", "INT" } do
