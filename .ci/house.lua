@@ -121,8 +121,10 @@ local lua = {
   { "run/slowing" },
   { "run/window" },
   { "run/trouble" },
-  { "run/learned", "telnyx.run.slowing" },
-  { "run/turns", "telnyx.core telnyx.errors.catalogue telnyx.run.learned" },
+  { "run/learned", "telnyx.run.slowing telnyx.run.trouble" },
+  { "run/turns", [[
+    telnyx.core telnyx.errors.catalogue telnyx.run.learned telnyx.run.trouble
+  ]] },
   { "run/outlook", "telnyx.send.once" },
   { "run/send_all", [[
     telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.trouble

@@ -258,7 +258,7 @@ local function set_lock_timeout(asked, session_of, is_hurried)
   if is_set then session_of().lock_timeout_ms = ms end -- it may be another one by now
 end
 
--- `asked`, and the session that it has.
+-- Asks as `asked` does, and minds what rows are waited for in its session.
 local function new_query(asked, session_of)
   local hurried_until = -math.huge
   return function(statement, params, n)

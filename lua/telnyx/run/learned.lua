@@ -6,6 +6,7 @@
 --- why.
 
 local slowing = require("telnyx.run.slowing")
+local trouble = require("telnyx.run.trouble")
 
 ---@class telnyx.learned
 ---@field rate number|nil messages a second; nil: as fast as one can
@@ -155,8 +156,8 @@ function Learned:leave(now)
   self.next_at, self.n_left = math.max(self.next_at, now) + step_s, self.n_left + 1
 end
 
--- A shorter wait is not worth a word; and where clearly fewer leave than may, it is not the rate.
-local LONG_S, NEARLY = 2, 0.8
+-- Where clearly fewer leave than may, it is not the rate.
+local NEARLY = 0.8
 
 local function has_used_rate(self, now)
   local n_may = self.rate * (now - self.asked_at)
@@ -172,7 +173,7 @@ end
 function Learned:hindrance(now)
   if self.is_probing then return "away" end
   local left_s = self.held_until - now
-  if left_s > LONG_S then return "held", left_s end
+  if left_s > trouble.LONG_S then return "held", left_s end
   if self.rate and has_used_rate(self, now) then return "slow", self.rate end
 end
 

@@ -76,6 +76,9 @@ end
 
 local trouble = {}
 
+---A shorter wait is not worth a word.
+trouble.LONG_S = 2
+
 ---@param tell_of fun(why: string|nil) nil: it is over
 ---@return telnyx.trouble
 function trouble.new(tell_of)

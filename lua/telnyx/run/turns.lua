@@ -6,6 +6,7 @@
 local catalogue = require("telnyx.errors.catalogue").codes
 local core = require("telnyx.core")
 local learned = require("telnyx.run.learned")
+local trouble = require("telnyx.run.trouble")
 
 ---@class telnyx.waiter what waits: a seat of a run
 ---@field sender string
@@ -53,9 +54,6 @@ local MOMENT_S = 1e-9
 local MOST_QUEUED_S = 300
 -- What it asks for is believed up to this, as that of a refusal is.
 local MOST_ASKED_S = 3600
-
--- A shorter wait is not worth a word.
-local LONG_S = 2
 
 -- So many attempts in a row without a connection, and there is none for anybody: it is tried again
 -- after so long, and each time after twice as long.
@@ -358,7 +356,7 @@ function Turns:hindrance()
   if self.n_missed >= FEW_MISSED then return "away" end
   if self.whole then kind, n = self.whole:hindrance(now) end
   local window_s = self.n_free <= 0 and self.resets_at - now or 0
-  if window_s > LONG_S then return "held", window_s end
+  if window_s > trouble.LONG_S then return "held", window_s end
   if kind then return kind, n end
   local sender = hindered_sender(self, now)
   return sender and "sender" or nil, nil, sender

@@ -218,15 +218,15 @@ local function book(self, entry, message, result)
   return state
 end
 
--- Only of what is noted already; whoever calls it first tells.
+-- Of what is noted already, by whoever comes first: who is told of trouble before may step.
 local function tell(self, row, entry, state, message, result)
-  if not self.noted[entry] then return end
-  self.noted[entry] = nil
   if entry.unwritten then fail(self, result.journal_error) end
   if not message and state ~= "rejected" then self.failure = result end
   local told = { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }
+  if not state then told.wait = entry.wait_s end
+  if not self.noted[entry] then return end
+  self.noted[entry] = nil
   if state then return guarded(self, self.options.on_result, told, message, result) end
-  told.wait = entry.wait_s
   guarded(self, self.options.on_requeue, told, result)
 end
 
@@ -405,12 +405,9 @@ local function serve_each(self)
   return all:next_at(now(self))
 end
 
--- A shorter wait is not worth a word.
-local LONG_S = 2
-
 -- Of one whose messages wait, as it is the sender who has to.
 local function held_sender(self)
-  local at, name = now(self) + LONG_S, nil
+  local at, name = now(self) + trouble.LONG_S, nil
   self.demand:are_all(function(sender)
     if sender and self.lanes:held_until(sender) > at then name = sender end
     return name == nil
@@ -424,7 +421,7 @@ local function hindrance(self)
   if lost:is_lost(UNSENT) or lost:is_lost(REFUSED) then return "away" end
   if self.demand:is_none() then return nil end
   if lost:is_lost(LOST) then return "away" end
-  if held_s > LONG_S then return "held", held_s end
+  if held_s > trouble.LONG_S then return "held", held_s end
   if not self.window.is_open then return "lost", math.floor(self.window.n) end
   local sender = held_sender(self)
   return sender and "sender" or nil, nil, sender
