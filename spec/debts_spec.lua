@@ -88,4 +88,16 @@ describe("what a worker owes its journal", function()
       assert.same({ false, true, true }, { own:knows("c1"), own:knows("c2"), own:knows("c3") })
     end
   end)
+
+  it("is settled where another step settles all meanwhile", function()
+    local own = owing(3, {})
+    local finish = own.journal.finish
+    function own.journal.finish(...)
+      own.journal.finish = finish
+      own:settle()
+      return finish(...)
+    end
+    own:settle()
+    assert.is_true(own:is_none())
+  end)
 end)

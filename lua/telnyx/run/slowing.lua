@@ -109,7 +109,7 @@ local function look(self, now)
   if since_s < self.every_s then return end
   local is_more = self.n_seen / since_s > self.taken_per_s * MORE_TAKEN
   self.looked_at, self.n_seen = now, 0
-  if not is_more then end_it(self, math.min(self.n_due * 2, MOST)) end
+  if not is_more then end_it(self, self.n_due * 2) end
 end
 
 ---It refused one.
