@@ -1784,6 +1784,94 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       end, { concurrency = 1 }, of_all(300)))
     end)
 
+    it("is told that it is over where nothing waits any more", function()
+      local told = told_of(function(_, n) return n > 40 and BROKEN or nil, 0.5 end,
+        { concurrency = 1 }, of_all(46))
+      assert.equal("over", told[#told])
+      assert.is_true(#told >= 2)
+    end)
+
+    it("goes on as before after a few lost ones where all others are refused for good", function()
+      local own = step_by_step(function(_, n)
+        return n > 20 and (n <= 27 and BROKEN or REFUSED) or nil, 0.5
+      end)
+      open(nil, { sender = own })
+      add(600)
+      run { concurrency = 16 }
+      assert.is_true(own.time - 1000 < 60, own.time) -- 19 without the lost ones
+    end)
+
+    it("tells once of an end that is told of trouble first, also where that steps", function()
+      open()
+      add(1)
+      local finish, worker, n_told, n_steps = journal.finish, nil, 0, 0
+      journal.finish = function() return nil, "it is away" end
+      worker = box:start { on_result = function() n_told = n_told + 1 end,
+        on_trouble = function()
+          n_steps = n_steps + 1
+          journal.finish, worker.mend_at = finish, 0
+          worker:step(0)
+        end }
+      for _ = 1, 50 do worker:step(1) end
+      assert.same({ 1, true }, { n_told, n_steps > 0 })
+    end)
+
+    -- One error from outside in a run, at the k-th line of a file: how often what was told of.
+    local function told_after_error(k, place, lets_finish)
+      local getinfo, is_there, n, was_raised = debug.getinfo, {}, 0, false
+      local own, told = step_by_step(function(_, m) return m % 4 == 2 and BUSY or nil, 0.1 end), {}
+      open(nil, { sender = own })
+      for i = 1, 4 do
+        assert.is_true(box:add(message("text"), { key = ("%s %d %d"):format(place, k, i) }))
+      end
+      local function raise()
+        local body = getinfo(2, "f").func
+        if is_there[body] == nil then
+          is_there[body] = getinfo(body, "S").source:find(place, 1, true) ~= nil
+        end
+        if is_there[body] then n = n + 1 end
+        if n < k then return end
+        debug.sethook()
+        was_raised = true
+        error("from outside", 0)
+      end
+      local options = { concurrency = 2, until_idle = true,
+        on_result = function(row) told[row.key] = (told[row.key] or 0) + 1 end,
+        lets_finish = lets_finish and function(err) return err == "from outside" end or nil }
+      local ok, why = pcall(function()
+        debug.sethook(raise, "l")
+        box:run(options)
+        debug.sethook()
+      end)
+      debug.sethook()
+      assert.is_true(ok or why == "from outside", why)
+      return was_raised, told
+    end
+
+    for how, lets_finish in pairs { ["ends it"] = false, ["lets it finish"] = true } do
+      it("tells once of each end, wherever an error comes that " .. how, function()
+        local compiler, k, was_raised = rawget(_G, "jit"), 0
+        if compiler then
+          compiler.off()
+          compiler.flush()
+          finally(compiler.on)
+        end
+        repeat
+          k = k + (candidate == journals.sqlite and 37 or 301)
+          local told
+          was_raised, told = told_after_error(k, "run/worker.lua", lets_finish)
+          for i = 1, 4 do
+            local key = ("run/worker.lua %d %d"):format(k, i)
+            local row = journal:get(key)
+            local is_ended = row.state == "accepted" or row.state == "unknown"
+            assert.equal(is_ended and 1 or nil, told[key], key .. " " .. row.state)
+            if not is_ended then box:withdraw(key) end
+          end
+        until not was_raised
+        assert.is_true(k > 100, k)
+      end)
+    end
+
     it("is told for how long the service asks for patience, and when that is over", function()
       local long = copy(BUSY)
       long.retry_after = 60

@@ -232,12 +232,21 @@ describe("refusals", function()
     end
   end)
 
+  it("are found anew where it was wrong: what came meanwhile says nothing", function()
+    local steps = in_vain(20)
+    weather(steps, 1000, 70, 61)
+    for i = 1, 11 do assert.is_nil(step(steps, i == 1 and 20 or 9, 20, 46, 61)) end
+    steps:refuse(1e6)
+    assert.is_false(steps.is_in_vain)
+    assert.is_nil(step(steps, 9, 20, 46, 1e6))
+  end)
+
   it("that are clearly more while it is in vain may be at whatever rate, too", function()
     local steps = in_vain(20)
     assert.is_false(weather(steps, 1000, 70, 61))
-    assert.same({ 20, 12 }, { walk(steps, RATES, function() return 10 end,
-      function() return 23 end) })
+    for i = 1, 11 do assert.is_nil(step(steps, RATES[i], 40, 92, 61 + i)) end
+    assert.equal(20, step(steps, RATES[12], 40, 92, 73))
     assert.is_true(steps.is_in_vain)
-    assert.is_true(weather(steps, 1000, 70, 71))
+    assert.is_true(weather(steps, 1000, 70, 74))
   end)
 end)

@@ -143,6 +143,26 @@ describe("who watches a run", function()
     end
   end)
 
+  it("is told when it is over of a sender whose rate was slow, and who has no more", function()
+    local list = {}
+    for i = 1, 1200 do
+      local from = i <= 20 and "+18445550002" or "+18445550001"
+      list[i] = { from = from, to = "+18665550001", text = tostring(i) }
+    end
+    local own, done_at = limit(1), 0
+    local told, counts, service = told_of(function(message, n, now)
+      if message.from ~= "+18445550002" then return nil end
+      local refused = own(message, n, now) and refusal(nil, "40318") or nil
+      if not refused then done_at = now end
+      return refused
+    end, list, { sender_rates = { ["+18445550001"] = 5 } }, { deadline = 900 })
+    assert.is_truthy(find(told, "refuses some of sender %+18445550002"))
+    assert.equal(1200, counts.accepted)
+    assert.is_true(service.time > done_at + 60)
+    assert.equal("over", told[#told].why)
+    assert.is_true(told[#told].at < done_at + 30, told[#told].at .. " and " .. done_at)
+  end)
+
   it("is told when a service's window is used up", function()
     local told = told_of(function(_, n, now)
       local used = n % 100

@@ -26,6 +26,7 @@ local trouble = require("telnyx.run.trouble")
 ---@field private n_taken integer so many since
 ---@field private n_left integer that left since it was asked last what it is about
 ---@field private asked_at number
+---@field private is_used boolean its rate, as it was found then
 local Learned = {}
 Learned.__index = Learned
 
@@ -36,7 +37,7 @@ local LONGEST_STEP_S = 60
 -- as long as no such rate is known.
 local LOSS, NEAR = 0.87, 0.95
 local FREELY, SOON, WITH_CARE, DOUBLING_S = 0.3, 0.1, 0.0015, 10
-local FEW, IN_ROW = 10, 8
+local FEW, IN_ROW = 10, 12
 -- Who asks for no time is given this, and twice as much each time that nothing was taken meanwhile.
 local PATIENCE_S, LONGEST_PATIENCE_S = 0.5, 8
 -- While it takes nothing, one in so many seconds is tried.
@@ -159,11 +160,13 @@ end
 -- Where clearly fewer leave than may, it is not the rate.
 local NEARLY = 0.8
 
+-- At a slow rate that is known after a while only.
 local function has_used_rate(self, now)
-  local n_may = self.rate * (now - self.asked_at)
-  local is_used = self.n_left >= math.floor(n_may * NEARLY)
+  local n_due = math.floor(self.rate * (now - self.asked_at) * NEARLY)
+  if n_due < 1 then return self.is_used end
+  self.is_used = self.n_left >= n_due
   self.n_left, self.asked_at = 0, now
-  return is_used
+  return self.is_used
 end
 
 ---What it is about that messages wait; asked about once a second.
@@ -188,7 +191,7 @@ function learned.new(now, n_taken, is_of_sender)
     held_until = -math.huge, patience_s = PATIENCE_S, is_new = false, is_probing = false,
     was_free = false, is_again = false, next_at = now, since = now, n_taken = n_taken,
     refused_at = math.huge, leaving_at = math.huge, n_left = 0, asked_at = now,
-    well = 0 }, Learned)
+    is_used = true, well = 0 }, Learned)
 end
 
 return learned

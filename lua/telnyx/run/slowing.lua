@@ -56,6 +56,7 @@ local function begin_anew(self) self.n_taken, self.n_refused = 0, 0 end
 
 local function end_it(self, n_due)
   self.is_in_vain, self.few_share, self.n_due, self.n_steps = false, FEW_SHARE, n_due, 0
+  self.runs = {} -- what came meanwhile would say at once that it is in vain again
   begin_anew(self)
 end
 

@@ -74,7 +74,8 @@ local LONGEST_PASS_S = 0.05
 ---@field private taken table<telnyx.entry, true> claimed, and perhaps not begun
 ---@field private untold table<string, table> what is to be told of the dead, by key
 ---@field private begun table<telnyx.entry, table> their rows: begun, and not told of
----@field private noted table<telnyx.entry, function> what tells of them: ended, and not told of
+---@field private noted table<telnyx.entry, table> of those that have ended: the result, until it is
+---told, and what tells of it
 ---@field private taking string|nil the claim of a take that has not returned
 local Worker = {}
 Worker.__index = Worker
@@ -218,16 +219,27 @@ local function book(self, entry, message, result)
   return state
 end
 
+-- It is told of from where the caller's function begins: nothing comes between that and the last
+-- argument.
+local function tell_end(self, told, state, message, noted)
+  local options, ok, err = self.options, true, nil
+  if state and options.on_result then
+    ok, err = pcall(options.on_result, told, message, core.take(noted))
+  elseif not state and options.on_requeue then
+    ok, err = pcall(options.on_requeue, told, core.take(noted))
+  end
+  if not ok then self.fault = self.fault or { value = err } end
+end
+
 -- Of what is noted already, by whoever comes first: who is told of trouble before may step.
 local function tell(self, row, entry, state, message, result)
   if entry.unwritten then fail(self, result.journal_error) end
   if not message and state ~= "rejected" then self.failure = result end
   local told = { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }
   if not state then told.wait = entry.wait_s end
-  if not self.noted[entry] then return end
+  local noted = self.noted[entry]
+  if noted and noted[1] then tell_end(self, told, state, message, noted) end
   self.noted[entry] = nil
-  if state then return guarded(self, self.options.on_result, told, message, result) end
-  guarded(self, self.options.on_requeue, told, result)
 end
 
 -- Once for each that was begun, whoever says so first, and in one go. Returns what tells of it.
@@ -235,7 +247,7 @@ local function note(self, row, entry, message, result)
   if not self.begun[entry] then return nil end
   local state = book(self, entry, message, result)
   local function tell_of_it() tell(self, row, entry, state, message, result) end
-  self.noted[entry] = tell_of_it
+  self.noted[entry] = { result, tell = tell_of_it }
   return tell_of_it
 end
 
@@ -255,7 +267,7 @@ local function tell_missed(self)
     if row then on_end(self, row, entry, entry.message, entry.result) end
   end
   local list = {}
-  for _, tell_of_it in pairs(self.noted) do list[#list + 1] = tell_of_it end
+  for _, noted in pairs(self.noted) do list[#list + 1] = noted.tell end
   for _, tell_of_it in ipairs(list) do tell_of_it() end
 end
 
