@@ -867,6 +867,71 @@ describe("a turn, closely,", function()
     assert.equal(6, own.whole.slowing.n_due)
   end)
 
+  describe("where all of one sender's are refused, and none of the others',", function()
+    local DEAD, SENDERS = "+13125550000", {}
+    for i = 1, 3000 do SENDERS[i] = ("+1312555%04d"):format(i % 10) end
+    local list = list_of(SENDERS)
+
+    -- Until the service is to take all, if ever.
+    local function run(wait_s, well_at)
+      local last_at = 0
+      local service = new_service(function(message, _, now)
+        if message.from == DEAD and now < well_at then return refusal(wait_s, "10011"), 0.1 end
+        if message.from ~= DEAD then last_at = now end
+        return nil, 0.1
+      end)
+      return send(service, list, { concurrency = 16 }), service, last_at
+    end
+
+    for name, case in pairs { ["for a second"] = { 1, 120 }, ["for five"] = { 5, 200 },
+      ["without a time"] = { nil, 40 } } do
+      it("is not held up by those, who are refused " .. name, function()
+        local wait_s, most_s = case[1], case[2]
+        local counts, service, last_at = run(wait_s, math.huge)
+        assert.same({ 2700, 300 }, { counts.accepted, counts.rejected })
+        assert.is_true(last_at < most_s, last_at) -- 17 at best
+        assert.is_true(service.n_refused < 1000, service.n_refused)
+        assert.is_true(service.time < 900 * (wait_s or 1) + 200, service.time)
+        assert.is_true(counts.learned.senders[DEAD].refused > 800)
+      end)
+
+      it("is theirs as well once they are taken, who were refused " .. name, function()
+        local counts, service = run(case[1], 150)
+        assert.is_true(counts.accepted > 2700 + 300 - 170, counts.accepted)
+        assert.is_true(service.time < 240, service.time)
+      end)
+    end
+  end)
+
+  it("is held up for everybody until one sender alone was refused thirteen times", function()
+    local A, B = "+13125550001", "+13125550002"
+    for _, case in ipairs { { 12, 0, 48, false }, { 13, 0, 48, true }, { 13, 1, 47, false },
+      { 13, 100, 48, true }, { 30, 100, 47, false } } do
+      local n, n_before, n_others, is_his = case[1], case[2], case[3], case[4]
+      local own = require("telnyx.run.turns").new({ is_by_sender = false }, function() return 1 end,
+        false)
+      local function take(sender, times_taken)
+        for _ = 1, times_taken do
+          own.n_taken = own.n_taken + 1
+          own:took(sender)
+        end
+      end
+      local function refuse(times_refused)
+        for _ = 1, times_refused do
+          own:refuse({ sender = A, refused_by = false, n_refused = 0, n_taken_then = 0 },
+            { code = "10011" }, 1)
+        end
+      end
+      refuse(7)
+      take(A, 1) -- as if none had been refused
+      take(B, n_before)
+      refuse(1)
+      take(B, n_others)
+      refuse(n - 1)
+      assert.equal(is_his, own.learned[A] ~= nil, table.concat({ n, n_before, n_others }, " "))
+    end
+  end)
+
   it("is theirs first who come again, but for each other time after three refusals", function()
     for n_refused, first in pairs { [2] = "again", [3] = "new", [4] = "again", [5] = "new" } do
       local now = 0

@@ -14,6 +14,7 @@ local trouble = require("telnyx.run.trouble")
 ---@field n_taken_ever integer what it took since it first refused one
 ---@field held_until number it has asked for so much patience
 ---@field private slowing telnyx.slowing
+---@field private longest_patience_s number
 ---@field private patience_s number what it is given where it asks for none
 ---@field private is_probing boolean it took nothing since it has refused one
 ---@field private is_new boolean what its last refusal teaches is not drawn yet
@@ -135,7 +136,7 @@ local function learn(self, now)
     self.patience_s = PATIENCE_S
   else
     self.is_probing = true
-    self.patience_s = math.min(self.patience_s * 2, LONGEST_PATIENCE_S)
+    self.patience_s = math.min(self.patience_s * 2, self.longest_patience_s)
   end
   self.n_taken, self.since, self.next_at = 0, self.held_until, self.held_until
 end
@@ -185,12 +186,14 @@ local learned = {}
 ---@param now number
 ---@param n_taken integer so many since then, already
 ---@param is_of_sender boolean|nil whose own limit it is
+---@param longest_patience_s number|nil what it is given at most where it asks for no time
 ---@return telnyx.learned
-function learned.new(now, n_taken, is_of_sender)
+function learned.new(now, n_taken, is_of_sender, longest_patience_s)
   return setmetatable({ n_refused = 0, n_taken_ever = 0, slowing = slowing.new(is_of_sender),
-    held_until = -math.huge, patience_s = PATIENCE_S, is_new = false, is_probing = false,
-    was_free = false, is_again = false, next_at = now, since = now, n_taken = n_taken,
-    refused_at = math.huge, leaving_at = math.huge, n_left = 0, asked_at = now,
+    held_until = -math.huge, patience_s = PATIENCE_S,
+    longest_patience_s = longest_patience_s or LONGEST_PATIENCE_S, is_new = false,
+    is_probing = false, was_free = false, is_again = false, next_at = now, since = now,
+    n_taken = n_taken, refused_at = math.huge, leaving_at = math.huge, n_left = 0, asked_at = now,
     is_used = true, well = 0 }, Learned)
 end
 

@@ -34,6 +34,8 @@ local trouble = require("telnyx.run.trouble")
 ---@field closes_at number when the first of those may be done with
 ---@field private whole telnyx.learned|nil what it takes in all; nil: as much as comes
 ---@field private learned table<string, telnyx.learned> what it takes of a sender's
+---@field private streaks table<string, { n: integer, n_taken_then: integer }> refusals of a
+---sender's in a row, and what was taken in all when they began
 ---@field private held table<string, number> until when it has enough of a sender's waiting
 ---@field private n_missed integer attempts in a row that had no connection
 ---@field private away_until number
@@ -266,6 +268,30 @@ local function is_alone(waiter, own)
   return is_so
 end
 
+-- Where so many of a sender's were refused in a row, and so many of others were taken meanwhile, it
+-- is about this sender, whatever the service says. He may be refused for good: so that each of his
+-- has an end, he is given no more patience than this.
+local HIS, OF_OTHERS, HIS_PATIENCE_S = 12, 48, 1
+
+local function is_only_his(self, sender)
+  local streak = self.streaks[sender]
+  if not streak then
+    streak = { n = 0, n_taken_then = self.n_taken }
+    self.streaks[sender] = streak
+  end
+  streak.n = streak.n + 1
+  return streak.n > HIS and self.n_taken >= streak.n_taken_then + OF_OTHERS
+end
+
+-- What is learned of a sender's own limit. Of whom none was taken for long, none is known to be.
+local function own_of(self, sender, n_taken, longest_patience_s)
+  tell_senders_apart(self)
+  local own = self.learned[sender]
+    or learned.new(self.started_at, n_taken, true, longest_patience_s)
+  self.learned[sender] = own
+  return own
+end
+
 ---The service refused one for being too many.
 ---@param waiter telnyx.waiter
 ---@param refusal table whose they are too many: `code`
@@ -273,9 +299,9 @@ end
 function Turns:refuse(waiter, refusal, asked_s)
   local sender, own = waiter.sender, self.whole
   if is_about_sender(refusal) then
-    tell_senders_apart(self)
-    own = self.learned[sender] or learned.new(self.started_at, self.n_taken, true)
-    self.learned[sender] = own
+    own = own_of(self, sender, self.n_taken)
+  elseif is_only_his(self, sender) then
+    own = own_of(self, sender, 0, HIS_PATIENCE_S)
   elseif not own then
     own = learned.new(self.started_at, self.n_taken)
     self.whole = own
@@ -312,6 +338,7 @@ end
 ---@param sender string
 function Turns:took(sender)
   local now, whole, own = self.clock(), self.whole, self.learned[sender]
+  self.streaks[sender] = nil
   local is_sooner = whole and whole:take(now)
   is_sooner = own and own:take(now) or is_sooner
   if is_sooner then look_again(self) end
@@ -390,9 +417,9 @@ local turns = {}
 function turns.new(lanes, clock, is_paced)
   return setmetatable({ n = 0, at = 0, epoch = 0, next_at = -math.huge, lanes = lanes,
     clock = clock, queues = {}, by_name = {}, delayed = {}, closing = {}, closes_at = math.huge,
-    learned = {}, held = {}, n_missed = 0, away_until = -math.huge, away_s = AWAY_S,
-    n_free = math.huge, resets_at = -math.huge, n_taken = 0, is_open = not is_paced,
-    is_by_sender = lanes.is_by_sender, started_at = clock() }, Turns)
+    learned = {}, streaks = {}, held = {}, n_missed = 0, away_until = -math.huge,
+    away_s = AWAY_S, n_free = math.huge, resets_at = -math.huge, n_taken = 0,
+    is_open = not is_paced, is_by_sender = lanes.is_by_sender, started_at = clock() }, Turns)
 end
 
 return turns
