@@ -1752,6 +1752,50 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.is_true(n_late > 500, n_late)
     end)
 
+    -- Workers one after the other, a minute apart, as cron begins them: how many each posted at
+    -- once at first, and how each ended.
+    local function workers(answers)
+      local at, list = 1, {}
+      local own = step_by_step(function() return answers[at] ~= "taken" and answers[at], 0.5 end)
+      local now = core.now
+      finally(function() core.now = now end)
+      function core.now() return 1.8e9 + own.time end
+      open(nil, { sender = own })
+      add(300)
+      for i = 1, #answers do
+        local n_before, began_at = #own.posts, own.time + 60
+        at, own.time = i, began_at
+        local options = { concurrency = 16, until_idle = true,
+          stops_when = function() return #own.posts >= n_before + 40 end }
+        local counts = run(options)
+        local n_at_once = 0
+        for k = n_before + 1, #own.posts do
+          if own.posts[k].at < began_at + 0.5 then n_at_once = n_at_once + 1 end
+        end
+        list[i] = { n_at_once, counts.unknown < 4 and "few" or "many", counts.ended }
+      end
+      return list
+    end
+
+    it("begins with one where the last before it lost its last, and is soon as quick", function()
+      assert.same({ { 16, "many", "unsent" }, { 1, "few", "unsent" }, { 1, "few", "unsent" },
+        { 1, "few", "drained" }, { 16, "few", "drained" }, { 16, "many", "unsent" },
+        { 1, "few", "drained" }, { 16, "few", "drained" } },
+        workers { BROKEN, BROKEN, BROKEN, REFUSED, "taken", BROKEN, "taken", REFUSED })
+    end)
+
+    it("begins with all where what an earlier one left behind was lost", function()
+      open()
+      add(1)
+      local queue, own = journal:queue(), step_by_step(function() return nil, 0.5 end)
+      assert.equal(1, #queue:take { limit = 1, claim = "c", now = 1, due = 2e9, expires = 2 })
+      assert.equal(1, #journal:reap { now = 3 })
+      open(nil, { sender = own })
+      for i = 1, 40 do assert.is_true(box:add(message("text"), { key = "later " .. i })) end
+      run { concurrency = 16 }
+      assert.equal(1000, own.posts[16].at)
+    end)
+
     local n_added = 0
 
     -- What a worker is told of its messages' waiting, and with which error; "over" for nil.
@@ -1954,7 +1998,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       add(20)
       local query, n_failed = journal.keeper.query, 0
       journal.keeper.query = function(sql, params, n)
-        if n_failed < 32 and sql:find("settled_by = 'worker'", 1, true) then
+        if n_failed < 32 and sql:find("settled_by = 'worker', message_id", 1, true) then
           n_failed = n_failed + 1
           return nil, "no room", true
         end

@@ -153,6 +153,11 @@ function Queue:take(t)
   return rows
 end
 
+---Whether nobody knows the end of what was posted last, by whichever worker.
+---@return boolean|nil
+---@return string|nil why
+function Queue:is_losing() return self.keeper:is_losing() end
+
 ---Rows whose claims have expired, the longest ago first.
 ---@param now number
 ---@param limit integer

@@ -273,6 +273,13 @@ function Sql:backlog(now)
     first_due = tonumber(row.due) }
 end
 
+function Sql:is_losing()
+  local rows, why = look(self, "last_ends", {}, 0)
+  if not rows then return nil, why end
+  local lost_at, answered_at = tonumber(rows[1].lost_at), tonumber(rows[1].answered_at)
+  return lost_at ~= nil and (answered_at == nil or answered_at <= lost_at)
+end
+
 local NO_PACES = "the table telnyx_pace cannot be read, and { create = false } makes none: whoever"
   .. " may make it does so by outbox:is_paused(): "
 

@@ -197,6 +197,15 @@ UPDATE telnyx_send SET state = 'free', body = NULL, sender = NULL, campaign = NU
 WHERE key = ? AND state = 'queued'
 RETURNING key]],
 
+  -- When the last that a worker has posted ended, whose end nobody knows, and which was answered.
+  last_ends = [[
+SELECT CAST((SELECT settled_at FROM telnyx_send
+    WHERE state IN ('sending', 'unknown') AND state = 'unknown' AND settled_by = 'worker'
+    ORDER BY telnyx_send.claimed_at DESC LIMIT 1) AS TEXT) AS lost_at,
+  CAST((SELECT settled_at FROM telnyx_send
+    WHERE state IN ('accepted', 'rejected') AND settled_by = 'worker'
+    ORDER BY telnyx_send.settled_at DESC LIMIT 1) AS TEXT) AS answered_at]],
+
   -- An outbox's that were left behind by whoever had taken them; and direct sends' as well.
   expired = [[
 SELECT {COLUMNS} FROM telnyx_send WHERE state = 'sending' AND expires < {B}

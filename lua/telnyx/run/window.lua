@@ -40,6 +40,9 @@ function Window:leave(one)
   if not self.is_open and one.age == self.age then self.n_since = self.n_since - 1 end
 end
 
+---Before the first: of what was sent until then nobody knows the end.
+function Window:begin_with_one() self.n, self.is_open = 1, self.most == 1 end
+
 ---The service has answered one, whatever it said. Of what was begun before, that says little.
 ---@param one telnyx.in_window
 function Window:widen(one)

@@ -77,6 +77,7 @@ local LONGEST_PASS_S = 0.05
 ---@field private noted table<telnyx.entry, table> of those that have ended: the result, until it is
 ---told, and what tells of it
 ---@field private taking string|nil the claim of a take that has not returned
+---@field private knows_last_end boolean it has looked how the last ended before it began
 local Worker = {}
 Worker.__index = Worker
 Worker.__name = "telnyx.worker"
@@ -329,8 +330,19 @@ local function serve(self, target, room)
   return #rows == n and now(self) or false, #rows
 end
 
+-- Those that begin in an outage, one after the other, are not to lose a window each.
+local function heed_last_end(self)
+  if self.knows_last_end then return true end
+  local is_losing, why = self.host.queue:is_losing()
+  if is_losing == nil then return nil, why end
+  if is_losing then self.window:begin_with_one() end
+  self.knows_last_end = true
+  return true
+end
+
 local function look(self)
-  local ok, why = self.demand:look(due_by(self))
+  local ok, why = heed_last_end(self)
+  if ok then ok, why = self.demand:look(due_by(self)) end
   if not ok then return fail(self, why) end
   self.look_at = now(self) + self.options.poll
   if self.demand:is_none() then recover(self) end -- else the next take says
@@ -674,7 +686,7 @@ function worker.new(host, options)
     horizon = math.huge,
     patience = patience.new(host.random), window = window.new(options.concurrency),
     held_until = -math.huge, look_at = -math.huge, next_at = -math.huge, reap_at = -math.huge,
-    mend_at = -math.huge, is_draining = false, is_empty = false,
+    mend_at = -math.huge, knows_last_end = false, is_draining = false, is_empty = false,
     wall_at_start = core.now(), started_at = host.loop:now(),
     has_own_clock = host.loop.clock ~= core.monotonic,
   }, Worker)
