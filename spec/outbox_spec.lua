@@ -1845,6 +1845,61 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.is_true(own.time - 1000 < 60, own.time) -- 19 without the lost ones
     end)
 
+    -- It has an end as soon as it is begun, while others of the same take are not.
+    local function sender_at_once(posts)
+      return { send = function(_, sent)
+        posts[#posts + 1] = sent.text
+        return { id = sent.text }, { outcome = "accepted", status = 200 }
+      end }
+    end
+
+    for name, options in pairs { ["until it is empty"] = { until_empty = true },
+      ["until it is idle"] = { until_idle = true }, ["and drains"] = { drains = true },
+      ["and is stopped"] = { stops = true }, ["and fails"] = { fails = true },
+      ["for ever"] = {} } do
+      it("posts once what was taken where a callback steps before it is begun, " .. name, function()
+        local posts, told, stops, worker = {}, {}, false, nil
+        open(nil, { sender = sender_at_once(posts) })
+        add(8)
+        worker = box:start { concurrency = 8, until_empty = options.until_empty,
+          until_idle = options.until_idle, stops_when = function() return stops end,
+          lets_finish = function() return true end,
+          on_result = function(row)
+            told[#told + 1] = row.key
+            if #told > 1 then return end
+            if options.drains then box:drain() end
+            stops = options.stops or false
+            if options.fails then journal.keeper.look = function() error("no memory", 0) end end
+            pcall(worker.step, worker, 0)
+            journal.keeper.look = nil
+          end }
+        for _ = 1, 20 do pcall(worker.step, worker, 0) end
+        run()
+        table.sort(posts)
+        table.sort(told)
+        local all = {}
+        for i = 1, 8 do all[i] = "text " .. i end
+        assert.same(all, posts)
+        assert.equal(8, journal:counts().accepted)
+        if not options.fails then assert.equal(8, #told) end
+      end)
+    end
+
+    it("leaves to its parent what that has taken, where a callback forks", function()
+      local posts, forks = {}, core.forks
+      finally(function() rawset(core, "forks", forks) end)
+      open(nil, { sender = sender_at_once(posts) })
+      add(8)
+      local worker = box:start { concurrency = 8, on_result = function()
+        rawset(core, "forks", function() return forks() + 1 end)
+      end }
+      for _ = 1, 5 do worker:step(0) end
+      worker:leave()
+      rawset(core, "forks", forks)
+      assert.equal(1, #posts)
+      assert.equal(7, journal:counts().sending)
+    end)
+
     it("tells once of an end that is told of trouble first, also where that steps", function()
       open()
       add(1)

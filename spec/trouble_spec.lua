@@ -100,13 +100,18 @@ describe("who watches a run", function()
 
   it("is told that fewer are under way while some ends are unknown", function()
     local lost = { outcome = "unknown", kind = "api", status = 500, retryable = false }
-    local told = told_of(function(_, n)
-      if n <= 300 and n % 20 == 0 then return lost, 1 end
-    end, messages(3000), { rate = 20 })
+    local function answer(every)
+      return function(_, n)
+        if n <= 300 and n % every == 0 then return lost, 0.5 end
+        return nil, 0.5
+      end
+    end
+    local told = told_of(answer(8), messages(3000))
     local one = find(told, "nobody knows how some ended: no more than %d+ at once")
     assert.is_true(tonumber(one.why:match("than (%d+)")) < 16)
     assert.equal(500, one.err.status)
     assert.equal("over", told[#told].why)
+    assert.same({}, told_of(answer(20), messages(3000), { rate = 10 })) -- nothing waits for it
   end)
 
   it("is told that nothing gets through where the ends of most are unknown", function()
@@ -122,8 +127,9 @@ describe("who watches a run", function()
       if n > 50 and now < 100 then return refusal() end
     end, messages(300), { rate = 20 }, { deadline = 600 })
     assert.equal(300, counts.accepted)
-    assert.is_truthy(told[1].why:find("nothing gets through"))
-    assert.is_true(#told == 1 or told[2].at > 100, table.concat(whys(told), "\n"))
+    assert.is_truthy(told[1].why:find("refuses all for being too many"))
+    assert.equal(429, told[1].err.status)
+    assert.is_true(told[2].at > 100, table.concat(whys(told), "\n"))
   end)
 
   it("is told nothing of short waits that a service asks for", function()
@@ -164,10 +170,12 @@ describe("who watches a run", function()
   end)
 
   it("is told when a service's window is used up", function()
-    local told = told_of(function(_, n, now)
-      local used = n % 100
+    local minute, n_left
+    local told = told_of(function(_, _, now)
+      if math.floor(now / 60) ~= minute then minute, n_left = math.floor(now / 60), 100 end
+      n_left = n_left - 1
       return { outcome = "accepted", status = 200,
-        ratelimit = { limit = 100, remaining = 100 - used, reset = 60 - now % 60 } }
+        ratelimit = { limit = 100, remaining = n_left, reset = 60 - now % 60 } }
     end, messages(300), nil, { deadline = 900 })
     local one = find(told, "asks for patience: %d+ s")
     assert.is_true(tonumber(one.why:match("(%d+) s")) > 50, one.why)

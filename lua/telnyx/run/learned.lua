@@ -170,12 +170,16 @@ local function has_used_rate(self, now)
   return self.is_used
 end
 
+---Whether it took none since it has refused one.
+---@return boolean
+function Learned:takes_none() return self.is_probing end
+
 ---What it is about that messages wait; asked about once a second.
 ---@param now number
 ---@return telnyx.hindrance|nil kind
 ---@return number|nil n of "held": seconds; of "slow": messages a second
 function Learned:hindrance(now)
-  if self.is_probing then return "away" end
+  if self.is_probing then return "none" end
   local left_s = self.held_until - now
   if left_s > trouble.LONG_S then return "held", left_s end
   if self.rate and has_used_rate(self, now) then return "slow", self.rate end

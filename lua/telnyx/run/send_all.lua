@@ -34,6 +34,7 @@ local MOST_WAITING = 1000
 ---@field outlook telnyx.outlook
 ---@field window telnyx.window how many may be in flight
 ---@field failure table|nil the last attempt that says something of those after it
+---@field refused table|nil the last that was refused for being too many
 ---@field trouble telnyx.trouble|nil where somebody wants to know
 ---@field was_interrupted boolean|nil an error came that lets what is under way finish
 ---@field is_over fun(): boolean
@@ -125,14 +126,14 @@ local MOST_ASKED_S = 60
 local function heed_refusal(run, seat, refusal, most_s)
   local asked_s = retry.asked_wait(refusal)
   if asked_s and (asked_s == 0 or asked_s ~= asked_s) then asked_s = nil end
-  seat.refusal, run.failure = refusal, refusal
+  seat.refusal, run.refused = refusal, refusal
   if not run.outlook:is_losing() then run.turns:reach() end
   run.turns:refuse(seat, refusal, asked_s and math.min(asked_s, most_s))
 end
 
 -- What one is tried again for may concern those behind it as well.
 local function heed_failure(run, seat, failure, wait_s)
-  run.failure = failure
+  if not retry.is_too_many(failure) then run.failure = failure end
   if failure.outcome == "not_sent" then return run.turns:miss() end
   run.outlook.was_answered = true
   if retry.is_too_many(failure) then
@@ -381,20 +382,12 @@ local function heed_stop(run)
   if not run.fault and guarded(run, run.options.stops_when) then run.has_ended = true end
 end
 
--- Tells of it with the last that failed, as a send would return it.
-local function tell_trouble(run, why)
-  local failure = why and run.failure
+-- Tells of it with the last that failed so, as a send would return it.
+local function tell_trouble(run, why, is_of_refusals)
+  local failure = nil
+  if why then failure = is_of_refusals and run.refused or run.failure end
   if failure then failure = run.host.new_error(tables.deep_copy(failure)) end
   guarded(run, run.options.on_trouble, why, failure)
-end
-
--- Why messages wait for the service, for who wants to know.
-local function heed_trouble(run)
-  if not run.trouble:is_due(run.loop:now()) then return end
-  local kind, n, sender = run.turns:hindrance()
-  local is_lost = kind ~= "away" and kind ~= "held" and not run.window.is_open
-  if is_lost then kind, n = "lost", math.floor(run.window.n) end
-  run.trouble:heed(kind, n, sender)
 end
 
 -- Starts what may start.
@@ -405,6 +398,23 @@ local function fill(run)
     take_next(run)
     if run.options.stops_when then heed_stop(run) end
   end
+end
+
+-- Why messages wait for the service, if they do: as `trouble` takes it.
+local function hindrance(run)
+  if is_over(run) then return nil end
+  local kind, n, sender = run.turns:hindrance()
+  if kind == "away" or kind == "none" or kind == "held" or run.window.is_open then
+    return kind, n, sender
+  end
+  local has_more = run.turns.n > 0 or not run.is_exhausted
+  if has_more and not has_room(run) then return "lost", math.floor(run.window.n) end
+  return kind, n, sender
+end
+
+-- For who wants to know.
+local function heed_trouble(run)
+  if run.trouble:is_due(run.loop:now()) then run.trouble:heed(hindrance(run)) end
 end
 
 -- Nobody waits any more for a turn, or to try again.
@@ -472,6 +482,7 @@ local function drive(run)
   local go_through = run.options.lets_finish and go_on_all_the_same or go_to_the_end
   go_through(run)
   run.loop:forget_ended(run.children, run.heed_child)
+  if run.trouble and not run.counts.stopped then run.trouble:finish() end
 end
 
 local function reason_of(run)
@@ -507,7 +518,9 @@ local function send_all(source, options, host)
   run.is_over = function() return is_over(run) end
   run.tell_missed = function() tell_missed(run) end
   if options.on_trouble then
-    run.trouble = trouble.new(function(why) tell_trouble(run, why) end)
+    run.trouble = trouble.new(function(why, is_of_refusals)
+      tell_trouble(run, why, is_of_refusals)
+    end)
   end
   run.is_elsewhere = host.loop.spawn ~= nil
   run.heed_child = function(child)

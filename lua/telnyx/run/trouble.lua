@@ -2,13 +2,14 @@
 
 ---@alias telnyx.hindrance
 ---| "away" nothing gets through
+---| "none" the service takes nothing, for being too many
 ---| "held" the service asks for patience
 ---| "lost" nobody knows the ends of some, and fewer are under way
 ---| "slow" the service refuses some, and messages leave at a rate
 ---| "sender" it refuses some of a sender's
 
 ---@class telnyx.trouble
----@field private tell fun(why: string|nil)
+---@field private tell fun(why: string|nil, is_of_refusals: boolean|nil)
 ---@field private kind telnyx.hindrance|nil as it was told last
 ---@field private n number
 ---@field private told_at number
@@ -19,13 +20,19 @@ Trouble.__index = Trouble
 
 -- How often it is looked for, and how long it has to be less before that is told.
 local LOOKS_S, LASTS_S = 1, 5
--- The same trouble is told again where it is so many times as much, or as little, and not sooner.
-local MUCH, AGAIN_S = 2, 10
+-- The same trouble is told again where it is so many times as much, or as little, and not sooner,
+-- or, where it is worse.
+local MUCH, AGAIN_S, WORSE_AGAIN_S = 2, 10, 3
 
-local GRAVITY = { sender = 1, slow = 2, lost = 3, held = 4, away = 5 }
+local GRAVITY = { sender = 1, slow = 2, lost = 3, held = 4, none = 5, away = 5 }
+-- What a refusal says, and no other failure.
+local IS_OF_REFUSALS = { sender = true, slow = true, held = true, none = true }
 
 local WORDS = {
   away = function() return "nothing gets through: one message is tried now and then" end,
+  none = function()
+    return "the service refuses all for being too many: one message is tried now and then"
+  end,
   held = function(n) return ("the service asks for patience: %.0f s"):format(math.ceil(n)) end,
   lost = function(n)
     return ("nobody knows how some ended: no more than %d at once are sent"):format(n)
@@ -38,19 +45,22 @@ local WORDS = {
   end,
 }
 
--- Of a wait the rest is ever less.
-local function is_much_else(kind, n, than)
-  return n > 0 and (n >= than * MUCH or kind ~= "held" and n <= than / MUCH)
+-- Since when it is much else; of a wait the rest is ever less.
+local function again_s(kind, n, than)
+  local is_more, is_less = n >= than * MUCH, n <= than / MUCH
+  if n <= 0 or not is_more and not is_less then return math.huge end
+  if kind == "held" then return is_more and WORSE_AGAIN_S or math.huge end
+  return is_less and WORSE_AGAIN_S or AGAIN_S
 end
 
 local function tell(self, kind, n, sender)
   self.kind, self.n, self.since, self.told_at = kind, n, math.huge, self.looked_at
-  self.tell(kind and WORDS[kind](n, sender))
+  self.tell(kind and WORDS[kind](n, sender), IS_OF_REFUSALS[kind])
 end
 
 local function is_new(self, kind, n)
   if kind ~= self.kind then return true end
-  return is_much_else(kind, n, self.n) and self.looked_at >= self.told_at + AGAIN_S
+  return self.looked_at >= self.told_at + again_s(kind, n, self.n)
 end
 
 ---Whether it is time to look for it.
@@ -74,12 +84,17 @@ function Trouble:heed(kind, n, sender)
   if lasts and is_new(self, kind, n) then tell(self, kind, n, sender) end
 end
 
+---Tells that it is over, if there was any: nothing waits any more.
+function Trouble:finish()
+  if self.kind then tell(self, nil, 0) end
+end
+
 local trouble = {}
 
 ---A shorter wait is not worth a word.
 trouble.LONG_S = 2
 
----@param tell_of fun(why: string|nil) nil: it is over
+---@param tell_of fun(why: string|nil, is_of_refusals: boolean|nil) nil: it is over
 ---@return telnyx.trouble
 function trouble.new(tell_of)
   return setmetatable({ tell = tell_of, n = 0, told_at = -math.huge, looked_at = -math.huge,

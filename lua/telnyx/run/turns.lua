@@ -34,8 +34,9 @@ local trouble = require("telnyx.run.trouble")
 ---@field closes_at number when the first of those may be done with
 ---@field private whole telnyx.learned|nil what it takes in all; nil: as much as comes
 ---@field private learned table<string, telnyx.learned> what it takes of a sender's
----@field private streaks table<string, { n: integer, n_taken_then: integer }> refusals of a
----sender's in a row, and what was taken in all when they began
+---@field private streaks table<string, table> refusals of a sender's in a row, and what was taken
+---and refused in all when they began
+---@field private n_refused integer that were not said to be of a sender's
 ---@field private held table<string, number> until when it has enough of a sender's waiting
 ---@field private n_missed integer attempts in a row that had no connection
 ---@field private away_until number
@@ -164,15 +165,26 @@ function Turns:put(waiter, now)
   end
 end
 
--- Who was refused so often, one after the other, lets others try, each second time: it may be he
--- alone, or he alone who comes too late each time.
-local OFTEN = 3
+-- Who was refused so often, one after the other, lets some others try, each second time: it may be
+-- he alone, or he alone who comes too late each time. While none is taken it may be for good, and
+-- more are to have a try before their time is over.
+local OFTEN, SOME, MORE = 3, 4, 32
+
+local function put_behind(self, waiter, n)
+  put_first(self, waiter)
+  local queue = queue_of(self, waiter.sender)
+  local at = queue.first
+  for _ = 1, math.min(n, queue.last - at) do
+    queue[at], queue[at + 1], at = queue[at + 1], waiter, at + 1
+  end
+end
 
 -- Who was in the midst of it goes before those who were not.
 local function let_in(self, waiter)
-  local n = waiter.refused_by and waiter.n_refused or 0
-  local is_last = n >= OFTEN and n % 2 == OFTEN % 2
-  return (is_last and put_last or put_first)(self, waiter)
+  local own = waiter.refused_by
+  local n = own and waiter.n_refused or 0
+  if n < OFTEN or n % 2 ~= OFTEN % 2 then return put_first(self, waiter) end
+  put_behind(self, waiter, own:takes_none() and MORE or SOME)
 end
 
 local function let_in_delayed(self)
@@ -268,19 +280,28 @@ local function is_alone(waiter, own)
   return is_so
 end
 
--- Where so many of a sender's were refused in a row, and so many of others were taken meanwhile, it
--- is about this sender, whatever the service says. He may be refused for good: so that each of his
--- has an end, he is given no more patience than this.
-local HIS, OF_OTHERS, HIS_PATIENCE_S = 12, 48, 1
+-- Where a sender's were refused so often in a row, at so many moments, and others' were taken
+-- before each, so many in all, and few of those refused, it is about this sender, whatever the
+-- service says. He may be refused for good: so that each of his has an end, he is given no more
+-- patience than this.
+local HIS, MOMENT_OF_HIS_S, OF_OTHERS, FEW_OF_OTHERS, HIS_PATIENCE_S = 8, 1, 48, 1 / 4, 1
 
-local function is_only_his(self, sender)
-  local streak = self.streaks[sender]
-  if not streak then
-    streak = { n = 0, n_taken_then = self.n_taken }
-    self.streaks[sender] = streak
+local function streak_of(self, sender, now)
+  local streak = self.streaks[sender] or { n = 0, n_all = 0, n_taken_then = self.n_taken,
+    n_refused_then = self.n_refused, n_taken = self.n_taken, at = now }
+  self.streaks[sender] = streak
+  return streak
+end
+
+local function is_only_his(self, sender, now)
+  local streak = streak_of(self, sender, now)
+  streak.n_all, self.n_refused = streak.n_all + 1, self.n_refused + 1
+  if now >= streak.at + MOMENT_OF_HIS_S and self.n_taken > streak.n_taken then
+    streak.n, streak.n_taken, streak.at = streak.n + 1, self.n_taken, now
   end
-  streak.n = streak.n + 1
-  return streak.n > HIS and self.n_taken >= streak.n_taken_then + OF_OTHERS
+  local n_taken = self.n_taken - streak.n_taken_then
+  local n_refused = self.n_refused - streak.n_refused_then - streak.n_all
+  return streak.n >= HIS and n_taken >= OF_OTHERS and n_refused <= n_taken * FEW_OF_OTHERS
 end
 
 -- What is learned of a sender's own limit. Of whom none was taken for long, none is known to be.
@@ -297,17 +318,16 @@ end
 ---@param refusal table whose they are too many: `code`
 ---@param asked_s number|nil it asks for so much patience; nil: it names no time
 function Turns:refuse(waiter, refusal, asked_s)
-  local sender, own = waiter.sender, self.whole
+  local sender, own, now = waiter.sender, self.whole, self.clock()
   if is_about_sender(refusal) then
     own = own_of(self, sender, self.n_taken)
-  elseif is_only_his(self, sender) then
+  elseif is_only_his(self, sender, now) then
     own = own_of(self, sender, 0, HIS_PATIENCE_S)
   elseif not own then
     own = learned.new(self.started_at, self.n_taken)
     self.whole = own
   end
   self.is_open = false
-  local now = self.clock()
   if is_alone(waiter, own) then return own:count_refused(now) end
   own:refuse(now, asked_s)
 end
@@ -367,10 +387,18 @@ function Turns:heed_queue(sender, wait_s)
   self.held[sender] = self.clock() + math.min(wait_s - MOST_QUEUED_S, MOST_ASKED_S)
 end
 
+local function has_waiting(self, sender)
+  if self.by_name[sender] then return true end
+  for _, waiter in ipairs(self.delayed) do
+    if waiter.sender == sender then return true end
+  end
+  return false
+end
+
 -- Whose own limit has his messages wait.
 local function hindered_sender(self, now)
   for sender, own in pairs(self.learned) do
-    if own:hindrance(now) then return sender end
+    if own:hindrance(now) and has_waiting(self, sender) then return sender end
   end
 end
 
@@ -380,6 +408,7 @@ end
 ---@return string|nil sender of "sender"
 function Turns:hindrance()
   local now, kind, n = self.clock(), nil, nil
+  if self.n == 0 then return nil end
   if self.n_missed >= FEW_MISSED then return "away" end
   if self.whole then kind, n = self.whole:hindrance(now) end
   local window_s = self.n_free <= 0 and self.resets_at - now or 0
@@ -418,7 +447,7 @@ function turns.new(lanes, clock, is_paced)
   return setmetatable({ n = 0, at = 0, epoch = 0, next_at = -math.huge, lanes = lanes,
     clock = clock, queues = {}, by_name = {}, delayed = {}, closing = {}, closes_at = math.huge,
     learned = {}, streaks = {}, held = {}, n_missed = 0, away_until = -math.huge,
-    away_s = AWAY_S, n_free = math.huge, resets_at = -math.huge, n_taken = 0,
+    away_s = AWAY_S, n_free = math.huge, resets_at = -math.huge, n_taken = 0, n_refused = 0,
     is_open = not is_paced, is_by_sender = lanes.is_by_sender, started_at = clock() }, Turns)
 end
 

@@ -66,6 +66,12 @@ local LONGEST_PASS_S = 0.05
 ---@field is_left boolean|nil an error has ended it
 ---@field private watch telnyx.trouble|nil where somebody wants to know why messages wait
 ---@field private failure table|nil the last end that says something of those after it
+---@field private refused table|nil the last that was refused for being too many
+---@field private held_s number what refusals have held all up since it was asked last what for
+---@field private held_share number of the time, smoothed
+---@field private n_begun integer since then
+---@field private begun_per_s number smoothed
+---@field private asked_at number
 ---@field private host table
 ---@field private options table
 ---@field private lanes telnyx.lanes
@@ -77,6 +83,8 @@ local LONGEST_PASS_S = 0.05
 ---@field private noted table<telnyx.entry, table> of those that have ended: the result, until it is
 ---told, and what tells of it
 ---@field private taking string|nil the claim of a take that has not returned
+---@field private n_beginning integer takes whose rows are being begun: a callback may step
+---@field private n_forks integer of the process that has taken them
 ---@field private knows_last_end boolean it has looked how the last ended before it began
 local Worker = {}
 Worker.__index = Worker
@@ -142,6 +150,7 @@ end
 -- a refusal of too many is the sender's, where senders have paces and it is not the account's.
 local function hold(self, sender, result, until_)
   if is_senders(result) and self.lanes:hold(sender, until_) then return end
+  self.held_s = self.held_s + math.max(0, until_ - math.max(self.held_until, now(self)))
   self.held_until = math.max(self.held_until, until_)
 end
 
@@ -235,7 +244,11 @@ end
 -- Of what is noted already, by whoever comes first: who is told of trouble before may step.
 local function tell(self, row, entry, state, message, result)
   if entry.unwritten then fail(self, result.journal_error) end
-  if not message and state ~= "rejected" then self.failure = result end
+  if not message and retry.is_too_many(result) then
+    self.refused = result
+  elseif not message and state ~= "rejected" then
+    self.failure = result
+  end
   local told = { key = row.key, to = row.to, campaign = row.campaign, tries = row.tries }
   if not state then told.wait = entry.wait_s end
   local noted = self.noted[entry]
@@ -282,6 +295,7 @@ end
 local function begin(self, row, entry, started_at)
   self.begun[entry] = row
   self.n_in_flight, entry.is_counted = self.n_in_flight + 1, true
+  self.n_begun = self.n_begun + 1
   self.window:enter(entry)
   self.host.begin({ body = row.body, entry = entry, started_at = started_at,
     is_over = self.is_over, call = self.options.send_call,
@@ -313,6 +327,22 @@ local function take(self, sender, n)
   return rows, entries
 end
 
+-- What its parent has taken is the parent's to send.
+local function heed_fork(self)
+  if self.n_forks == core.forks() then return end
+  self.taken, self.taking, self.n_forks = {}, nil, core.forks()
+end
+
+-- What a callback does meanwhile may have given some back, by a step of its own, or have forked.
+local function begin_each(self, rows, entries, started_at)
+  self.n_beginning = self.n_beginning + 1
+  for i, row in ipairs(rows) do
+    heed_fork(self)
+    if self.taken[entries[i]] then begin(self, row, entries[i], started_at) end
+  end
+  self.n_beginning = math.max(self.n_beginning - 1, 0)
+end
+
 -- Begins what a target has and may; nil when the journal cannot be asked. Returns when it may more,
 -- or false when it has no more that is due; and how many it has begun.
 local function serve(self, target, room)
@@ -326,7 +356,7 @@ local function serve(self, target, room)
   local rows, entries = take(self, target.sender, n)
   if not rows then return nil end
   self.lanes:spend(target.sender or "", #rows)
-  for i, row in ipairs(rows) do begin(self, row, entries[i], started_at) end
+  begin_each(self, rows, entries, started_at)
   return #rows == n and now(self) or false, #rows
 end
 
@@ -366,7 +396,7 @@ local function end_by(self, reason) self.is_empty, self.reason = true, reason en
 local function find_out_whether_empty(self)
   local options = self.options
   if not (options.until_empty or options.until_idle) then return end
-  if not self.demand:is_none() or self.n_in_flight > 0 then return end
+  if not self.demand:is_none() or self.n_in_flight > 0 or self.n_beginning > 0 then return end
   local due, why = self.host.queue:next_due()
   if due == nil then return fail(self, why) end
   local reason, done_why = why_enough(self, due)
@@ -439,14 +469,33 @@ local function held_sender(self)
   return name
 end
 
+-- Of the last seconds, each second's part; and so much of them is held up where that is worth a
+-- word.
+local SMOOTH, MUCH_HELD = 0.2, 0.15
+
+-- How much of the time refusals hold it up, asked about once a second.
+local function heed_holds(self)
+  local s = math.max(now(self) - self.asked_at, 0.001)
+  local share, per_s = math.min(self.held_s / s, 1), self.n_begun / s
+  self.held_share = self.held_share + SMOOTH * (share - self.held_share)
+  self.begun_per_s = self.begun_per_s + SMOOTH * (per_s - self.begun_per_s)
+  self.held_s, self.n_begun, self.asked_at = 0, 0, now(self)
+end
+
 -- Why messages wait for the service, if they do: as `trouble` takes it.
 local function hindrance(self)
   local lost, held_s = self.patience, self.held_until - now(self)
-  if lost:is_lost(UNSENT) or lost:is_lost(REFUSED) then return "away" end
+  heed_holds(self)
+  if is_over(self) or self.is_draining then return nil end
+  if lost:is_lost(UNSENT) then return "away" end
+  if lost:is_lost(REFUSED) then return "none" end
   if self.demand:is_none() then return nil end
   if lost:is_lost(LOST) then return "away" end
   if held_s > trouble.LONG_S then return "held", held_s end
-  if not self.window.is_open then return "lost", math.floor(self.window.n) end
+  if not self.window.is_open and room_of(self) == 0 then
+    return "lost", math.floor(self.window.n)
+  end
+  if self.held_share > MUCH_HELD then return "slow", self.begun_per_s end
   local sender = held_sender(self)
   return sender and "sender" or nil, nil, sender
 end
@@ -589,6 +638,7 @@ end
 local function go_on_all_the_same(self, seconds)
   local ok, err = pcall(go_on, self, seconds)
   if ok then return end
+  self.n_beginning = 0
   if not self.options.lets_finish or not self.options.lets_finish(err) then error(err, 0) end
   self.fault = self.fault or { value = err }
   self:leave()
@@ -605,6 +655,7 @@ end
 
 ---Gives back what is claimed and not begun, and tells the journal what it could not be told.
 function Worker:leave()
+  heed_fork(self)
   if self.taking then self.debts:add_take(self.taking) end
   self.taking = nil
   for entry in pairs(self.taken) do
@@ -668,7 +719,7 @@ end
 ---until then; and its ends are written down, or that was tried for a while.
 ---@return boolean
 function Worker:is_done()
-  if self.n_in_flight > 0 then return false end
+  if self.n_in_flight > 0 or self.n_beginning > 0 then return false end
   return is_ending(self) and not has_hope(self)
 end
 
@@ -681,17 +732,19 @@ function worker.new(host, options)
   local self = setmetatable({
     host = host, options = options, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
-    taken = {}, begun = {}, noted = {}, untold = {},
+    taken = {}, begun = {}, noted = {}, untold = {}, n_beginning = 0, n_forks = core.forks(),
     n_in_flight = 0, n_unsent = 0, n_refused = 0, n_lost = 0, distress = 0,
     horizon = math.huge,
     patience = patience.new(host.random), window = window.new(options.concurrency),
     held_until = -math.huge, look_at = -math.huge, next_at = -math.huge, reap_at = -math.huge,
-    mend_at = -math.huge, knows_last_end = false, is_draining = false, is_empty = false,
+    mend_at = -math.huge, held_s = 0, held_share = 0, n_begun = 0, begun_per_s = 0,
+    asked_at = host.loop:now(), knows_last_end = false, is_draining = false, is_empty = false,
     wall_at_start = core.now(), started_at = host.loop:now(),
     has_own_clock = host.loop.clock ~= core.monotonic,
   }, Worker)
-  self.watch = options.on_trouble and trouble.new(function(why)
-    guarded(self, options.on_trouble, why, why and self.failure)
+  self.watch = options.on_trouble and trouble.new(function(why, is_of_refusals)
+    local failure = is_of_refusals and self.refused or self.failure
+    guarded(self, options.on_trouble, why, why and failure)
   end)
   self.clock = function() return now(self) end
   self.demand = demand.new(host.queue, self.lanes.is_by_sender)
