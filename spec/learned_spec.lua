@@ -903,6 +903,58 @@ describe("a turn, closely,", function()
     end
   end)
 
+  it("is at no rate of a sender's of whom none was taken", function()
+    local senders = {}
+    for i = 1, 400 do senders[i] = i % 10 == 0 and LONG or "+1312555" .. (1000 + i % 10) end
+    local counts = send(new_service(function(message)
+      return message.from == LONG and refusal(1, "10011") or nil, 0.1
+    end), list_of(senders), { concurrency = 16 })
+    assert.is_true(counts.learned.senders[LONG].refused > 10)
+    assert.is_nil(counts.learned.senders[LONG].rate)
+  end)
+
+  it("is not waited for longer by who alone is refused, after his own limit was met", function()
+    local n = 0
+    local senders = {}
+    for i = 1, 1000 do senders[i] = ("+1312555%04d"):format(i % 10) end
+    local service = new_service(function(message)
+      if message.from ~= "+13125550000" then return nil, 0.1 end
+      n = n + 1
+      return refusal(nil, n == 1 and "40318" or "10011"), 0.1
+    end)
+    send(service, list_of(senders), { concurrency = 16 })
+    assert.is_true(service.time < 600, service.time) -- 2,400 with eight seconds each time
+  end)
+
+  it("is refused for the first time by each: for a sender, and for all", function()
+    local now = 0
+    local own = require("telnyx.run.turns").new({ is_by_sender = true,
+      ripe = function() return 1 end, spend = function() end }, function() return now end, false)
+    local function waiter(sender)
+      return { sender = sender, refused_by = false, n_refused = 0, n_taken_then = 0 }
+    end
+    local one = waiter(LONG)
+    own:refuse(waiter(FREE), { code = "10011" }, 1)
+    now = 2
+    for _ = 1, 5 do own:took(FREE) end
+    own:refuse(one, { code = "40318" }, 1)
+    own:refuse(one, { code = "10011" }, 100)
+    now = 50
+    assert.is_false(own:is_free_for(FREE))
+  end)
+
+  it("is learned with care where windows of ten in ten seconds are no rate", function()
+    local window, n
+    local service = new_service(function(_, _, now)
+      local here = math.floor(now / 10)
+      if here ~= window then window, n = here, 0 end
+      n = n + 1
+      return n > 10 and refusal(1) or nil
+    end)
+    send(service, list_of(times(1000, LONG)), { concurrency = 16 }, { deadline = 100000 })
+    assert.is_true(service.n_refused < 450, service.n_refused) -- 190; with eight in a row 761
+  end)
+
   it("is everybody's until one sender alone was refused at eight moments, others taken", function()
     local A, B = "+13125550001", "+13125550002"
     for _, case in ipairs { { 8, 1, 6, true }, { 7, 1, 10, false }, { 8, 0.9, 6, false },

@@ -1845,6 +1845,196 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.is_true(own.time - 1000 < 60, own.time) -- 19 without the lost ones
     end)
 
+    it("tells once of one that waits again, also where that steps", function()
+      open { copy(BUSY) }
+      add(1)
+      local n_told, worker = 0, nil
+      worker = box:start { on_requeue = function()
+        n_told = n_told + 1
+        if n_told > 3 then return end
+        worker.mend_at = 0
+        worker:step(0)
+      end }
+      for _ = 1, 5 do worker:step(1) end
+      assert.equal(1, n_told)
+    end)
+
+    it("tells of trouble once where no end is told", function()
+      open()
+      add(1)
+      local finish, told = journal.finish, {}
+      journal.finish = function() return nil, "it is away" end
+      local worker = box:start { on_trouble = function(why) told[#told + 1] = why or "over" end }
+      for _ = 1, 3 do worker:step(1) end
+      journal.finish = finish
+      for _ = 1, 60 do worker:step(1) end
+      assert.is_nil(worker.trouble)
+      assert.equal(1, #told, table.concat(told, "; "))
+    end)
+
+    it("tells no end as a wait", function()
+      open { copy(BUSY) }
+      add(3)
+      local n_requeued = 0
+      local counts = run { on_requeue = function() n_requeued = n_requeued + 1 end }
+      assert.same({ 3, 1, 1 }, { counts.total, counts.requeued, n_requeued })
+    end)
+
+    it("raises the first that a callback raises", function()
+      open()
+      add(3)
+      local n = 0
+      local ok, why = pcall(run, { concurrency = 3, on_result = function()
+        n = n + 1
+        error("raised " .. n, 0)
+      end })
+      assert.same({ false, "raised 1" }, { ok, why })
+      assert.is_true(n > 1)
+    end)
+
+    for whose, case in pairs { ["a sender's"] = { BUSY_SENDER, { toll_free = 20 } },
+      ["everybody's"] = { BUSY } } do
+      it("is told nothing of a wait of a second and a half, " .. whose, function()
+        local busy = copy(case[1])
+        busy.retry_after = 1.5
+        local own = step_by_step(function(_, n) return n % 40 == 39 and busy or nil, 0.05 end)
+        open(nil, { sender = own })
+        add(300)
+        local told = {}
+        local worker = box:start { concurrency = 2, sender_rates = case[2],
+          on_trouble = function(why) told[#told + 1] = why or "over" end }
+        repeat worker:step(1) until worker.counts.total == 300
+        assert.is_true(worker.counts.requeued > 4, worker.counts.requeued)
+        for _, why in ipairs(told) do assert.is_nil(why:find("patience"), why) end
+      end)
+    end
+
+    it("is told of refusals that hold it up, and by which, and when they are over", function()
+      local busy = copy(BUSY)
+      busy.retry_after = nil
+      local own = step_by_step(function(now, n)
+        return now > 1005 and now < 1025 and n % 3 == 0 and busy or nil, 0.1
+      end)
+      open(nil, { sender = own })
+      add(2500)
+      local told = {}
+      local worker = box:start { concurrency = 8, on_trouble = function(why, err)
+        told[#told + 1] = { at = own.time, why = why or "over", err = err }
+      end }
+      repeat worker:step(1) until own.time > 1045
+      assert.is_truthy(told[1].why:find("refuses"), told[1].why)
+      assert.equal(429, told[1].err.status)
+      assert.is_true(told[1].at < 1012, told[1].at)
+      assert.equal("over", told[#told].why)
+      assert.is_true(told[#told].at < 1040, told[#told].at)
+    end)
+
+    it("is told nothing of service or refusals where it drains", function()
+      local lost = copy(BROKEN)
+      local own = step_by_step(function(_, n)
+        if n > 20 then return lost, 30 end
+        return nil, 0.1
+      end)
+      open(nil, { sender = own })
+      add(100)
+      local told = {}
+      local worker = box:start { concurrency = 16,
+        on_trouble = function(why) told[#told + 1] = why or "over" end }
+      repeat worker:step(0.05) until #own.posts > 30
+      worker:drain()
+      repeat worker:step(1) until worker:is_done()
+      assert.is_true(own.time > 1029)
+      assert.same({}, told)
+    end)
+
+    if candidate == journals.sqlite then
+      -- One error from outside at the k-th line of some functions of the worker's.
+      local function raise_at(k, names)
+        local getinfo, n = debug.getinfo, 0
+        local raised = {}
+        debug.sethook(function()
+          local info = getinfo(2, "nS")
+          if names[info.name] and info.source:find("run/worker.lua", 1, true) then n = n + 1 end
+          if n < k then return end
+          debug.sethook()
+          raised[1] = true
+          error("from outside", 0)
+        end, "l")
+        return raised
+      end
+
+      local function without_compiler()
+        local compiler = rawget(_G, "jit")
+        if not compiler then return end
+        compiler.off()
+        compiler.flush()
+        finally(compiler.on)
+      end
+
+      for how, lets_finish in pairs { ["ends it"] = false, ["lets it finish"] = true } do
+        it("tells once of each end, at each line of what tells, where an error " .. how, function()
+          without_compiler()
+          local k, raised = 0, nil
+          repeat
+            k = k + 1
+            open { false, copy(BUSY) }
+            local told = {}
+            for i = 1, 4 do
+              assert.is_true(box:add(message("text"), { key = k .. " " .. i }))
+            end
+            local ok, why = pcall(function()
+              raised = raise_at(k, { tell = true, tell_end = true, tell_of_it = true })
+              box:run { concurrency = 2, until_idle = true,
+                on_result = function(row) told[row.key] = (told[row.key] or 0) + 1 end,
+                lets_finish = lets_finish and function() return true end or nil }
+              debug.sethook()
+            end)
+            debug.sethook()
+            assert.is_true(ok or why == "from outside", why)
+            for i = 1, 4 do
+              local key = k .. " " .. i
+              local state = journal:get(key).state
+              local is_ended = state == "accepted" or state == "unknown"
+              assert.equal(is_ended and 1 or nil, told[key], key .. " " .. state)
+              if not is_ended then box:withdraw(key) end
+            end
+          until not raised[1]
+          assert.is_true(k > 15, k)
+        end)
+      end
+
+      it("tells once of an end that was missed, at each line of its note", function()
+        without_compiler()
+        local k = 0
+        local raised
+        repeat
+          k = k + 1
+          open(nil, { sender = timed_service.new(function() return nil, 1e6 end) })
+          for i = 1, 2 do assert.is_true(box:add(message("text"), { key = k .. " " .. i })) end
+          local n_told = {}
+          local worker = box:start { concurrency = 2, lets_finish = function() return true end,
+            on_result = function(row) n_told[row.key] = (n_told[row.key] or 0) + 1 end }
+          worker:step(0)
+          assert.equal(2, worker.n_in_flight)
+          for entry in pairs(worker.begun) do
+            entry.message, entry.result = { id = "x" }, { outcome = "accepted", status = 200 }
+          end
+          worker.mend_at = 0
+          raised = raise_at(k, { note = true, book = true, on_end = true, tell = true,
+            tell_end = true, tell_of_it = true, hearten = true, count_out = true })
+          pcall(worker.step, worker, 0)
+          debug.sethook()
+          for _ = 1, 3 do
+            worker.mend_at = 0
+            pcall(worker.step, worker, 0)
+          end
+          assert.same({ 1, 1, 2, 0 }, { n_told[k .. " 1"], n_told[k .. " 2"], worker.counts.total,
+            worker.n_in_flight }, k)
+        until not raised[1]
+        assert.is_true(k > 15, k)
+      end)
+    end
+
     -- It has an end as soon as it is begun, while others of the same take are not.
     local function sender_at_once(posts)
       return { send = function(_, sent)

@@ -320,3 +320,188 @@ describe("trouble", function()
     assert.equal("the service asks for patience: 30 s", told[1])
   end)
 end)
+
+describe("who watches a run, closely,", function()
+  setup(function() core.sleep = function() end end) -- time moves by steps
+  teardown(function() core.sleep = slept end)
+
+  describe("of turns by themselves", function()
+    local learned = require "telnyx.run.learned"
+    local turns = require "telnyx.run.turns"
+    local LANES = { is_by_sender = true, ripe = function() return 1 end, spend = function() end }
+    local A, B = "+13125550001", "+18445550001"
+
+    local function refuse(own, sender, code, asked_s)
+      own:refuse({ sender = sender, refused_by = false, n_refused = 0, n_taken_then = 0 },
+        { code = code }, asked_s)
+    end
+
+    local function put(own, sender)
+      own:put({ sender = sender, due_at = 0, ends_at = math.huge, refused_by = false }, 0)
+    end
+
+    it("is told nothing of a window that is used up for a moment, or where nobody waits", function()
+      local own = turns.new(LANES, function() return 0 end, false)
+      own:heed_limit(0, 30, 0, 16)
+      assert.same({}, { own:hindrance() })
+      put(own, A)
+      assert.same({ "held", 30 }, { own:hindrance() })
+      own:heed_limit(0, 1.5, 0, 16)
+      assert.same({}, { own:hindrance() })
+    end)
+
+    it("is told what holds up all before what holds up a sender", function()
+      local own = turns.new(LANES, function() return 0 end, false)
+      put(own, A)
+      refuse(own, A, "40318", 60)
+      refuse(own, B, "10011", 60)
+      assert.same({ "held", 60 }, { own:hindrance() })
+    end)
+
+    it("is told of a sender as long as one of his waits, for his turn or to try again", function()
+      local own = turns.new(LANES, function() return 0 end, false)
+      refuse(own, A, "40318", 60)
+      put(own, B)
+      assert.same({}, { own:hindrance() })
+      put(own, A)
+      assert.equal("sender", (own:hindrance()))
+      own = turns.new(LANES, function() return 0 end, false)
+      refuse(own, A, "40318", 60)
+      own:put({ sender = A, due_at = 5, ends_at = math.huge, refused_by = false }, 0)
+      assert.equal("sender", (own:hindrance()))
+    end)
+
+    it("is told that a slow rate is over when nothing leaves any more", function()
+      local own = learned.new(0, 0)
+      own.rate, own.next_at = 0.3, 0
+      for now = 1, 30 do
+        if own:due(now) <= now then own:leave(now) end
+        if now > 8 then assert.equal("slow", (own:hindrance(now)), now) end
+      end
+      for now = 31, 60 do
+        local kind = own:hindrance(now)
+        if now > 39 then assert.is_nil(kind, now) end
+      end
+    end)
+
+    it("is told of a slow rate from the first", function()
+      local own = learned.new(0, 0)
+      own.rate = 0.3
+      assert.same({ "slow", 0.3 }, { own:hindrance(1) })
+    end)
+
+    it("is told of a rate of which nine of ten are used, and not of which seven are", function()
+      local own = learned.new(0, 0)
+      own.rate = 10
+      for i = 1, 9 do own:leave(i / 10) end
+      assert.same({ "slow", 10 }, { own:hindrance(1) })
+      for i = 1, 7 do own:leave(1 + i / 10) end
+      assert.is_nil(own:hindrance(2))
+    end)
+
+    it("is told of a wait of three seconds, and not of two", function()
+      local own = learned.new(0, 0)
+      own:refuse(0, 1.9)
+      assert.is_nil(own:hindrance(0))
+      own:refuse(0, 3)
+      assert.same({ "held", 3 }, { own:hindrance(0) })
+    end)
+  end)
+
+  it("may look for it in turn, and is told once", function()
+    local now, n_told, own = 10, 0, nil
+    own = trouble.new(function()
+      n_told, now = n_told + 1, now + 2
+      if n_told < 3 and own:is_due(now) then own:heed("away") end
+    end)
+    assert.is_true(own:is_due(now))
+    own:heed("away")
+    assert.equal(1, n_told)
+  end)
+
+  it("is told of what is worse sooner than of what is better", function()
+    for _, case in ipairs { { "slow", 20, 9, 3 }, { "slow", 20, 41, 10 }, { "held", 20, 41, 3 },
+      { "lost", 8, 3, 3 } } do
+      local now, n_told = 10, 0
+      local own = trouble.new(function() n_told = n_told + 1 end)
+      own:is_due(now)
+      own:heed(case[1], case[2])
+      repeat
+        now = now + 1
+        own:is_due(now)
+        own:heed(case[1], case[3])
+      until n_told == 2 or now > 60
+      assert.equal(case[4], now - 10, case[1])
+    end
+  end)
+
+  it("is told that it is over where the run is, with all that waited", function()
+    local told = told_of(limit(5), messages(40), nil, { deadline = 900 })
+    assert.is_truthy(find(told, "a second are sent"))
+    assert.equal("over", told[#told].why)
+  end)
+
+  it("is told nothing more once the run is to end", function()
+    local told, n_asked, service = {}, 0, timed_service.new(function(_, n)
+      if n > 20 then return { outcome = "unknown", kind = "timeout", retryable = false }, 30 end
+    end)
+    send(service, messages(100), { concurrency = 16,
+      stops_when = function()
+        n_asked = n_asked + 1
+        return #service.posts > 30
+      end,
+      on_trouble = function(why) told[#told + 1] = why or "over" end })
+    assert.is_true(service.time > 29 and n_asked > 0)
+    assert.same({}, told)
+  end)
+
+  it("is told of patience rather than that fewer are under way", function()
+    local told = told_of(function(_, n)
+      if n > 20 and n <= 30 then
+        return { outcome = "unknown", kind = "api", status = 503, retryable = false }
+      end
+      if n == 34 then return refusal(60, "10011") end
+    end, messages(300), nil, { deadline = 600 })
+    local n = 0
+    for _, one in ipairs(told) do if one.why:find("asks for patience") then n = n + 1 end end
+    assert.equal(1, n, table.concat(whys(told), "\n"))
+  end)
+
+  it("is told the error that says so: of refusals, of lost ends, of no connection", function()
+    local lost = { outcome = "unknown", kind = "api", status = 503, retryable = false }
+    local away = { outcome = "not_sent", kind = "connection", retryable = true }
+    local told = told_of(function(_, _, now)
+      if now < 20 then return refusal(nil, "10011") end
+      if now < 60 then return away end
+      if now < 90 then return lost end
+    end, messages(1500), { concurrency = 4 }, { deadline = 900 })
+    local n = 0
+    for _, one in ipairs(told) do
+      if one.err then
+        local is_refused = one.why:find("refuses") or one.why:find("patience")
+        n = n + (is_refused and 1 or 1000)
+        assert.equal(is_refused and "10011" or nil, one.err.code, one.why)
+      end
+    end
+    assert.is_true(n % 1000 > 0 and n > 1000, n)
+  end)
+
+  it("is told what is his own to change", function()
+    local service = timed_service.new(function(_, n)
+      return n % 10 == 9 and refusal(20, "10011") or nil
+    end)
+    local results, n_told = {}, 0
+    send(service, messages(100), { concurrency = 4,
+      on_result = function(_, _, result) results[result] = true end,
+      on_trouble = function(_, err)
+        if not err then return end
+        n_told = n_told + 1
+        assert.is_nil(results[err])
+        err.errors[1].code = "changed"
+      end }, { retry = false })
+    assert.is_true(n_told > 0)
+    for result in pairs(results) do
+      if result.errors then assert.equal("10011", result.errors[1].code) end
+    end
+  end)
+end)

@@ -55,8 +55,8 @@
 ---@field key fun(index: integer, message: table): string|false|nil
 ---@field on_result fun(index: integer, message: table|nil, info_or_err: table)|nil
 ---@field on_trouble fun(why: string|nil, err: telnyx.error|nil)|nil messages wait for the service:
----why, in words, and the last that failed, if one has; told when that changes, and nil when it is
----over
+---why, in words, and the last error that says so, if one does; told when that changes, and nil
+---some seconds after it is over
 ---@field stops_when (fun(): any)|nil asked now and then; when it is true, nothing more is begun
 ---@field lets_finish (fun(err: any): boolean)|nil an error has come from
 ---outside, such as Ctrl-C: whether what is under way may finish before the run ends with it
@@ -73,8 +73,8 @@
 ---@field on_result fun(row: telnyx.outbox_result, message: table|nil, info_or_err: table)|nil
 ---@field on_requeue fun(row: telnyx.outbox_result, err: telnyx.error)|nil it waits, for `row.wait`
 ---@field on_trouble fun(why: string|nil, err: telnyx.error|nil)|nil the journal cannot be asked,
----told once, until it can; or messages wait for the service: why, and the last that failed, if one
----has; nil when they wait no more
+---told once, until it can; or messages wait for the service: why, and the last error that says so,
+---if one does; nil some seconds after they wait no more
 ---@field stops_when (fun(): any)|nil asked now and then; when it is true, nothing more is taken
 ---@field lets_finish (fun(err: any): boolean)|nil as in a run of `send_all`
 ---@field timeout number|nil

@@ -170,6 +170,13 @@ local function has_used_rate(self, now)
   return self.is_used
 end
 
+---Where it asks for no time it is given no more than this.
+---@param longest_s number
+function Learned:bound_patience(longest_s)
+  self.longest_patience_s = longest_s
+  self.patience_s = math.min(self.patience_s, longest_s)
+end
+
 ---Whether it took none since it has refused one.
 ---@return boolean
 function Learned:takes_none() return self.is_probing end
@@ -190,12 +197,11 @@ local learned = {}
 ---@param now number
 ---@param n_taken integer so many since then, already
 ---@param is_of_sender boolean|nil whose own limit it is
----@param longest_patience_s number|nil what it is given at most where it asks for no time
 ---@return telnyx.learned
-function learned.new(now, n_taken, is_of_sender, longest_patience_s)
+function learned.new(now, n_taken, is_of_sender)
   return setmetatable({ n_refused = 0, n_taken_ever = 0, slowing = slowing.new(is_of_sender),
     held_until = -math.huge, patience_s = PATIENCE_S,
-    longest_patience_s = longest_patience_s or LONGEST_PATIENCE_S, is_new = false,
+    longest_patience_s = LONGEST_PATIENCE_S, is_new = false,
     is_probing = false, was_free = false, is_again = false, next_at = now, since = now,
     n_taken = n_taken, refused_at = math.huge, leaving_at = math.huge, n_left = 0, asked_at = now,
     is_used = true, well = 0 }, Learned)

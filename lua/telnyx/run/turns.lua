@@ -305,10 +305,9 @@ local function is_only_his(self, sender, now)
 end
 
 -- What is learned of a sender's own limit. Of whom none was taken for long, none is known to be.
-local function own_of(self, sender, n_taken, longest_patience_s)
+local function own_of(self, sender, n_taken)
   tell_senders_apart(self)
-  local own = self.learned[sender]
-    or learned.new(self.started_at, n_taken, true, longest_patience_s)
+  local own = self.learned[sender] or learned.new(self.started_at, n_taken, true)
   self.learned[sender] = own
   return own
 end
@@ -322,7 +321,8 @@ function Turns:refuse(waiter, refusal, asked_s)
   if is_about_sender(refusal) then
     own = own_of(self, sender, self.n_taken)
   elseif is_only_his(self, sender, now) then
-    own = own_of(self, sender, 0, HIS_PATIENCE_S)
+    own = own_of(self, sender, 0)
+    own:bound_patience(HIS_PATIENCE_S)
   elseif not own then
     own = learned.new(self.started_at, self.n_taken)
     self.whole = own
