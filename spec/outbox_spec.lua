@@ -1929,6 +1929,52 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.is_true(told[#told].at < 1040, told[#told].at)
     end)
 
+    -- It has an end as soon as it is begun, while others of the same take are not.
+    local function sender_at_once(posts)
+      return { send = function(_, sent)
+        posts[#posts + 1] = sent.text
+        return { id = sent.text }, { outcome = "accepted", status = 200 }
+      end }
+    end
+
+    it("is told that it is over where others have sent all that waited", function()
+      local busy = copy(BUSY)
+      busy.retry_after = nil
+      local own = step_by_step(function(now) return now < 1020 and busy or nil, 0.1 end)
+      open(nil, { sender = own })
+      add(20)
+      local told = {}
+      local worker = box:start { concurrency = 8,
+        on_trouble = function(why) told[#told + 1] = why or "over" end }
+      repeat worker:step(1) until own.time > 1015
+      assert.is_truthy(told[#told]:find("refuses all"), told[#told])
+      repeat worker:step(1) until worker.n_in_flight == 0
+      for i = 1, 20 do box:withdraw("k" .. i) end
+      local at = own.time
+      repeat worker:step(1) until own.time > at + 30
+      assert.equal("over", told[#told])
+    end)
+
+    it("takes no more than it may where a callback steps, of what is not begun", function()
+      local posts, limits, n_told, worker = {}, {}, 0, nil
+      open(nil, { sender = sender_at_once(posts) })
+      add(20)
+      local methods = getmetatable(journal:queue()).__index
+      local take = methods.take
+      finally(function() methods.take = take end)
+      function methods.take(self, t)
+        limits[#limits + 1] = t.limit
+        return take(self, t)
+      end
+      worker = box:start { concurrency = 4, on_result = function()
+        n_told = n_told + 1
+        if n_told == 1 then worker:step(0) end
+      end }
+      for _ = 1, 20 do worker:step(0) end
+      assert.same({ 4, 1 }, { limits[1], limits[2] }) -- three are taken, and not begun
+      assert.equal(20, journal:counts().accepted)
+    end)
+
     it("is told nothing of service or refusals where it drains", function()
       local lost = copy(BROKEN)
       local own = step_by_step(function(_, n)
@@ -2035,14 +2081,6 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       end)
     end
 
-    -- It has an end as soon as it is begun, while others of the same take are not.
-    local function sender_at_once(posts)
-      return { send = function(_, sent)
-        posts[#posts + 1] = sent.text
-        return { id = sent.text }, { outcome = "accepted", status = 200 }
-      end }
-    end
-
     for name, options in pairs { ["until it is empty"] = { until_empty = true },
       ["until it is idle"] = { until_idle = true }, ["and drains"] = { drains = true },
       ["and is stopped"] = { stops = true }, ["and fails"] = { fails = true },
@@ -2074,6 +2112,17 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
         if not options.fails then assert.equal(8, #told) end
       end)
     end
+
+    it("gives no own sender a message that cannot be read: it raises, and the row waits", function()
+      local posts = {}
+      open(nil, { sender = sender_at_once(posts) })
+      add(1)
+      assert.is_truthy(journal.keeper.query("UPDATE telnyx_send SET body = '{'", {}, 0))
+      local ok, why = pcall(run)
+      assert.is_false(ok)
+      assert.matches("the message under 'k1' cannot be read", why)
+      assert.same({ 0, "queued" }, { #posts, journal:get("k1").state })
+    end)
 
     it("leaves to its parent what that has taken, where a callback forks", function()
       local posts, forks = {}, core.forks

@@ -273,8 +273,12 @@ end
 -- What a worker takes from an outbox was made ready when it was added.
 local function claimed_job(self, taken, call)
   local job = new_job(self, {}, call, false, taken.is_over)
-  job.message = stored.message(taken.body)
-  if self.engine_.takes_body then job.limits.body = taken.body end
+  local message, takes_body = stored.message(taken.body), self.engine_.takes_body
+  if not (message or takes_body) then
+    error(("the message under '%s' cannot be read"):format(taken.entry.key), 0)
+  end
+  job.message = message or {}
+  if takes_body then job.limits.body = taken.body end
   job.segments = cost.segments(job.message) or false
   job.entry, job.is_claimed = taken.entry, true
   job.now = taken.started_at

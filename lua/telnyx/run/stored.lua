@@ -11,10 +11,12 @@ local stored = {}
 
 ---The message that the bytes were made of, for senders that take no bytes.
 ---@param body string
----@return table
+---@return table|nil nil: they cannot be read, or an error came that the reader keeps to itself
 function stored.message(body)
   local message, extra = {}, nil
-  for name, value in pairs(tables.whole_numbers(json.decode(body) or {})) do
+  local fields = json.decode(body)
+  if type(fields) ~= "table" then return nil end
+  for name, value in pairs(tables.whole_numbers(fields)) do
     if IS_FIELD[name] then
       message[name] = value
     else

@@ -83,7 +83,7 @@ local LONGEST_PASS_S = 0.05
 ---@field private noted table<telnyx.entry, table> of those that have ended: the result, until it is
 ---told, and what tells of it
 ---@field private taking string|nil the claim of a take that has not returned
----@field private n_beginning integer takes whose rows are being begun: a callback may step
+---@field private n_to_begin integer that are taken, while those before them are begun
 ---@field private n_forks integer of the process that has taken them
 ---@field private knows_last_end boolean it has looked how the last ended before it began
 local Worker = {}
@@ -335,12 +335,12 @@ end
 
 -- What a callback does meanwhile may have given some back, by a step of its own, or have forked.
 local function begin_each(self, rows, entries, started_at)
-  self.n_beginning = self.n_beginning + 1
+  self.n_to_begin = self.n_to_begin + #rows
   for i, row in ipairs(rows) do
     heed_fork(self)
+    self.n_to_begin = math.max(self.n_to_begin - 1, 0) -- an error elsewhere has made it none
     if self.taken[entries[i]] then begin(self, row, entries[i], started_at) end
   end
-  self.n_beginning = math.max(self.n_beginning - 1, 0)
 end
 
 -- Begins what a target has and may; nil when the journal cannot be asked. Returns when it may more,
@@ -396,7 +396,7 @@ local function end_by(self, reason) self.is_empty, self.reason = true, reason en
 local function find_out_whether_empty(self)
   local options = self.options
   if not (options.until_empty or options.until_idle) then return end
-  if not self.demand:is_none() or self.n_in_flight > 0 or self.n_beginning > 0 then return end
+  if not self.demand:is_none() or self.n_in_flight > 0 or self.n_to_begin > 0 then return end
   local due, why = self.host.queue:next_due()
   if due == nil then return fail(self, why) end
   local reason, done_why = why_enough(self, due)
@@ -419,7 +419,7 @@ end
 local function room_of(self)
   local is_trying = self.patience:is_lost(UNSENT) or self.patience:is_lost(REFUSED)
   if is_trying then return math.max(0, 1 - self.n_in_flight) end
-  return math.max(0, self.window:room(self.n_in_flight))
+  return math.max(0, self.window:room(self.n_in_flight) - self.n_to_begin)
 end
 
 local function are_all_held(self)
@@ -482,13 +482,18 @@ local function heed_holds(self)
   self.held_s, self.n_begun, self.asked_at = 0, 0, now(self)
 end
 
+-- Now or later; others may have sent all of it.
+local function has_waiting(self)
+  return not self.demand:is_none() or self.host.queue:next_due() ~= false
+end
+
 -- Why messages wait for the service, if they do: as `trouble` takes it.
 local function hindrance(self)
   local lost, held_s = self.patience, self.held_until - now(self)
   heed_holds(self)
   if is_over(self) or self.is_draining then return nil end
-  if lost:is_lost(UNSENT) then return "away" end
-  if lost:is_lost(REFUSED) then return "none" end
+  local kind = lost:is_lost(UNSENT) and "away" or lost:is_lost(REFUSED) and "none" or nil
+  if kind then return has_waiting(self) and kind or nil end
   if self.demand:is_none() then return nil end
   if lost:is_lost(LOST) then return "away" end
   if held_s > trouble.LONG_S then return "held", held_s end
@@ -638,7 +643,7 @@ end
 local function go_on_all_the_same(self, seconds)
   local ok, err = pcall(go_on, self, seconds)
   if ok then return end
-  self.n_beginning = 0
+  self.n_to_begin = 0
   if not self.options.lets_finish or not self.options.lets_finish(err) then error(err, 0) end
   self.fault = self.fault or { value = err }
   self:leave()
@@ -719,7 +724,7 @@ end
 ---until then; and its ends are written down, or that was tried for a while.
 ---@return boolean
 function Worker:is_done()
-  if self.n_in_flight > 0 or self.n_beginning > 0 then return false end
+  if self.n_in_flight > 0 or self.n_to_begin > 0 then return false end
   return is_ending(self) and not has_hope(self)
 end
 
@@ -732,7 +737,7 @@ function worker.new(host, options)
   local self = setmetatable({
     host = host, options = options, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
-    taken = {}, begun = {}, noted = {}, untold = {}, n_beginning = 0, n_forks = core.forks(),
+    taken = {}, begun = {}, noted = {}, untold = {}, n_to_begin = 0, n_forks = core.forks(),
     n_in_flight = 0, n_unsent = 0, n_refused = 0, n_lost = 0, distress = 0,
     horizon = math.huge,
     patience = patience.new(host.random), window = window.new(options.concurrency),
