@@ -575,6 +575,16 @@ describe("examples/campaign.lua", function()
       assert.equal(0, server:ledger().posts)
     end)
 
+    it("shows what is in UCS-2 before what is not, of as many parts", function()
+      local lines = { "to,text" }
+      for i = 1, 6 do lines[i + 1] = ("+1866555000%d,Hello %d"):format(i, i) end
+      lines[8] = "+18665550008,It’s so"
+      write_file(path("people.csv"), table.concat(lines, "\n") .. "\n")
+      local text, code = run { "--from", FROM, "--dry-run", path("people.csv") }
+      assert.equal(0, code)
+      assert.matches("the dearest texts\n  line 8: 1 part, UCS%-2 because of ’", text)
+    end)
+
     it("needs no key, and fits what it is shown on", function()
       write_file(path("people.csv"), "to,text\n+18665550001,"
         .. ("A rather long text with 中文 too. "):rep(20) .. "\n")

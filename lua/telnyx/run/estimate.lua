@@ -12,6 +12,7 @@ local N_DEAREST = 5
 ---@field line integer where it stands first
 ---@field n integer how many have it
 ---@field parts integer
+---@field price number of one, as they are ranked
 ---@field segments telnyx.segments|nil in detail, once `finish` was called
 
 ---@class telnyx.estimate
@@ -34,9 +35,14 @@ end
 
 local function add_one(counts, name) counts[name] = (counts[name] or 0) + 1 end
 
+-- Of as many parts one in UCS-2 is the dearer: it has less room, and perhaps no need to be.
+local function price_of(segments)
+  return segments.parts + (segments.encoding == "UCS-2" and 0.5 or 0)
+end
+
 -- Of those that cost the same, the first stays; so what is counted was counted from the start.
-local function note_text(dearest, recipient, parts)
-  local text = recipient.message.text
+local function note_text(dearest, recipient, segments)
+  local text, price = recipient.message.text, price_of(segments)
   for _, one in ipairs(dearest) do
     if one.text == text and one.encoding == recipient.message.encoding then
       one.n = one.n + 1
@@ -44,10 +50,10 @@ local function note_text(dearest, recipient, parts)
     end
   end
   local place = #dearest + 1
-  while place > 1 and dearest[place - 1].parts < parts do place = place - 1 end
+  while place > 1 and dearest[place - 1].price < price do place = place - 1 end
   if place > N_DEAREST then return end
-  table.insert(dearest, place, { text = text, line = recipient.line, n = 1, parts = parts,
-    encoding = recipient.message.encoding, replaced = recipient.segments.replaced })
+  table.insert(dearest, place, { text = text, line = recipient.line, n = 1,
+    parts = segments.parts, price = price, encoding = recipient.message.encoding, replaced = segments.replaced })
   dearest[N_DEAREST + 1] = nil
 end
 
@@ -69,7 +75,7 @@ function Estimate:add(recipient)
   note_recipient(self, recipient)
   if not segments then return end
   self.parts = self.parts + segments.parts
-  note_text(self.dearest, recipient, segments.parts)
+  note_text(self.dearest, recipient, segments)
 end
 
 ---Looks closer at what is dear.
