@@ -357,3 +357,65 @@ describe("examples for loops", function()
     end)
   end
 end)
+
+describe("where a function of the user's forks, a child", function()
+  local core = require "telnyx.core"
+  local forks = core.forks
+  after_each(function() rawset(core, "forks", forks) end)
+
+  local function fork() rawset(core, "forks", function() return forks() + 1 end) end
+
+  local MESSAGE = { from = "+18445550001", to = "+18665550001", text = "hello" }
+
+  -- The first is refused for the moment, and the others are taken.
+  local function refusing()
+    local own = { n = 0 }
+    function own:send()
+      self.n = self.n + 1
+      if self.n > 1 then return { id = "x" }, { outcome = "accepted", status = 200 } end
+      return nil, { outcome = "rejected", kind = "api", status = 429, retryable = true }
+    end
+    function own.sleep() end
+    return own
+  end
+
+  for name, given in pairs { log = { log = fork },
+    should_retry = { retry = { should_retry = fork } } } do
+    it("leaves the next attempt to its parent: " .. name, function()
+      local own = refusing()
+      given.sender = own
+      local sent, err = telnyx.new(given):send(MESSAGE)
+      assert.is_nil(sent)
+      assert.equal("unknown", err.outcome)
+      assert.matches("the parent carries the message on", err.cause)
+      assert.equal(1, own.n)
+    end)
+  end
+
+  it("leaves what is claimed to its parent, where the journal's query forks", function()
+    for _, when in ipairs { "before", "after" } do
+      rawset(core, "forks", forks)
+      local memory, own = telnyx.journal.memory(), refusing()
+      local claim = memory.keeper.claim
+      function memory.keeper.claim(keeper, given)
+        if when == "before" then fork() end
+        local done, row = claim(keeper, given)
+        fork()
+        return done, row
+      end
+      local client = telnyx.new { sender = own, journal = memory }
+      local _, err = client:send(MESSAGE, { key = "k1" })
+      assert.equal("unknown", err.outcome)
+      assert.equal(0, own.n)
+      assert.equal("sending", memory:get("k1").state)
+    end
+  end)
+
+  it("sends what it begins itself", function()
+    local own = refusing()
+    local client = telnyx.new { sender = own, retry = false }
+    assert.is_nil((client:send(MESSAGE)))
+    fork()
+    assert.equal("x", client:send(MESSAGE).id)
+  end)
+end)

@@ -2113,6 +2113,39 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       end)
     end
 
+    it("sends in a child what that takes, by a worker that was made before the fork", function()
+      local posts, forks = {}, core.forks
+      finally(function() rawset(core, "forks", forks) end)
+      open(nil, { sender = sender_at_once(posts) })
+      add(8)
+      local worker = box:start { concurrency = 4 }
+      rawset(core, "forks", function() return forks() + 1 end)
+      for _ = 1, 5 do worker:step(0) end
+      assert.equal(8, #posts)
+      assert.same({ 8, 0 }, { journal:counts().accepted, journal:counts().sending })
+    end)
+
+    it("leaves to its parent what is taken while the journal's query forks", function()
+      local posts, forks = {}, core.forks
+      finally(function() rawset(core, "forks", forks) end)
+      open(nil, { sender = sender_at_once(posts) })
+      add(4)
+      local query = journal.keeper.query
+      journal.keeper.query = function(sql, params, n)
+        local rows, why, is_sure = query(sql, params, n)
+        if sql:find("tries = tries + 1", 1, true) then
+          rawset(core, "forks", function() return forks() + 1 end)
+        end
+        return rows, why, is_sure
+      end
+      local worker = box:start { concurrency = 4 }
+      for _ = 1, 3 do worker:step(0) end
+      worker:leave()
+      rawset(core, "forks", forks)
+      journal.keeper.query = query
+      assert.same({ 0, 4 }, { #posts, journal:counts().sending })
+    end)
+
     it("gives no own sender a message that cannot be read: it raises, and the row waits", function()
       local posts = {}
       open(nil, { sender = sender_at_once(posts) })

@@ -53,7 +53,8 @@ local function note_text(dearest, recipient, segments)
   while place > 1 and dearest[place - 1].price < price do place = place - 1 end
   if place > N_DEAREST then return end
   table.insert(dearest, place, { text = text, line = recipient.line, n = 1,
-    parts = segments.parts, price = price, encoding = recipient.message.encoding, replaced = segments.replaced })
+    parts = segments.parts, price = price, encoding = recipient.message.encoding,
+    replaced = segments.replaced })
   dearest[N_DEAREST + 1] = nil
 end
 

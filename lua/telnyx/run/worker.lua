@@ -307,13 +307,22 @@ end
 
 -- Taking ------------------------------------------------------------------------------------------
 
+-- What its parent has taken is the parent's to send.
+local function heed_fork(self)
+  if self.n_forks == core.forks() then return false end
+  self.taken, self.taking, self.n_forks = {}, nil, core.forks()
+  return true
+end
+
 -- Rows and their entries, or nil: then the journal cannot be asked.
 local function take(self, sender, n)
+  heed_fork(self)
   local claim, at = core.new_claim(), wall(self)
   self.taking = claim
   local rows, why = self.host.queue:take({ sender = sender or nil, limit = n, claim = claim,
     owner = core.process(), now = at, due = due_by(self),
     expires = at + self.options.send_call.deadline + MARGIN_S })
+  if heed_fork(self) then return {}, {} end -- a query of the user's own has forked
   local entries = {}
   for i, row in ipairs(rows or {}) do
     entries[i] = entry_of(self, row)
@@ -325,12 +334,6 @@ local function take(self, sender, n)
     fail(self, why)
   end
   return rows, entries
-end
-
--- What its parent has taken is the parent's to send.
-local function heed_fork(self)
-  if self.n_forks == core.forks() then return end
-  self.taken, self.taking, self.n_forks = {}, nil, core.forks()
 end
 
 -- What a callback does meanwhile may have given some back, by a step of its own, or have forked.

@@ -30,6 +30,7 @@ local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = 
 ---@field may_be_sent boolean an attempt ended as neither not_sent nor rejected
 ---@field sent table|nil|false what the last attempt was told, with `answer`
 ---@field answer table|false info or err; false before, and while it is under way
+---@field n_forks integer of the process that it is of
 
 -- A spending limit, say, comes as a 429 too, but no wait of ours will lift it. What is too much at
 -- once is so whatever its status.
@@ -201,6 +202,9 @@ local function let_go(engine, job)
   if job.entry and not job.may_be_sent then once.give_back(engine.journal, job.entry) end
 end
 
+-- A function of the user's may have forked: one process only sends it.
+local function is_of_parent(job) return job.n_forks ~= core.forks() end
+
 local function is_ended(engine, job)
   return engine.is_closed or (job.is_over and job.is_over())
 end
@@ -214,7 +218,8 @@ end
 -- Attempts, until one succeeds or no other is allowed.
 local function carry_out(engine, job, task)
   while true do
-    local told = claim(engine, job)
+    local told = not is_of_parent(job) and claim(engine, job)
+    if is_of_parent(job) then return fail(engine, job, engine.loop.forked()) end
     if told then return tell(engine, job, told) end
     local message, result, row, interruption = attempt(engine, job, task)
     local reason
