@@ -365,8 +365,6 @@ describe("where a function of the user's forks, a child", function()
 
   local function fork() rawset(core, "forks", function() return forks() + 1 end) end
 
-  local MESSAGE = { from = "+18445550001", to = "+18665550001", text = "hello" }
-
   -- The first is refused for the moment, and the others are taken.
   local function refusing()
     local own = { n = 0 }
