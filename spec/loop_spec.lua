@@ -417,3 +417,37 @@ describe("where a function of the user's forks, a child", function()
     assert.equal("x", client:send(MESSAGE).id)
   end)
 end)
+
+it("waits for no end that came while an own sender's start stepped the client", function()
+  local client
+  local own = { waiting = {}, ended = {} }
+  function own.send() error("it can be stepped") end
+  function own:start(message, _, owner)
+    local pending = { is_done = false }
+    function pending.done() return pending.is_done end
+    function pending.result() return { id = message.text }, { outcome = "accepted" } end
+    self.waiting[#self.waiting + 1] = { pending, owner }
+    if message.text == "first" then client:step(0) end
+    return pending
+  end
+  function own:step()
+    for _, one in ipairs(self.waiting) do
+      one[1].is_done = true
+      self.ended[#self.ended + 1] = one[2]
+    end
+    self.waiting = {}
+    return 0
+  end
+  function own:finished() return table.remove(self.ended, 1) end
+  client = telnyx.new { sender = own }
+  local told = {}
+  for _, text in ipairs { "first", "second" } do
+    client:start({ from = MESSAGE.from, to = MESSAGE.to, text = text }, function(sent)
+      told[#told + 1] = sent and sent.id
+    end)
+  end
+  for _ = 1, 20 do client:step(0) end
+  table.sort(told)
+  assert.same({ "first", "second" }, told)
+  assert.equal(0, client:step(0))
+end)

@@ -142,11 +142,15 @@ local function result_of(pending)
   return message, result
 end
 
+-- Whoever stepped meanwhile, as in a `start` of the user's own that yields, may have been told
+-- already that it has ended: nobody is told again.
 local function carry_as_task(task, pending)
   local interruption
-  repeat
-    interruption = tasks.wait(task, "request")
-  until interruption or pending:done()
+  if not (task.is_missed and pending:done()) then
+    repeat
+      interruption = tasks.wait(task, "request")
+    until interruption or pending:done()
+  end
   if interruption == "forked" then return nil, Loop.forked(), interruption end
   if not pending:done() then return nil, lost("the client was closed meanwhile"), "closed" end
   return result_of(pending)
@@ -193,6 +197,7 @@ function Loop:carry(task, message, limits)
   end
   if not self.start then return carry_at_once(self, message, limits) end
   local owner = task or { loop = self }
+  owner.is_missed = false
   local pending, err = self.start(self.sender, message, limits, owner)
   if not pending then return nil, err end
   limits.pending = pending

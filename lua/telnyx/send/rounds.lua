@@ -22,7 +22,7 @@ local function dispatch(self, spent_at)
       self.news:add_fault(NOT_OWNER)
       return
     end
-    if owner.waits == "request" then tasks.go_on(owner.loop, owner) end
+    if owner.waits == "request" then tasks.go_on(owner.loop, owner) else owner.is_missed = true end
     if is_spent(self, spent_at) then
       self.has_more = true
       return

@@ -29,6 +29,7 @@ local WAITS, ENDS = {}, {}
 ---@field is_asking boolean whether a function of the user's own is told something, or asked
 ---@field why string|false why it is to be ended, by an error
 ---@field is_begun boolean whether its job is; memory may fail before
+---@field is_missed boolean|nil its request ended before it waited for that
 ---@field is_suspect boolean it was found so by a step
 ---@field is_ending boolean that is being done
 
@@ -64,7 +65,7 @@ local function new_task(loop)
   local task = {
     loop = loop, thread = false, job = false, callback = false, place = false,
     waits = false, wake = 0, message = false, result = false, is_asking = false, why = false,
-    is_begun = false, is_suspect = false, is_ending = false,
+    is_begun = false, is_missed = false, is_suspect = false, is_ending = false,
   }
   task.thread = coroutine.create(function()
     while true do
