@@ -390,6 +390,21 @@ describe("where a function of the user's forks, a child", function()
     end)
   end
 
+  it("is told nothing false where it ends there", function()
+    for _, ends in ipairs { function() return false end, function() error("enough", 0) end,
+      function(client) client:close() end } do
+      rawset(core, "forks", forks)
+      local own, client = refusing(), nil
+      client = telnyx.new { sender = own, retry = { should_retry = function()
+        fork()
+        return ends(client)
+      end } }
+      local _, err = client:send(MESSAGE)
+      assert.equal("unknown", err.outcome)
+      assert.equal(1, own.n)
+    end
+  end)
+
   it("leaves what is claimed to its parent, where the journal's query forks", function()
     for _, when in ipairs { "before", "after" } do
       rawset(core, "forks", forks)

@@ -2125,6 +2125,37 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.same({ 8, 0 }, { journal:counts().accepted, journal:counts().sending })
     end)
 
+    for name, ends in pairs {
+      drains = function() box:drain() end,
+      ["is stopped"] = function() return true end,
+      ["closes its client"] = function() client:close() end,
+    } do
+      for _, when in ipairs { "before", "after" } do
+        it(("posts nothing of a take %s which it %s, and steps"):format(when, name), function()
+          local posts, stops, worker = {}, false, nil
+          open(nil, { sender = sender_at_once(posts) })
+          add(8)
+          local query, is_first = journal.keeper.query, true
+          local function meddle()
+            is_first, stops = false, ends() or false
+            pcall(worker.step, worker, 0)
+          end
+          journal.keeper.query = function(sql, params, n)
+            local is_it = is_first and sql:find("tries = tries + 1", 1, true)
+            if is_it and when == "before" then meddle() end
+            local rows, why, is_sure = query(sql, params, n)
+            if is_it and when == "after" then meddle() end
+            return rows, why, is_sure
+          end
+          worker = box:start { concurrency = 4, stops_when = function() return stops end }
+          for _ = 1, 5 do pcall(worker.step, worker, 0) end
+          journal.keeper.query = query
+          assert.same({}, posts)
+          assert.same({ 8, 0 }, { journal:counts().queued, journal:counts().sending })
+        end)
+      end
+    end
+
     it("leaves to its parent what is taken while the journal's query forks", function()
       local posts, forks = {}, core.forks
       finally(function() rawset(core, "forks", forks) end)

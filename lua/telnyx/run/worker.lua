@@ -82,7 +82,7 @@ local LONGEST_PASS_S = 0.05
 ---@field private begun table<telnyx.entry, table> their rows: begun, and not told of
 ---@field private noted table<telnyx.entry, table> of those that have ended: the result, until it is
 ---told, and what tells of it
----@field private taking string|nil the claim of a take that has not returned
+---@field private taking table<string, true> the claims of takes that have not returned
 ---@field private n_to_begin integer that are taken, while those before them are begun
 ---@field private n_forks integer of the process that has taken them
 ---@field private knows_last_end boolean it has looked how the last ended before it began
@@ -310,25 +310,32 @@ end
 -- What its parent has taken is the parent's to send.
 local function heed_fork(self)
   if self.n_forks == core.forks() then return false end
-  self.taken, self.taking, self.n_forks = {}, nil, core.forks()
+  self.taken, self.taking, self.n_forks = {}, {}, core.forks()
   return true
+end
+
+-- By a query of the user's own, or while that yielded, the worker has ended meanwhile.
+local function give_back_all(self, rows)
+  for _, row in ipairs(rows or {}) do self.debts:give_back(row) end
+  return {}, {}
 end
 
 -- Rows and their entries, or nil: then the journal cannot be asked.
 local function take(self, sender, n)
   heed_fork(self)
   local claim, at = core.new_claim(), wall(self)
-  self.taking = claim
+  self.taking[claim] = true
   local rows, why = self.host.queue:take({ sender = sender or nil, limit = n, claim = claim,
     owner = core.process(), now = at, due = due_by(self),
     expires = at + self.options.send_call.deadline + MARGIN_S })
   if heed_fork(self) then return {}, {} end -- a query of the user's own has forked
+  if not self.taking[claim] then return give_back_all(self, rows) end
   local entries = {}
   for i, row in ipairs(rows or {}) do
     entries[i] = entry_of(self, row)
     self.taken[entries[i]] = true
   end
-  self.taking = nil
+  self.taking[claim] = nil
   if not rows then
     self.debts:add_take(claim)
     fail(self, why)
@@ -664,8 +671,8 @@ end
 ---Gives back what is claimed and not begun, and tells the journal what it could not be told.
 function Worker:leave()
   heed_fork(self)
-  if self.taking then self.debts:add_take(self.taking) end
-  self.taking = nil
+  for claim in pairs(self.taking) do self.debts:add_take(claim) end
+  self.taking = {}
   for entry in pairs(self.taken) do
     if not entry.is_begun then
       if entry.claim then self.debts:give_back(entry) end
@@ -740,7 +747,8 @@ function worker.new(host, options)
   local self = setmetatable({
     host = host, options = options, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
-    taken = {}, begun = {}, noted = {}, untold = {}, n_to_begin = 0, n_forks = core.forks(),
+    taken = {}, taking = {}, begun = {}, noted = {}, untold = {}, n_to_begin = 0,
+    n_forks = core.forks(),
     n_in_flight = 0, n_unsent = 0, n_refused = 0, n_lost = 0, distress = 0,
     horizon = math.huge,
     patience = patience.new(host.random), window = window.new(options.concurrency),

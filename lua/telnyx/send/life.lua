@@ -228,6 +228,7 @@ local function carry_out(engine, job, task)
     end
     if engine.log then report(engine, job, task, row) end
     if message then return succeed(engine, job, message, result) end
+    if is_of_parent(job) then return fail(engine, job, engine.loop.forked()) end
     if not row.wait or is_ended(engine, job) then return fail(engine, job, result) end
     job.limits.fresh = reason == "stale"
     if row.wait > 0 then let_go(engine, job) end
