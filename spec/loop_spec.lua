@@ -405,6 +405,18 @@ describe("where a function of the user's forks, a child", function()
     end
   end)
 
+  it("is told nothing false where it ends while it waits for another attempt", function()
+    local own, client = refusing(), nil
+    function own.sleep()
+      fork()
+      client:close()
+    end
+    client = telnyx.new { sender = own }
+    local _, err = client:send(MESSAGE)
+    assert.equal("unknown", err.outcome)
+    assert.equal(1, own.n)
+  end)
+
   it("leaves what is claimed to its parent, where the journal's query forks", function()
     for _, when in ipairs { "before", "after" } do
       rawset(core, "forks", forks)

@@ -233,7 +233,7 @@ local function carry_out(engine, job, task)
     job.limits.fresh = reason == "stale"
     if row.wait > 0 then let_go(engine, job) end
     interruption = wait_for_retry(engine, job, task, row.wait, reason ~= "stale" and result)
-    if interruption == "forked" then result = engine.loop.forked() end
+    if is_of_parent(job) then return fail(engine, job, engine.loop.forked()) end
     job.now = engine.loop:now()
     local is_late = job.deadline - job.now < LEAST_ATTEMPT
     if interruption or is_late or is_ended(engine, job) then return fail(engine, job, result) end
