@@ -218,7 +218,7 @@ end
 -- Attempts, until one succeeds or no other is allowed.
 local function carry_out(engine, job, task)
   while true do
-    local told = not is_of_parent(job) and claim(engine, job)
+    local told = job.entry and not is_of_parent(job) and claim(engine, job)
     if is_of_parent(job) then return fail(engine, job, engine.loop.forked()) end
     if told then return tell(engine, job, told) end
     local message, result, row, interruption = attempt(engine, job, task)
