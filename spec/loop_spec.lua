@@ -417,6 +417,19 @@ describe("where a function of the user's forks, a child", function()
     assert.equal(1, own.n)
   end)
 
+  it("is told nothing false where an error ends it while it waits for another attempt", function()
+    local own = refusing()
+    function own.sleep()
+      fork()
+      error("enough", 0)
+    end
+    local client, told = telnyx.new { sender = own }, {}
+    pcall(client.start, client, MESSAGE, function(sent, err) told[1] = { sent, err } end)
+    pcall(client.step, client, 0)
+    assert.is_nil(told[1][1])
+    assert.same({ "unknown", false }, { told[1][2].outcome, told[1][2].retryable })
+  end)
+
   it("leaves what is claimed to its parent, where the journal's query forks", function()
     for _, when in ipairs { "before", "after" } do
       rawset(core, "forks", forks)
@@ -434,6 +447,20 @@ describe("where a function of the user's forks, a child", function()
       assert.equal(0, own.n)
       assert.equal("sending", memory:get("k1").state)
     end
+  end)
+
+  it("claims nothing for its parent, where the journal's query forks before the claim", function()
+    local memory, own = telnyx.journal.memory(), refusing()
+    local get, is_first = memory.keeper.get, true
+    function memory.keeper.get(keeper, key)
+      if is_first then fork() end
+      is_first = false
+      return get(keeper, key)
+    end
+    local outcome
+    telnyx.new({ sender = own, journal = memory }):send_all({ MESSAGE }, { rate = 10,
+      key = function() return "k1" end, on_result = function(_, _, err) outcome = err.outcome end })
+    assert.same({ "unknown", 0, false }, { outcome, own.n, memory:get("k1") })
   end)
 
   it("sends what it begins itself", function()

@@ -309,9 +309,8 @@ end
 
 -- What its parent has taken is the parent's to send.
 local function heed_fork(self)
-  if self.n_forks == core.forks() then return false end
+  if self.n_forks == core.forks() then return end
   self.taken, self.taking, self.n_forks = {}, {}, core.forks()
-  return true
 end
 
 -- By a query of the user's own, or while that yielded, the worker has ended meanwhile.
@@ -328,7 +327,6 @@ local function take(self, sender, n)
   local rows, why = self.host.queue:take({ sender = sender or nil, limit = n, claim = claim,
     owner = core.process(), now = at, due = due_by(self),
     expires = at + self.options.send_call.deadline + MARGIN_S })
-  if heed_fork(self) then return {}, {} end -- a query of the user's own has forked
   if not self.taking[claim] then return give_back_all(self, rows) end
   local entries = {}
   for i, row in ipairs(rows or {}) do
@@ -428,7 +426,7 @@ end
 -- While it goes wrong whenever it is tried, one at a time is enough to try.
 local function room_of(self)
   local is_trying = self.patience:is_lost(UNSENT) or self.patience:is_lost(REFUSED)
-  if is_trying then return math.max(0, 1 - self.n_in_flight) end
+  if is_trying then return math.max(0, 1 - self.n_in_flight - self.n_to_begin) end
   return math.max(0, self.window:room(self.n_in_flight) - self.n_to_begin)
 end
 

@@ -366,10 +366,10 @@ end
 
 -- What is known of it then. What a service has said is not forgotten for an error that came after.
 local function what_is_left(engine, job, why)
-  local answer = job.answer
-  local is_told = answer and (job.sent or answer.outcome == "rejected" and not job.may_be_sent)
+  local answer, may_be_sent = job.answer, job.may_be_sent or is_of_parent(job)
+  local is_told = answer and (job.sent or answer.outcome == "rejected" and not may_be_sent)
   if not is_told then
-    local may_be_sent = job.may_be_sent or job.limits.begun
+    may_be_sent = may_be_sent or job.limits.begun
     answer = { outcome = may_be_sent and "unknown" or "not_sent", kind = "protocol",
       retryable = not may_be_sent, cause = tostring(why),
       advice = not may_be_sent and "Send it again." or nil }
