@@ -2113,13 +2113,21 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       end)
     end
 
-    it("sends in a child what that takes, by a worker that was made before the fork", function()
-      local posts, forks = {}, core.forks
+    -- As if this process were the parent, or a child of it.
+    local function as_processes()
+      local forks = core.forks
       finally(function() rawset(core, "forks", forks) end)
+      return function(who)
+        rawset(core, "forks", who == "parent" and forks or function() return forks() + 1 end)
+      end
+    end
+
+    it("sends in a child what that takes, by a worker that was made before the fork", function()
+      local posts, process_is = {}, as_processes()
       open(nil, { sender = sender_at_once(posts) })
       add(8)
       local worker = box:start { concurrency = 4 }
-      rawset(core, "forks", function() return forks() + 1 end)
+      process_is("child")
       for _ = 1, 5 do worker:step(0) end
       assert.equal(8, #posts)
       assert.same({ 8, 0 }, { journal:counts().accepted, journal:counts().sending })
@@ -2157,22 +2165,21 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
     end
 
     it("leaves to its parent what is taken while the journal's query forks", function()
-      local posts, forks = {}, core.forks
-      finally(function() rawset(core, "forks", forks) end)
+      local posts, process_is = {}, as_processes()
       open(nil, { sender = sender_at_once(posts) })
       add(4)
       local query = journal.keeper.query
       journal.keeper.query = function(sql, params, n)
         local rows, why, is_sure = query(sql, params, n)
         if sql:find("tries = tries + 1", 1, true) then
-          rawset(core, "forks", function() return forks() + 1 end)
+          process_is("child")
         end
         return rows, why, is_sure
       end
       local worker = box:start { concurrency = 4 }
       for _ = 1, 3 do worker:step(0) end
       worker:leave()
-      rawset(core, "forks", forks)
+      process_is("parent")
       journal.keeper.query = query
       assert.same({ 0, 4 }, { #posts, journal:counts().sending })
     end)
@@ -2189,16 +2196,15 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
     end)
 
     it("leaves to its parent what that has taken, where a callback forks", function()
-      local posts, forks = {}, core.forks
-      finally(function() rawset(core, "forks", forks) end)
+      local posts, process_is = {}, as_processes()
       open(nil, { sender = sender_at_once(posts) })
       add(8)
       local worker = box:start { concurrency = 8, on_result = function()
-        rawset(core, "forks", function() return forks() + 1 end)
+        process_is("child")
       end }
       for _ = 1, 5 do worker:step(0) end
       worker:leave()
-      rawset(core, "forks", forks)
+      process_is("parent")
       assert.equal(1, #posts)
       assert.equal(7, journal:counts().sending)
     end)
