@@ -241,6 +241,26 @@ describe("a sender", function()
     assert.equal(3, #err.attempts)
   end)
 
+  it("that cannot be stepped lets the machine rest where a function of the user's steps", function()
+    local time, n_asked, client = 0, 0, nil
+    client = telnyx.new { sender = {
+      send = function()
+        return nil, { outcome = "not_sent", kind = "connection", retryable = true }
+      end,
+      monotonic = function()
+        n_asked = n_asked + 1
+        assert(n_asked < 10000, "it does not rest")
+        return time
+      end,
+      sleep = function(_, seconds) time = time + seconds end,
+    }, retry = { should_retry = function()
+      client:step(0.1)
+      return false
+    end } }
+    client:start(MESSAGE)
+    assert.is_true(time >= 0.1 and n_asked < 200, n_asked)
+  end)
+
   it("that does not give back the owner is told so", function()
     local sender = stepped()
     function sender.finished() return {} end
@@ -266,6 +286,83 @@ describe("a sender", function()
     for _ = 1, 3 do client:start(MESSAGE, function() n_heard = n_heard + 1 end) end
     assert.equal(0, client:step(0))
     assert.equal(3, n_heard)
+  end)
+end)
+
+describe("a client that is closed while it begins one", function()
+  -- Closes it when it is asked so by `where`.
+  local function begun(where, sender)
+    local client, told, n = nil, {}, 0
+    local function close_in(place)
+      if where == place and n == 2 then client:close() end
+    end
+    local own = telnyx.journal.memory()
+    for _, name in ipairs { "claim", "finish" } do
+      local method = own[name]
+      own[name] = function(...)
+        close_in(name)
+        return method(...)
+      end
+    end
+    client = telnyx.new { journal = own, log = function() close_in("log") end, sender = sender(
+      function() close_in("sender") end) }
+    local pendings = {}
+    for i = 1, 2 do
+      n = i
+      pendings[i] = client:start(MESSAGE, { key = "k" .. i }, function(_, result)
+        told[i] = result.outcome
+      end)
+    end
+    return pendings, told, own
+  end
+
+  local function at_once(close)
+    return { send = function()
+      close()
+      return { id = "m" }, { outcome = "accepted" }
+    end }
+  end
+
+  for _, where in ipairs { "sender", "log", "finish" } do
+    it("tells of it, as it was posted: " .. where, function()
+      local pendings, told = begun(where, at_once)
+      assert.same({ true, "accepted" }, { pendings[2].done, told[2] })
+      assert.equal("accepted", told[1])
+    end)
+  end
+
+  it("posts nothing of it where its claim was being written", function()
+    local n_posts = 0
+    local pendings, told, own = begun("claim", function()
+      return { send = function()
+        n_posts = n_posts + 1
+        return { id = "m" }, { outcome = "accepted" }
+      end }
+    end)
+    assert.same({ true, "not_sent", 1 }, { pendings[2].done, told[2], n_posts })
+    assert.equal("free", own:get("k2").state)
+  end)
+
+  it("raises what its callback raised when it is closed again", function()
+    local client
+    client = telnyx.new { sender = at_once(function() client:close() end) }
+    client:start(MESSAGE, function() error("told", 0) end)
+    assert.has_error(function() client:close() end, "told")
+    client:close()
+  end)
+
+  it("waits for nothing that will not come", function()
+    local pendings, told = begun("sender", function(close)
+      local sender = stepped()
+      local start = sender.start
+      function sender:start(...)
+        close()
+        return start(self, ...)
+      end
+      return sender
+    end)
+    assert.same({ true, "unknown" }, { pendings[2].done, told[2] })
+    assert.equal("unknown", told[1])
   end)
 end)
 

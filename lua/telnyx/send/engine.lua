@@ -189,7 +189,7 @@ function Engine:resolve(key, what) return once.resolve(self.journal, key, what) 
 
 ---Closes every connection. What is in flight ends as it stands. May be called twice.
 function Engine:close()
-  if self.is_closed then return end
+  if self.is_closed then return self.loop.news:raise_all() end
   self.is_closed = true
   local sender = self.loop.sender
   if self.owns_sender and sender.close then sender:close() end

@@ -11,6 +11,8 @@ local tables = require("telnyx.tables")
 -- With less time than this left, an attempt could only end as unknown.
 local LEAST_ATTEMPT = 0.05
 
+local CLOSED = "the client was closed meanwhile"
+
 local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = true }
 
 ---@class telnyx.job: telnyx.retry_state one send
@@ -192,6 +194,7 @@ local function claim(engine, job)
   if not entry or entry.claim then return nil end
   local told = once.claim(engine.journal, entry, job.deadline - job.now)
   if told then return told end
+  if engine.is_closed then return { err = not_begun(CLOSED) } end
   job.now = engine.loop:now()
   if job.deadline - job.now >= LEAST_ATTEMPT then return nil end
   return { err = not_begun("the journal took all the time that there was") }
@@ -243,7 +246,7 @@ end
 -- What may have come between, and the deadline, which counts from then on.
 local function heed_wait(engine, job, has_waited, interruption)
   if interruption == "forked" then return engine.loop.forked() end
-  if engine.is_closed then return not_begun("the client was closed meanwhile") end
+  if engine.is_closed then return not_begun(CLOSED) end
   if job.is_over() then return not_begun("the run had ended before its turn came") end
   if not has_waited then return nil end
   job.now = engine.loop:now()

@@ -111,6 +111,15 @@ local function pause(self, seconds)
   return self.sender:sleep(math.min(seconds, GLANCE))
 end
 
+-- Whether nobody waits for a request: a task may also be the one whose function steps.
+local function is_idle(self)
+  if #self.tasks == #self.sleeping + self.n_parked then return true end
+  for _, task in ipairs(self.tasks) do
+    if task.waits == "request" then return false end
+  end
+  return true
+end
+
 -- Waits for what comes first: a request, a pause that ends, the caller's patience.
 ---@param is_carrying boolean whether the caller waits for a request of his own
 local function wait_once(self, seconds, spent_at, is_carrying)
@@ -120,10 +129,9 @@ local function wait_once(self, seconds, spent_at, is_carrying)
     nap = math.max(0, math.min(seconds, rounds.next_wake(self) - self:now()))
   end
   local n_in_flight = self.sender.step and self.sender:step(nap) or 0
-  local is_idle = n_in_flight == 0 and not is_carrying
-    and #self.tasks == #self.sleeping + self.n_parked
+  local is_free = n_in_flight == 0 and not is_carrying and is_idle(self)
   -- Whose tasks a scheduler runs has to let it.
-  if is_idle and (nap > 0 or self.spawn) then pause(self, nap) end
+  if is_free and (nap > 0 or self.spawn) then pause(self, nap) end
   rounds.go(self, spent_at)
 end
 
@@ -146,7 +154,7 @@ end
 -- already that it has ended: nobody is told again.
 local function carry_as_task(task, pending)
   local interruption
-  if not (task.is_missed and pending:done()) then
+  if not (task.is_missed and pending:done() or task.loop.is_closed) then
     repeat
       interruption = tasks.wait(task, "request")
     until interruption or pending:done()
@@ -365,6 +373,7 @@ function Loop:begin(job, callback)
   self.is_left = true -- if an error passes
   tasks.go_on(self, tasks.enter(self, job, callback))
   self.is_left = was_left
+  if self.is_closed then self.news:call_back_all() end -- no step will
 end
 
 ---Lets go of those that have ended, on the thread that has begun them.
@@ -414,8 +423,8 @@ local function drive(self, seconds, is_awaited, tell, is_over)
     if is_worth_it then wait_once(self, math.min(left, SLICE), spent_at, false) end
     tell(self.news, is_over)
     left = left > 0 and math.max(0, deadline - self:now()) or 0
-    local is_idle = not is_awaited and n_tasks(self) == 0
-  until is_idle or self.n_ended ~= n_before or left == 0
+    local is_done = not is_awaited and n_tasks(self) == 0
+  until is_done or self.n_ended ~= n_before or left == 0
 end
 
 ---Drives every task until one is done or `seconds` have passed; then raises what a callback has.
