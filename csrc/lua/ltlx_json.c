@@ -64,26 +64,25 @@ static bool is_whole_float(lua_State *L, int index) {
 #endif
 }
 
-/* The table is on top. Assigning to fields that exist is allowed while a table is walked.
- * [-0, +0] */
-static void tidy_table(lua_State *L) {
-  int table = lua_gettop(L);
-  luaL_checkstack(L, 6, "reply nests too deeply");
+/* The table is on top, at `table`; there is room for so many levels. Assigning to fields that exist
+ * is allowed while a table is walked. [-0, +0] */
+static void tidy_table(lua_State *L, int table, int n_levels) {
+  if (n_levels == 0) return;
   lua_pushnil(L);
   while (lua_next(L, table)) {
-    int type = lua_type(L, -1);
+    int type = lua_type(L, table + 2);
     if (type == LUA_TTABLE) {
-      tidy_table(L);
+      tidy_table(L, table + 2, n_levels - 1);
     } else if (type == LUA_TLIGHTUSERDATA) { /* cjson's null */
-      lua_pushvalue(L, -2);
+      lua_pushvalue(L, table + 1);
       lua_pushnil(L);
       lua_rawset(L, table);
-    } else if (type == LUA_TNUMBER && is_whole_float(L, -1)) {
-      lua_pushvalue(L, -2);
-      lua_pushinteger(L, (lua_Integer)lua_tonumber(L, -2));
+    } else if (type == LUA_TNUMBER && is_whole_float(L, table + 2)) {
+      lua_pushvalue(L, table + 1);
+      lua_pushinteger(L, (lua_Integer)lua_tonumber(L, table + 2));
       lua_rawset(L, table);
     }
-    lua_pop(L, 1);
+    lua_settop(L, table + 1);
   }
 }
 
@@ -94,6 +93,7 @@ void ltlx_json_decode(lua_State *L, tlx_str text) {
     lua_pop(L, 1);
     lua_pushnil(L);
   } else if (lua_istable(L, -1)) {
-    tidy_table(L);
+    luaL_checkstack(L, 2 * MAX_DEPTH + 4, "no room for the reply");
+    tidy_table(L, lua_gettop(L), MAX_DEPTH);
   }
 }

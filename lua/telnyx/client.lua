@@ -137,7 +137,6 @@ local function new_job(self, message, call, turn, is_over)
     },
     now = now,
     deadline = now + call.deadline,
-    refreshed = false,
     n_forks = core.forks(),
   }
 end

@@ -207,27 +207,29 @@ local function book(run, seat, index, message, result)
 end
 
 -- It is told of from where `on_result` begins: nothing comes between that and the last argument.
-local function tell(run, seat)
+local function new_teller(run, seat)
   local on_result, untold = run.options.on_result, seat.untold
-  if on_result then
-    local ok, err = pcall(on_result, seat.index, seat.message or nil, core.take(untold))
-    if not ok then end_with(run, err) end
-  else
-    untold[1] = false
+  return function()
+    if on_result then
+      local ok, err = pcall(on_result, seat.index, seat.message or nil, core.take(untold))
+      if not ok then end_with(run, err) end
+    else
+      untold[1] = false
+    end
+    seat.message = false
+    local n_free = run.n_free + 1
+    run.free[n_free], run.n_free = seat, n_free
   end
-  seat.message = false
-  local n_free = run.n_free + 1
-  run.free[n_free], run.n_free = seat, n_free
 end
 
 local function count(run, seat, index, message, result)
-  if core.shielded(book, run, seat, index, message, result) then tell(run, seat) end
+  if core.shielded(book, run, seat, index, message, result) then seat.tell() end
 end
 
 -- What an error kept from being told.
 local function tell_missed(run)
   for _, seat in ipairs(run.seats) do
-    if seat.untold[1] then tell(run, seat) end
+    if seat.untold[1] then seat.tell() end
   end
 end
 
@@ -276,7 +278,7 @@ local function new_seat(run)
     age = 0, message = false, untold = { false }, is_taken = false,
     is_waiting = false, is_granted = false, task = false, gate = false,
     is_over = run.is_over }
-  function seat.tell() tell(run, seat) end
+  seat.tell = new_teller(run, seat)
   function seat.callback(sent, result)
     return book(run, seat, seat.index, sent, result) and seat.tell
   end

@@ -72,25 +72,20 @@ function News:n_due()
   return math.floor((self.n_slots - self.n_told) / 4)
 end
 
--- Counted first, since a callback may step the loop, and raise.
-local function next_ended(self)
+-- The next; of a run's, what tells of it, or false. Counted first, since a callback may step the
+-- loop, and raise.
+local function take(self)
   local ended = self.ended
   while self.n_told < self.n_slots do
     local n = self.n_told
-    local callback, message, result = ended[n + 1], ended[n + 2], ended[n + 3]
+    local callback, message, result = ended[n + 1], ended[n + 2] or nil, ended[n + 3]
     local is_over = ended[n + 4]
     self.n_told = n + 4
     ended[n + 1], ended[n + 2], ended[n + 3] = false, false, false
-    if callback then return callback, message or nil, result, is_over end
+    if callback and is_over then return callback(message, result) or false, nil, nil, is_over end
+    if callback then return callback, message, result, is_over end
   end
   if self.n_slots > 0 then self.n_slots, self.n_told = 0, 0 end
-end
-
--- The next; of a run's, what tells of it, or false.
-local function take(self)
-  local callback, message, result, is_over = next_ended(self)
-  if callback and is_over then return callback(message, result) or false, nil, nil, is_over end
-  return callback, message, result, is_over
 end
 
 ---Calls one back at once.

@@ -14,7 +14,7 @@ end
 -- Lets go on whose requests are finished. A sender may serve several loops. What one does wrong
 -- is told by the next step: a `send` must not lose its outcome by it.
 local function dispatch(self, spent_at)
-  local sender, finished = self.sender, self.finished
+  local sender, finished, has_end = self.sender, self.finished, spent_at < math.huge
   self.has_more = false
   local owner = finished(sender)
   while owner do
@@ -23,7 +23,7 @@ local function dispatch(self, spent_at)
       return
     end
     if owner.waits == "request" then tasks.go_on(owner.loop, owner) else owner.is_missed = true end
-    if is_spent(self, spent_at) then
+    if has_end and is_spent(self, spent_at) then
       self.has_more = true
       return
     end

@@ -8,6 +8,9 @@
 
 local core = require("telnyx.core")
 
+-- Of each message, so looked up once.
+local resume_thread, yield, status_of = coroutine.resume, coroutine.yield, coroutine.status
+
 local tasks = {}
 
 -- So many coroutines are kept for the next jobs: a burst is not paid for as long as a client lives.
@@ -45,14 +48,14 @@ local MOST_IN_VAIN = 100
 -- something, or asked, goes on at once where there is no scheduler: the message is not lost by it.
 local function resume(task, what)
   local thread = task.thread
-  local ok, signal, more = coroutine.resume(thread, what)
+  local ok, signal, more = resume_thread(thread, what)
   local n_in_vain = 0
   while ok and signal ~= WAITS and signal ~= ENDS do
     if may_yield() then
-      ok, signal, more = coroutine.resume(thread, coroutine.yield(signal, more))
+      ok, signal, more = resume_thread(thread, yield(signal, more))
     elseif task.is_asking and n_in_vain < MOST_IN_VAIN then
       n_in_vain = n_in_vain + 1
-      ok, signal, more = coroutine.resume(thread)
+      ok, signal, more = resume_thread(thread)
     else
       return false, "the sender yields, but nobody is there to resume it"
     end
@@ -71,7 +74,7 @@ local function new_task(loop)
     while true do
       task.is_begun, task.is_suspect = true, false
       task.message, task.result = loop.host:drive(task.job, task)
-      repeat coroutine.yield(ENDS) until task.job and not task.result
+      repeat yield(ENDS) until task.job and not task.result
     end
   end)
   return task
@@ -160,14 +163,16 @@ end
 ---Whether it stands where it can go on; whoever asks may be inside it.
 ---@param task telnyx.task
 ---@return boolean
-function tasks.can_go_on(task)
-  return task.thread and not task.why and coroutine.status(task.thread) == "suspended"
+local function can_go_on(task)
+  return task.thread and not task.why and status_of(task.thread) == "suspended"
 end
+
+tasks.can_go_on = can_go_on
 
 ---Lets a task go on, up to where it waits again or ends.
 ---@param why string|nil the interruption that ends its wait
 function tasks.go_on(loop, task, why)
-  if not tasks.can_go_on(task) then return end
+  if not can_go_on(task) then return end
   local was_left = loop.is_left
   loop.is_left = true -- if an error passes
   local ok, signal = resume(task, why)
@@ -184,7 +189,7 @@ end
 ---@return "forked"|"closed"|"over"|nil interruption
 function tasks.wait(task, what)
   task.waits = what
-  local interruption = coroutine.yield(WAITS)
+  local interruption = yield(WAITS)
   task.waits = false
   return interruption
 end
@@ -237,7 +242,7 @@ local function is_answered(task)
 end
 
 local function mend_task(loop, task)
-  local status = task.thread and coroutine.status(task.thread)
+  local status = task.thread and status_of(task.thread)
   if task.why or status == "dead" then
     core.shielded(bury, loop, task, "an error ended the send")
   elseif not task.is_begun then
