@@ -28,13 +28,53 @@ function is_open.postgres(ask)
   return moments[1] == moments[2]
 end
 
+local commits = {}
+
+---Before anything is changed: whether what is going to be will be kept.
 ---@param dialect "sqlite"|"postgres"
 ---@param ask fun(sql: string): table[]|nil, string|nil
 ---@return true|nil
 ---@return string|nil why
-local function commits(dialect, ask)
+function commits.will_keep(dialect, ask)
   if is_open[dialect](ask) then return nil, OPEN end
   return true
+end
+
+local HELD = "the query function has left a statement open, such as one that failed and was not"
+  .. " closed: nothing is committed as long as that one lives"
+
+local has_kept = {}
+
+-- SQLite commits nothing as long as another change of the same connection has not ended, and that
+-- one may have failed long ago. A checkpoint, which changes nothing and is one statement, is
+-- refused while there is something to commit.
+function has_kept.sqlite(ask)
+  local rows, why = ask("PRAGMA wal_checkpoint(PASSIVE)")
+  if rows then return true end
+  return nil, tostring(why):find("table is locked", 1, true) and HELD or why
+end
+
+function has_kept.postgres(ask) return commits.will_keep("postgres", ask) end
+
+---After a change: whether it is there to stay.
+---@param dialect "sqlite"|"postgres"
+---@param ask fun(sql: string): table[]|nil, string|nil
+---@return true|nil
+---@return string|nil why
+function commits.has_kept(dialect, ask) return has_kept[dialect](ask) end
+
+---After a failure, and before the next change: whether that will be kept. It is tried out on a
+---change of nothing, since what is lost may be so only when what was left is collected.
+---@param dialect "sqlite"|"postgres"
+---@param ask fun(sql: string): table[]|nil, string|nil
+---@param change_of_nothing string
+---@return true|nil
+---@return string|nil why
+function commits.still_keeps(dialect, ask, change_of_nothing)
+  if dialect ~= "sqlite" then return commits.will_keep(dialect, ask) end
+  local rows, why = ask(change_of_nothing)
+  if not rows then return nil, why end
+  return commits.has_kept(dialect, ask)
 end
 
 return commits

@@ -274,7 +274,7 @@ end
 ---@return string|nil why
 function Queue:ahead(name, step_s, within_s)
   if not self:make_paces() then return nil, self.why end
-  local rows, why = self.keeper:change("ahead", { name }, 1)
+  local rows, why = self.keeper:rows("ahead", { name }, 1)
   if not rows then return nil, why end
   local seconds = rows[1] and tonumber(rows[1].ends) / US or 0
   return seconds <= most_ahead_s(step_s, within_s) and seconds or 0
@@ -305,7 +305,7 @@ end
 ---@return string|nil why
 function Queue:is_paused()
   if not self:make_paces() then return nil, self.why end
-  local rows, why = self.keeper:change("paused", {}, 0)
+  local rows, why = self.keeper:rows("paused", {}, 0)
   if not rows then return nil, why end
   return rows[1] ~= nil and tonumber(rows[1].ends) > 0
 end

@@ -22,6 +22,7 @@ local function ask(self, sql, params, n)
   if self.is_closed then return nil, "the journal is closed", true end
   local ok, rows, why, is_sure = pcall(self.query, sql, params, n)
   if ok and type(rows) == "table" then return rows end
+  self.has_failed = true
   if not ok then interrupt.pass_on(rows) end
   if not ok then why, is_sure = rows, false end
   return nil, first_line(why), is_sure
@@ -44,7 +45,7 @@ local UNFIT = "the table telnyx_send cannot be used; unless it is busy or locked
 -- Of our own connections it is known.
 local function check_commits(self)
   if not self.is_users then return true end
-  return commits(self.dialect, function(text) return ask(self, text, {}, 0) end)
+  return commits.will_keep(self.dialect, function(text) return ask(self, text, {}, 0) end)
 end
 
 -- From here on the tables are those of one schema.
@@ -97,12 +98,43 @@ local function run(self, name, params, n)
   return ask(self, self.sql[name], params, n)
 end
 
+local function check_kept(self, is_so)
+  return is_so(self.dialect, function(text) return ask(self, text, {}, 0) end, self.sql.nothing)
+end
+
+-- What has failed may be left so that nothing is committed any more.
+local function heed_failure(self)
+  local ok, why = be_ready(self)
+  if not ok or not self.has_failed or not self.is_users then return ok, why end
+  ok, why = check_kept(self, commits.still_keeps)
+  self.has_failed = not ok
+  return ok, why
+end
+
+-- The first change is not believed in before it is known to last.
+local function heed_first(self)
+  if self.is_proven or not self.is_users then return true end
+  local ok, why = check_kept(self, commits.has_kept)
+  self.is_proven = ok == true
+  return ok, why
+end
+
+local function run_change(self, name, params, n)
+  local ok, why_not = heed_failure(self)
+  if not ok then return nil, why_not, true end
+  local rows, why, is_sure = run(self, name, params, n)
+  if not rows then return nil, why, is_sure end
+  ok, why_not = heed_first(self)
+  if ok then return rows end
+  return nil, why_not
+end
+
 -- Rows, and whether it was asked twice: then no row may mean that the first time did it.
 local function change(self, name, params, n)
-  local rows, why, is_sure = run(self, name, params, n)
+  local rows, why, is_sure = run_change(self, name, params, n)
   if rows then return rows, false end
   if is_sure then return nil, why end
-  rows, why = run(self, name, params, n)
+  rows, why = run_change(self, name, params, n)
   if rows then return rows, true end
   return nil, why
 end
@@ -310,9 +342,13 @@ function Sql:change(name, params, n) return change(self, name, params, n) end
 ---@return table[]|nil rows
 ---@return string|nil why
 function Sql:once(name, params, n)
-  local rows, why = run(self, name, params, n)
+  local rows, why = run_change(self, name, params, n)
   return rows and read_all(rows), why
 end
+
+---@return table[]|nil rows as they come
+---@return string|nil why
+function Sql:rows(name, params, n) return look(self, name, params, n) end
 
 ---@return table[]|nil rows
 ---@return string|nil why
@@ -342,7 +378,8 @@ function sql.new(query, dialect, close, options)
   options = options or {}
   return setmetatable({ query = query, sql = statements.of(dialect), dialect = dialect,
     finish_asking = close, is_users = close == nil, wanted_schema = options.schema,
-    makes_none = options.create == false, is_ready = false }, Sql)
+    makes_none = options.create == false, is_ready = false, has_failed = false,
+    is_proven = false }, Sql)
 end
 
 return sql

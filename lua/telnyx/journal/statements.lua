@@ -262,6 +262,9 @@ RETURNING name]],
 
   paused = "SELECT CAST(next_at AS TEXT) AS ends FROM telnyx_pace WHERE name = 'pause'",
 
+  -- Needs what every change needs. No key is empty.
+  nothing = "DELETE FROM telnyx_send WHERE key = ''",
+
   -- Fails where a column is missing.
   check = "SELECT {COLUMNS}, body, sender, ord FROM telnyx_send WHERE key = ''",
 }
