@@ -175,7 +175,7 @@ for name, connect in pairs {
     end)
 end
 
--- A statement that failed, and that nobody closes, keeps SQLite from committing what comes after it.
+-- One that failed, and that nobody closes, keeps SQLite from committing what comes after it.
 describe("a query that leaves a statement open that failed", function()
   local path, db, other, left, own_journal, collected_at
 

@@ -272,6 +272,37 @@ describe("a send that an error ends", function()
   end)
 end)
 
+it("a run in a coroutine, whose client keeps a log or a journal, tells of all that an error ends",
+  function()
+    for name, given in pairs { log = function() end, journal = telnyx.journal.memory() } do
+      local n_steps, told = 0, {}
+      local waiting = {
+        done = function() return false end,
+        cancel = function() return true end,
+      }
+      local client = telnyx.new { [name] = given, sender = {
+        heeds_meanwhile = true,
+        send = function() error("it can be stepped", 0) end,
+        start = function(_, _, limits)
+          limits.begun = true
+          return waiting
+        end,
+        step = function()
+          n_steps = n_steps + 1
+          if n_steps == 2 then error(LIMIT, 0) end
+          return 3
+        end,
+        finished = function() end,
+      } }
+      local thread = coroutine.create(client.send_all)
+      local ok, why = coroutine.resume(thread, client, { message("a"), message("b"), message("c") },
+        { on_result = function(i, _, result) told[i] = result.outcome end })
+      assert.same({ false, LIMIT }, { ok, why })
+      assert.same({ "unknown", "unknown", "unknown" }, told)
+      assert.equal(0, client:step(0))
+    end
+  end)
+
 describe("a send that an error ends, over a sender of the user's own,", function()
   local ONE = { key = "order-1" }
 

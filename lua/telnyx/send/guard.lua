@@ -18,7 +18,8 @@ local function finish(on_error, a, b, ok, ...)
 end
 
 ---`body(a, b, c)`. When an error ends it, `on_error(a, b)` is called, and the error raised again.
----@param yields boolean whether the body may want to yield to a scheduler that is not ours
+---@param yields "sender"|"others"|false what of the user's may want to yield, in the body, to a
+---scheduler that is not ours: his sender, or what is called in a pcall anyway
 ---@param body function
 ---@param on_error fun(a: any, b: any) no hook is called in it
 ---@return any ... what the body returns
@@ -27,6 +28,8 @@ local function guard(yields, body, on_error, a, b, c)
     return core.guarded(body, on_error, a, b, c)
   elseif PCALL_YIELDS then
     return finish(on_error, a, b, pcall(body, a, b, c))
+  elseif yields == "others" then
+    return core.guarded(body, on_error, a, b, c)
   end
   return body(a, b, c)
 end
