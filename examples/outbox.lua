@@ -29,10 +29,13 @@ local path, command = arg[1], arg[2]
 -- The rows of a statement.
 local function ask(db, sql, ...)
   local statement = assert(db.shop:prepare(sql))
-  assert(statement:execute(...))
+  local ok, why = statement:execute(...)
   local rows = {}
-  for row in statement:rows(true) do rows[#rows + 1] = row end
-  statement:close()
+  if ok then
+    for row in statement:rows(true) do rows[#rows + 1] = row end
+  end
+  statement:close() -- also where it failed: SQLite would commit nothing more
+  assert(ok, why)
   return rows
 end
 

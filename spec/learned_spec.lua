@@ -903,6 +903,26 @@ describe("a turn, closely,", function()
     end
   end)
 
+  -- Who was refused often has his turn before his time is over, though the window has few.
+  for name, case in pairs { ["the sender's"] = { 13, 45, "40318", 1 },
+    ["the account's"] = { 15, 30, "10011" } } do
+    it("is had by each in a window of few places, of " .. name, function()
+      local most, window_s, code, wait_s = case[1], case[2], case[3], case[4]
+      local taken = {}
+      local service = new_service(function(_, _, now)
+        while taken[1] and taken[1] <= now - window_s do table.remove(taken, 1) end
+        if #taken >= most then return refusal(wait_s, code), 0.05 end
+        taken[#taken + 1] = now
+        return nil, 0.05
+      end)
+      local senders = {}
+      for i = 1, 600 do senders[i] = LONG end
+      local counts = send(service, list_of(senders), { concurrency = 16 })
+      assert.is_true(counts.rejected <= 30, counts.rejected) -- 60 and 200 before
+      assert.is_true(service.time < 1.3 * 600 / most * window_s, service.time)
+    end)
+  end
+
   it("is at no rate of a sender's of whom none was taken", function()
     local senders = {}
     for i = 1, 400 do senders[i] = i % 10 == 0 and LONG or "+1312555" .. (1000 + i % 10) end

@@ -4,6 +4,7 @@ local process = require("spec.support.process")
 local sandbox_server = require("spec.support.sandbox")
 local socket = require("socket")
 local telnyx = require("telnyx")
+local timed_service = require("spec.support.timed_service")
 local wire = require("spec.support.wire")
 
 local MESSAGE = { from = "+18445550001", to = "+18665550001", text = "Hello" }
@@ -502,6 +503,48 @@ describe("where a function of the user's forks, a child", function()
     end
   end)
 
+  it("is told nothing false where no attempt comes after a log that forks", function()
+    local own = refusing()
+    local _, err = telnyx.new({ sender = own, retry = false, log = fork }):send(MESSAGE)
+    assert.same({ "unknown", 1 }, { err.outcome, own.n })
+  end)
+
+  it("is told what was accepted before", function()
+    local own = refusing()
+    own.n = 1
+    local sent, info = telnyx.new({ sender = own, log = fork }):send(MESSAGE)
+    assert.same({ "x", "accepted" }, { sent and sent.id, info.outcome })
+  end)
+
+  it("is told nothing false where the journal has no answer to a claim that forks", function()
+    local memory, own = telnyx.journal.memory(), refusing()
+    local claim = memory.keeper.claim
+    function memory.keeper.claim(keeper, given)
+      claim(keeper, given)
+      fork()
+      return nil, "the connection is the parent's"
+    end
+    local client = telnyx.new { sender = own, journal = memory }
+    local _, err = client:send(MESSAGE, { key = "k1" })
+    assert.same({ "unknown", false, 0 }, { err.outcome, err.retryable, own.n })
+    assert.equal("sending", memory:get("k1").state)
+  end)
+
+  it("is told nothing false where it ends while it waits for a turn", function()
+    local own, client, told = refusing(), nil, {}
+    own.n, own.time = 1, 0
+    function own:monotonic() return self.time end
+    function own:sleep(seconds)
+      self.time = self.time + seconds
+      fork()
+      client:close()
+    end
+    client = telnyx.new { sender = own }
+    pcall(client.send_all, client, { MESSAGE, MESSAGE, MESSAGE }, { rate = 1, concurrency = 3,
+      on_result = function(i, _, err) told[i] = err.outcome end })
+    assert.equal("unknown", told[2])
+  end)
+
   it("is told nothing false where it ends while it waits for another attempt", function()
     local own, client = refusing(), nil
     function own.sleep()
@@ -601,4 +644,53 @@ it("waits for no end that came while an own sender's start stepped the client", 
   table.sort(told)
   assert.same({ "first", "second" }, told)
   assert.equal(0, client:step(0))
+end)
+
+it("an error that ends a send after one that may have gone out is told as unknown", function()
+  local own = { n = 0 }
+  function own:send()
+    self.n = self.n + 1
+    return nil, { outcome = "unknown", kind = "connection", retryable = false }
+  end
+  function own.sleep() error("enough", 0) end
+  local told = {}
+  local client = telnyx.new { sender = own, retry = { unknown = true, attempts = 3 } }
+  pcall(client.start, client, MESSAGE, function(_, err) told[1] = err end)
+  pcall(client.step, client, 0)
+  assert.same({ 1, "unknown", false }, { own.n, told[1].outcome, told[1].retryable })
+end)
+
+it("waits on where an own sender says too early that it has finished", function()
+  local client
+  local own = { ended = {}, pendings = {} }
+  function own.send() error("it can be stepped") end
+  function own:start(message, _, owner)
+    local pending = { is_done = false }
+    function pending.done() return pending.is_done end
+    function pending.result() return { id = message.text }, { outcome = "accepted" } end
+    self.ended[1], self.last, self.pending = owner, owner, pending
+    client:step(0)
+    return pending
+  end
+  function own.step() return 0 end
+  function own:finished() return table.remove(self.ended, 1) end
+  client = telnyx.new { sender = own }
+  local told = {}
+  client:start(MESSAGE, function(sent, err) told[#told + 1] = sent and sent.id or err.outcome end)
+  client:step(0)
+  assert.same({}, told)
+  own.pending.is_done, own.ended[1] = true, own.last
+  client:step(0)
+  client:step(0)
+  assert.same({ "Hello" }, told)
+end)
+
+it("asks no rule of the user's after the client was closed", function()
+  local own, n = timed_service.new(function() return nil, 10 end), 0
+  local client, told = telnyx.new { sender = own, retry = { unknown = true,
+    should_retry = function() n = n + 1 end } }, nil
+  client:start(MESSAGE, function(_, err) told = err.outcome end)
+  client:step(0)
+  client:close()
+  assert.same({ "unknown", 0 }, { told, n })
 end)

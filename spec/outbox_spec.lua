@@ -393,8 +393,8 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       local query, told = journal.keeper.query, 0
       local function away() return nil, "the connection broke", true end
       local counts = run { concurrency = 2, until_empty = false, until_idle = true,
-        on_trouble = function()
-          told = told + 1
+        on_trouble = function(why)
+          told = told + (why and 1 or 0)
           journal.keeper.query = query
         end,
         on_result = function() if told == 0 then journal.keeper.query = away end end }
@@ -1869,7 +1869,7 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       journal.finish = finish
       for _ = 1, 60 do worker:step(1) end
       assert.is_nil(worker.trouble)
-      assert.equal(1, #told, table.concat(told, "; "))
+      assert.equal("it is away; over", table.concat(told, "; "))
     end)
 
     it("tells no end as a wait", function()
@@ -1909,6 +1909,24 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       end)
     end
 
+    it("says that the journal can be asked again, some seconds after", function()
+      local service = step_by_step(function() return nil, 0.1 end)
+      open(nil, { sender = service })
+      local query, told = journal.keeper.query, {}
+      local worker = box:start { poll = 0.1, on_trouble = function(why)
+        told[#told + 1] = { why = why or "over", at = service.time }
+      end }
+      journal.keeper.query = function() return nil, "the connection broke" end
+      for _ = 1, 5 do worker:step(1) end
+      journal.keeper.query = query
+      local at = service.time
+      repeat worker:step(1) until service.time > at + 30
+      assert.equal(2, #told)
+      assert.matches("the connection broke", told[1].why)
+      assert.equal("over", told[2].why)
+      assert.is_true(told[2].at - at > 4 and told[2].at - at < 20, told[2].at - at)
+    end)
+
     it("is told of refusals that hold it up, and by which, and when they are over", function()
       local busy = copy(BUSY)
       busy.retry_after = nil
@@ -1930,9 +1948,11 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
     end)
 
     -- It has an end as soon as it is begun, while others of the same take are not.
-    local function sender_at_once(posts)
+    local function sender_at_once(posts, answer)
       return { send = function(_, sent)
         posts[#posts + 1] = sent.text
+        local failure = answer and answer(#posts)
+        if failure then return nil, copy(failure) end
         return { id = sent.text }, { outcome = "accepted", status = 200 }
       end }
     end
@@ -2182,6 +2202,205 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       process_is("parent")
       journal.keeper.query = query
       assert.same({ 0, 4 }, { #posts, journal:counts().sending })
+    end)
+
+    local forks = core.forks
+    local function parent() rawset(core, "forks", forks) end
+    local function fork()
+      finally(parent)
+      rawset(core, "forks", function() return forks() + 1 end)
+    end
+
+    -- What comes with a statement: `tell` asks it.
+    local function on_query(what, tell)
+      local query = journal.keeper.query
+      journal.keeper.query = function(sql, params, n)
+        if not sql:find(what, 1, true) then return query(sql, params, n) end
+        return tell(function() return query(sql, params, n) end)
+      end
+      return function() journal.keeper.query = query end
+    end
+    local TAKE = "tries = tries + 1"
+
+    it("leaves to its parent what that has taken, where a callback forks and leaves it", function()
+      local posts, worker = {}, nil
+      open(nil, { sender = sender_at_once(posts) })
+      add(8)
+      worker = box:start { concurrency = 8, on_result = function()
+        fork()
+        worker:leave()
+      end }
+      for _ = 1, 5 do worker:step(0) end
+      parent()
+      assert.same({ 1, 7 }, { #posts, journal:counts().sending })
+    end)
+
+    it("leaves to its parent what is taken, where the query forks and leaves the worker", function()
+      local posts, worker = {}, nil
+      open(nil, { sender = sender_at_once(posts) })
+      add(4)
+      local restore = on_query(TAKE, function(query)
+        local rows, why, is_sure = query()
+        fork()
+        worker:leave()
+        return rows, why, is_sure
+      end)
+      worker = box:start { concurrency = 4 }
+      worker:step(0)
+      restore()
+      for _ = 1, 3 do
+        worker.mend_at = 0
+        worker:step(0)
+      end
+      parent()
+      assert.same({ 0, 4 }, { #posts, journal:counts().sending })
+    end)
+
+    it("leaves to its parent what is taken, where the query forks and has no answer", function()
+      local posts = {}
+      open(nil, { sender = sender_at_once(posts) })
+      add(4)
+      local restore = on_query(TAKE, function(query)
+        query()
+        fork()
+        return nil, "it is the parent's connection"
+      end)
+      local worker = box:start { concurrency = 4 }
+      for _ = 1, 3 do worker:step(0) end
+      restore()
+      for _ = 1, 5 do
+        worker.mend_at = 0
+        worker:step(0)
+      end
+      parent()
+      assert.same({ 0, 4 }, { #posts, journal:counts().sending })
+    end)
+
+    it("raises nothing where it ends while it takes, and the take has no answer", function()
+      local worker, is_first = nil, true
+      open(nil, { sender = sender_at_once {} })
+      add(4)
+      local restore = on_query(TAKE, function(query)
+        if not is_first then return query() end
+        is_first = false
+        box:drain()
+        worker:step(0)
+        return nil, "it is away", true
+      end)
+      worker = box:start { concurrency = 4 }
+      assert.is_true((pcall(worker.step, worker, 0)))
+      restore()
+      assert.equal(4, journal:counts().queued)
+    end)
+
+    it("is done where an error came before all were begun that it had taken", function()
+      local posts = {}
+      open(nil, { sender = sender_at_once(posts) })
+      add(3)
+      local spoil = "UPDATE telnyx_send SET body = '{' WHERE key = 'k1'"
+      assert.is_truthy(journal.keeper.query(spoil, {}, 0))
+      local worker = box:start { concurrency = 3, lets_finish = function() return true end }
+      local ok, why = pcall(worker.step, worker, 0)
+      assert.is_false(ok)
+      assert.matches("cannot be read", why)
+      assert.is_true(worker:is_done())
+      assert.same({ 0, 3 }, { journal:counts().sending, journal:counts().queued })
+    end)
+
+    it("does not end as empty where a callback steps before all were begun", function()
+      local posts, worker = {}, nil
+      open(nil, { sender = sender_at_once(posts, function(n)
+        local busy = copy(BUSY)
+        busy.retry_after = 1
+        return n == 3 and busy or nil
+      end) })
+      add(4)
+      worker = box:start { concurrency = 4, until_empty = true, on_result = function()
+        if #posts == 1 then worker:step(0) end
+      end }
+      for _ = 1, 50 do if not worker:is_done() then worker:step(1) end end
+      assert.same({ 4, 0 }, { journal:counts().accepted, journal:counts().queued })
+      assert.equal("empty", worker.counts.ended)
+    end)
+
+    it("keeps the pace where a callback steps", function()
+      local posts, worker = {}, nil
+      open(nil, { sender = sender_at_once(posts) })
+      add(8)
+      worker = box:start { concurrency = 8, sender_rates = { toll_free = 1 }, on_result = function()
+        if #posts < 4 then worker:step(0) end
+      end }
+      for _ = 1, 10 do worker:step(0) end
+      assert.equal(1, #posts)
+    end)
+
+    it("begins with one also where the journal could not say at first how others ended", function()
+      local own = step_by_step(function(_, n) return n == 1 and BROKEN or nil, 0.5 end)
+      open(nil, { sender = own })
+      add(40)
+      local worker = box:start { concurrency = 1,
+        stops_when = function() return #own.posts > 0 end }
+      repeat worker:step(1) until worker:is_done()
+      local n_failed = 0
+      local restore = on_query("AS lost_at", function(query)
+        n_failed = n_failed + 1
+        if n_failed == 1 then return nil, "it is away", true end
+        return query()
+      end)
+      worker = box:start { concurrency = 16 }
+      local n_before = #own.posts
+      repeat worker:step(0.1) until #own.posts > n_before
+      restore()
+      assert.same({ n_before + 1, true }, { #own.posts, n_failed > 0 })
+    end)
+
+    it("posts what cannot be read as it was added, where the sender takes bytes", function()
+      local posts = {}
+      local own = sender_at_once(posts)
+      own.takes_body = true
+      function own.send(_, _, limits)
+        posts[#posts + 1] = limits.body
+        return { id = "x" }, { outcome = "accepted", status = 200 }
+      end
+      open(nil, { sender = own })
+      add(1)
+      assert.is_truthy(journal.keeper.query("UPDATE telnyx_send SET body = '{'", {}, 0))
+      box:run { until_empty = true }
+      assert.same({ "{" }, posts)
+    end)
+
+    it("is told of refusals with a refusal, whatever else failed before", function()
+      local own = step_by_step(function(now, n)
+        if n == 5 then return BROKEN, 0.1 end
+        local busy = copy(BUSY)
+        busy.retry_after = 30
+        return now > 1010 and busy or nil, 0.1
+      end)
+      open(nil, { sender = own })
+      add(600)
+      local told = {}
+      local worker = box:start { concurrency = 2, on_trouble = function(why, err)
+        told[#told + 1] = { why, err and err.outcome }
+      end }
+      repeat worker:step(1) until own.time > 1030
+      assert.is_truthy(told[#told][1]:find("patience"), told[#told][1])
+      assert.equal("rejected", told[#told][2])
+    end)
+
+    it("is told nothing more of the service after it has ended early", function()
+      local own = step_by_step(function(_, n)
+        if n <= 20 then return nil, 0.1 end
+        if n == 21 then return NO_KEY, 5 end
+        return BROKEN, 40 + n * 2
+      end)
+      open(nil, { sender = own })
+      add(100)
+      local told = {}
+      local worker = box:start { concurrency = 16,
+        on_trouble = function(why) told[#told + 1] = own.time .. (why or "over") end }
+      repeat worker:step(1) until worker:is_done()
+      assert.is_true(own.time > 1050)
+      for _, why in ipairs(told) do assert.is_nil(why:find("nothing gets"), why) end
     end)
 
     it("gives no own sender a message that cannot be read: it raises, and the row waits", function()

@@ -74,7 +74,7 @@
 ---@field on_requeue fun(row: telnyx.outbox_result, err: telnyx.error)|nil it waits, for `row.wait`
 ---@field on_trouble fun(why: string|nil, err: telnyx.error|nil)|nil the journal cannot be asked,
 ---told once, until it can; or messages wait for the service: why, and the last error that says so,
----if one does; nil some seconds after they wait no more
+---if one does; nil some seconds after either is over
 ---@field stops_when (fun(): any)|nil asked now and then; when it is true, nothing more is taken
 ---@field lets_finish (fun(err: any): boolean)|nil as in a run of `send_all`
 ---@field timeout number|nil

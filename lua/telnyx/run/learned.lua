@@ -14,6 +14,7 @@ local trouble = require("telnyx.run.trouble")
 ---@field n_taken_ever integer what it took since it first refused one
 ---@field held_until number it has asked for so much patience
 ---@field private slowing telnyx.slowing
+---@field is_bounded boolean|nil its patience is: it may be refused for good
 ---@field private longest_patience_s number
 ---@field private patience_s number what it is given where it asks for none
 ---@field private is_probing boolean it took nothing since it has refused one
@@ -173,7 +174,7 @@ end
 ---Where it asks for no time it is given no more than this.
 ---@param longest_s number
 function Learned:bound_patience(longest_s)
-  self.longest_patience_s = longest_s
+  self.longest_patience_s, self.is_bounded = longest_s, true
   self.patience_s = math.min(self.patience_s, longest_s)
 end
 

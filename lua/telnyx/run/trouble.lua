@@ -24,7 +24,8 @@ local LOOKS_S, LASTS_S = 1, 5
 -- or, where it is worse.
 local MUCH, AGAIN_S, WORSE_AGAIN_S = 2, 10, 3
 
-local GRAVITY = { sender = 1, slow = 2, lost = 3, held = 4, none = 5, away = 5 }
+-- "other": what others tell of, and this tells the end of.
+local GRAVITY = { sender = 1, slow = 2, lost = 3, held = 4, none = 5, away = 5, other = 6 }
 -- What a refusal says, and no other failure.
 local IS_OF_REFUSALS = { sender = true, slow = true, held = true, none = true }
 
@@ -82,6 +83,11 @@ function Trouble:heed(kind, n, sender)
   self.since = is_less and math.min(self.since, self.looked_at) or math.huge
   local lasts = not is_less or self.looked_at - self.since >= LASTS_S
   if lasts and is_new(self, kind, n) then tell(self, kind, n, sender) end
+end
+
+---Another has told of something else, which is over as soon as there is less.
+function Trouble:is_told_otherwise()
+  self.kind, self.n, self.since, self.told_at = "other", 0, math.huge, self.looked_at
 end
 
 ---Tells that it is over, if there was any: nothing waits any more.

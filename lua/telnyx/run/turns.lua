@@ -44,6 +44,7 @@ local trouble = require("telnyx.run.trouble")
 ---@field private n_free integer so many more it takes, as it has said, before
 ---@field private resets_at number
 ---@field private started_at number
+---@field private only_sender string|false|nil of all that have waited; false: there are more
 ---@field is_open boolean nobody has to wait: there are no rates, and nobody was refused
 ---@field is_by_sender boolean whether the sender matters
 ---@field n_taken integer messages that the service took
@@ -152,6 +153,9 @@ end
 ---@param now number
 function Turns:put(waiter, now)
   self.n = self.n + 1
+  if waiter.sender ~= self.only_sender then
+    self.only_sender = self.only_sender == nil and waiter.sender
+  end
   if waiter.ends_at < math.huge then
     self.closing[#self.closing + 1] = waiter
     self.closes_at = math.min(self.closes_at, waiter.ends_at)
@@ -166,9 +170,15 @@ function Turns:put(waiter, now)
 end
 
 -- Who was refused so often, one after the other, lets some others try, each second time: it may be
--- he alone, or he alone who comes too late each time. While none is taken it may be for good, and
--- more are to have a try before their time is over.
+-- he alone, or he alone who comes too late each time. Where none is taken, all of his may be refused
+-- for good, and more are to have a try before their time is over; but not where it is the limit of
+-- one sender: in a window of few places those would be theirs, and he would wait in vain.
 local OFTEN, SOME, MORE = 3, 4, 32
+
+local function n_before(self, own)
+  local may_be_for_good = own.is_bounded or own == self.whole and not self.only_sender
+  return own:takes_none() and may_be_for_good and MORE or SOME
+end
 
 local function put_behind(self, waiter, n)
   put_first(self, waiter)
@@ -184,7 +194,7 @@ local function let_in(self, waiter)
   local own = waiter.refused_by
   local n = own and waiter.n_refused or 0
   if n < OFTEN or n % 2 ~= OFTEN % 2 then return put_first(self, waiter) end
-  put_behind(self, waiter, own:takes_none() and MORE or SOME)
+  put_behind(self, waiter, n_before(self, own))
 end
 
 local function let_in_delayed(self)

@@ -132,7 +132,9 @@ local function fail(self, why)
   if self.options.until_idle or self.host.journal.is_closed then
     self.counts.trouble = self.trouble
   end
-  if is_new then guarded(self, self.options.on_trouble, self.trouble) end
+  if not is_new then return end
+  if self.watch then self.watch:is_told_otherwise() end
+  guarded(self, self.options.on_trouble, self.trouble)
 end
 
 local function recover(self)
@@ -322,11 +324,12 @@ end
 -- Rows and their entries, or nil: then the journal cannot be asked.
 local function take(self, sender, n)
   heed_fork(self)
-  local claim, at = core.new_claim(), wall(self)
+  local claim, at, n_forks = core.new_claim(), wall(self), self.n_forks
   self.taking[claim] = true
   local rows, why = self.host.queue:take({ sender = sender or nil, limit = n, claim = claim,
     owner = core.process(), now = at, due = due_by(self),
     expires = at + self.options.send_call.deadline + MARGIN_S })
+  if n_forks ~= core.forks() then return {}, {} end -- its parent's as well
   if not self.taking[claim] then return give_back_all(self, rows) end
   local entries = {}
   for i, row in ipairs(rows or {}) do
