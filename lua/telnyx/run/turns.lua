@@ -170,7 +170,7 @@ function Turns:put(waiter, now)
 end
 
 -- Who was refused so often, one after the other, lets some others try, each second time: it may be
--- he alone, or he alone who comes too late each time. Where none is taken, all of his may be refused
+-- he alone, or he alone who comes too late each time. Where none is taken, all his may be refused
 -- for good, and more are to have a try before their time is over; but not where it is the limit of
 -- one sender: in a window of few places those would be theirs, and he would wait in vain.
 local OFTEN, SOME, MORE = 3, 4, 32
