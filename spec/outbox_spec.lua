@@ -2403,6 +2403,30 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       for _, why in ipairs(told) do assert.is_nil(why:find("nothing gets"), why) end
     end)
 
+    it("takes nothing once it is done, where a query yielded to who found that", function()
+      if _VERSION == "Lua 5.1" and not rawget(_G, "jit") then return end -- no query yields there
+      local posts, has_yielded = {}, false
+      open(nil, { sender = sender_at_once(posts) })
+      add(1)
+      local restore = on_query("AS lost_at", function(query)
+        if has_yielded then return query() end
+        has_yielded = true
+        coroutine.yield()
+        return query()
+      end)
+      local worker = box:start { until_idle = true }
+      local first = coroutine.create(function() worker:step(0) end)
+      assert.is_true(coroutine.resume(first))
+      assert.is_true(has_yielded)
+      box:pause()
+      worker:step(0)
+      assert.is_true(worker:is_done())
+      box:resume()
+      assert.is_true(coroutine.resume(first))
+      restore()
+      assert.same({ 0, true, 1 }, { #posts, worker:is_done(), journal:counts().queued })
+    end)
+
     it("gives no own sender a message that cannot be read: it raises, and the row waits", function()
       local posts = {}
       open(nil, { sender = sender_at_once(posts) })

@@ -422,9 +422,10 @@ local function heed_stop(self)
   guarded(self, function() self.is_draining = stops_when() and true or false end)
 end
 
-local function may_take(self)
-  return not is_over(self) and not self.is_draining and self.held_until <= now(self)
-end
+local function is_ending(self) return is_over(self) or self.is_draining or self.is_empty end
+
+-- A query that yields may have let another end it meanwhile.
+local function may_take(self) return not is_ending(self) and self.held_until <= now(self) end
 
 -- While it goes wrong whenever it is tried, one at a time is enough to try.
 local function room_of(self)
@@ -524,7 +525,7 @@ end
 -- Begins what may be begun.
 local function fill(self)
   heed_standstill(self)
-  if self.is_empty or not may_take(self) then return end
+  if not may_take(self) then return end
   if now(self) >= self.look_at then look(self) end
   local next_at = serve_each(self)
   if not next_at then return end
@@ -615,8 +616,6 @@ local function mend(self)
 end
 
 -- Whether nothing more is begun; what is known may still have to be written down.
-local function is_ending(self) return is_over(self) or self.is_draining or self.is_empty end
-
 -- Waits for a message's end, or its turn.
 local function wait(self, seconds)
   local loop, until_ = self.host.loop, self.next_at
