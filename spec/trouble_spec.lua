@@ -188,6 +188,17 @@ describe("who watches a run", function()
     assert.equal(429, find(told, "asks for patience").err.status)
   end)
 
+  it("is told of a window that is used up with no error of another kind", function()
+    local told = told_of(function(_, n)
+      if n == 5 then
+        return { outcome = "unknown", kind = "api", status = 500, retryable = false }
+      end
+      return { outcome = "accepted", status = 200,
+        ratelimit = { limit = 100, remaining = math.max(0, 100 - n), reset = 60 } }
+    end, messages(150), nil, { deadline = 900 })
+    assert.is_nil(find(told, "asks for patience").err)
+  end)
+
   it("is told by which refusal where none is tried again", function()
     local told = told_of(function(_, n)
       if n % 10 == 9 then return refusal(20) end

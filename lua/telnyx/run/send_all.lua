@@ -387,7 +387,8 @@ end
 -- Tells of it with the last that failed so, as a send would return it.
 local function tell_trouble(run, why, is_of_refusals)
   local failure = nil
-  if why then failure = is_of_refusals and run.refused or run.failure end
+  if why and is_of_refusals then failure = run.refused end
+  if why and not is_of_refusals then failure = run.failure end
   if failure then failure = run.host.new_error(tables.deep_copy(failure)) end
   guarded(run, run.options.on_trouble, why, failure)
 end

@@ -759,7 +759,8 @@ function worker.new(host, options)
     has_own_clock = host.loop.clock ~= core.monotonic,
   }, Worker)
   self.watch = options.on_trouble and trouble.new(function(why, is_of_refusals)
-    local failure = is_of_refusals and self.refused or self.failure
+    local failure = self.failure
+    if is_of_refusals then failure = self.refused end
     guarded(self, options.on_trouble, why, why and failure)
   end)
   self.clock = function() return now(self) end
