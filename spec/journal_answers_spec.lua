@@ -265,6 +265,21 @@ describe("a query that leaves a statement open that failed", function()
     assert.equal(1, n_rows())
   end)
 
+  -- The table is there, so that nothing of the journal's own has failed.
+  it("is found out by the first change where it was left before the journal was made", function()
+    collect()
+    assert(rows_of(other, "BEGIN IMMEDIATE", {}, 0))
+    assert.is_nil((leaving("DELETE FROM telnyx_send", {}, 0)))
+    assert(rows_of(other, "ROLLBACK", {}, 0))
+    assert.equal(1, #left)
+    own_journal = journal.sql { dialect = "sqlite", query = leaving }
+    for _ = 1, 2 do
+      local is_claimed, why = claimed("k3")
+      assert.is_nil(is_claimed)
+      assert.matches("left a statement open", why)
+    end
+  end)
+
   it("says of what was sent that it could not be recorded", function()
     assert.is_nil((own_journal:finish { key = "k1", claim = "ck1", state = "accepted", now = 2 }))
   end)

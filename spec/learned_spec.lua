@@ -918,7 +918,7 @@ describe("a turn, closely,", function()
       local senders = {}
       for i = 1, 600 do senders[i] = LONG end
       local counts = send(service, list_of(senders), { concurrency = 16 })
-      assert.is_true(counts.rejected <= 30, counts.rejected) -- 60 and 200 before
+      assert.is_true(counts.rejected <= 30, counts.rejected) -- 213 and 74 before
       assert.is_true(service.time < 1.3 * 600 / most * window_s, service.time)
     end)
   end

@@ -2235,46 +2235,33 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.same({ 1, 7 }, { #posts, journal:counts().sending })
     end)
 
-    it("leaves to its parent what is taken, where the query forks and leaves the worker", function()
-      local posts, worker = {}, nil
-      open(nil, { sender = sender_at_once(posts) })
-      add(4)
-      local restore = on_query(TAKE, function(query)
-        local rows, why, is_sure = query()
-        fork()
+    for what, answer in pairs {
+      ["leaves the worker"] = function(worker, ...)
         worker:leave()
-        return rows, why, is_sure
+        return ...
+      end,
+      ["has no answer"] = function() return nil, "it is the parent's connection" end,
+    } do
+      it("leaves to its parent what is taken, where the query forks and " .. what, function()
+        local posts, worker = {}, nil
+        open(nil, { sender = sender_at_once(posts) })
+        add(4)
+        local restore = on_query(TAKE, function(query)
+          local rows, why, is_sure = query()
+          fork()
+          return answer(worker, rows, why, is_sure)
+        end)
+        worker = box:start { concurrency = 4 }
+        for _ = 1, 3 do worker:step(0) end
+        restore()
+        for _ = 1, 5 do
+          worker.mend_at = 0
+          worker:step(0)
+        end
+        parent()
+        assert.same({ 0, 4 }, { #posts, journal:counts().sending })
       end)
-      worker = box:start { concurrency = 4 }
-      worker:step(0)
-      restore()
-      for _ = 1, 3 do
-        worker.mend_at = 0
-        worker:step(0)
-      end
-      parent()
-      assert.same({ 0, 4 }, { #posts, journal:counts().sending })
-    end)
-
-    it("leaves to its parent what is taken, where the query forks and has no answer", function()
-      local posts = {}
-      open(nil, { sender = sender_at_once(posts) })
-      add(4)
-      local restore = on_query(TAKE, function(query)
-        query()
-        fork()
-        return nil, "it is the parent's connection"
-      end)
-      local worker = box:start { concurrency = 4 }
-      for _ = 1, 3 do worker:step(0) end
-      restore()
-      for _ = 1, 5 do
-        worker.mend_at = 0
-        worker:step(0)
-      end
-      parent()
-      assert.same({ 0, 4 }, { #posts, journal:counts().sending })
-    end)
+    end
 
     it("raises nothing where it ends while it takes, and the take has no answer", function()
       local worker, is_first = nil, true

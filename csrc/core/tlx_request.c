@@ -14,7 +14,7 @@ static size_t put(char *out, size_t n, tlx_str s) {
   return n + s.n;
 }
 
-/* A tenth of what snprintf costs, which was twice a request. */
+/* By hand, since each request is counted and written: snprintf costs more than all else of it. */
 static tlx_str decimal(size_t value, char digits[MAX_DIGITS]) {
   size_t first = MAX_DIGITS;
   do {

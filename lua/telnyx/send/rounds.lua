@@ -7,9 +7,7 @@ local rounds = {}
 
 local NOT_OWNER = "the sender's 'finished' must return the owner that its 'start' was given"
 
-local function is_spent(self, spent_at)
-  return spent_at < math.huge and self:now() >= spent_at
-end
+local function is_spent(self, spent_at) return self:now() >= spent_at end
 
 -- Lets go on whose requests are finished. A sender may serve several loops. What one does wrong
 -- is told by the next step: a `send` must not lose its outcome by it.
