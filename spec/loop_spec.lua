@@ -646,6 +646,75 @@ it("waits for no end that came while an own sender's start stepped the client", 
   assert.equal(0, client:step(0))
 end)
 
+-- Whose sender yields, at its second attempt, to who steps the client: a pause comes before.
+local function suspended_in_a_step(heard)
+  local sender = { n = 0 }
+  function sender.send()
+    sender.n = sender.n + 1
+    if sender.n == 1 then
+      return nil, { outcome = "not_sent", kind = "connection", retryable = true }
+    end
+    coroutine.yield("io")
+    return { id = "m" }, { outcome = "accepted" }
+  end
+  local client = telnyx.new { sender = sender, retry = { base = 0.001 } }
+  local pending = client:start(MESSAGE, function(message, err)
+    heard[#heard + 1] = message and "accepted" or err.outcome
+  end)
+  local stepper = coroutine.create(function() return client:step(20) end)
+  assert.same({ true, "io" }, { coroutine.resume(stepper) })
+  return client, stepper, sender, pending
+end
+
+-- What is compiled calls no hook.
+local function raise_within(stepper, n)
+  local compiler, sethook = rawget(_G, "jit"), debug.sethook
+  local running = coroutine.running
+  if compiler then compiler.off() end
+  local function raise()
+    if running() ~= stepper then return end
+    n = n - 1
+    if n > 0 then return end
+    sethook(stepper)
+    sethook()
+    error("from outside", 0)
+  end
+  sethook(stepper, raise, "", 1)
+  local ok = coroutine.resume(stepper)
+  sethook(stepper)
+  sethook()
+  if compiler then compiler.on() end
+  return not ok
+end
+
+it("a step that an error ends while an own sender yields through it loses no message", function()
+  local n, was_raised = 0
+  repeat
+    n = n + 1
+    local heard = {}
+    local client, stepper, sender, pending = suspended_in_a_step(heard)
+    was_raised = raise_within(stepper, n)
+    for _ = 1, 3 do client:step(0) end
+    assert.equal(0, client:step(0), "at instruction " .. n)
+    assert.is_true(pending.done, "at instruction " .. n)
+    assert.is_true(#heard <= 1) -- none where the error comes as the callback begins
+    assert.equal(2, sender.n)
+    if not was_raised then assert.same({ "accepted" }, heard) end
+  until not was_raised
+  assert.is_true(n > 20, n)
+end)
+
+it("a loop is told that a step is due where an error has ended such a step", function()
+  local heard = {}
+  local client, stepper = suspended_in_a_step(heard)
+  client:step(0)
+  assert.is_nil(client:timeout())
+  assert.is_true(raise_within(stepper, 1))
+  assert.equal(0, client:timeout())
+  client:step(0)
+  assert.same({ "unknown" }, heard)
+end)
+
 it("an error that ends a send after one that may have gone out is told as unknown", function()
   local own = { n = 0 }
   function own:send()

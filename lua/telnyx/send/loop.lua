@@ -41,6 +41,7 @@ local BUDGET = 0.0004
 ---@field n_rounds integer begun and not ended; one that an error ended stays counted
 ---@field n_parked integer tasks that wait for a turn
 ---@field is_left boolean whether an error may have left a task that is to be ended
+---@field is_watched boolean whether a task may have yielded through somebody's step
 ---@field has_more boolean whether the last step left something undone
 local Loop = {}
 Loop.__index = Loop
@@ -60,7 +61,7 @@ local function new(sender, host, on_error)
     sender = sender, host = host, n_forks = core.forks(), tasks = {}, sleeping = {},
     elsewhere = setmetatable({}, { __mode = "k" }), idle = {}, n_idle = 0,
     news = news.new(on_error), n_ended = 0, n_rounds = 0, n_parked = 0, is_left = false,
-    has_more = false,
+    is_watched = false, has_more = false,
     clock = has_method(sender, "monotonic") and sender.monotonic or core.monotonic,
     start = sender.start, finished = sender.finished,
     spawn = has_method(sender, "spawn") and sender.spawn or nil,
@@ -461,6 +462,7 @@ function Loop:timeout()
   if self.news:is_due() then return 0 end
   if self.is_closed then return nil end
   local is_due = self.has_more or self.n_rounds > 0 or self.is_left or has_forked(self)
+    or tasks.has_stranded(self)
   if is_due and n_tasks(self) > 0 then return 0 end
   local due = has_method(self.sender, "timeout") and self.sender:timeout() or math.huge
   due = math.min(due, math.max(0, rounds.next_wake(self) - self:now()))

@@ -70,7 +70,7 @@ end
 ---done.
 ---@param self telnyx.loop
 function rounds.mend(self)
-  if self.n_rounds == 0 and not self.is_left then return end
+  if self.n_rounds == 0 and not self.is_left and not self.is_watched then return end
   tasks.mend(self)
   self.n_rounds = 0 -- not before: an error may pass through this, too
 end

@@ -10,6 +10,7 @@ local core = require("telnyx.core")
 
 -- Of each message, so looked up once.
 local resume_thread, yield, status_of = coroutine.resume, coroutine.yield, coroutine.status
+local running = coroutine.running
 
 local tasks = {}
 
@@ -35,10 +36,12 @@ local WAITS, ENDS = {}, {}
 ---@field is_missed boolean|nil its request ended before it waited for that
 ---@field is_suspect boolean it was found so by a step
 ---@field is_ending boolean that is being done
+---@field driver thread|false whose step it has yielded through, to a scheduler of the user's own
 
-local function may_yield()
-  local thread, is_main = coroutine.running()
-  return thread ~= nil and not is_main
+-- Nil where it cannot yield.
+local function own_thread()
+  local thread, is_main = running()
+  return not is_main and thread or nil
 end
 
 -- So often a user's own function may give way where nobody heeds it.
@@ -47,11 +50,13 @@ local MOST_IN_VAIN = 100
 -- A sender that yields to a scheduler of its own yields through us, if it can. What is only told
 -- something, or asked, goes on at once where there is no scheduler: the message is not lost by it.
 local function resume(task, what)
-  local thread = task.thread
+  local thread, loop = task.thread, task.loop
   local ok, signal, more = resume_thread(thread, what)
   local n_in_vain = 0
   while ok and signal ~= WAITS and signal ~= ENDS do
-    if may_yield() then
+    local driver = own_thread()
+    if driver then
+      task.driver, loop.is_watched = driver, true
       ok, signal, more = resume_thread(thread, yield(signal, more))
     elseif task.is_asking and n_in_vain < MOST_IN_VAIN then
       n_in_vain = n_in_vain + 1
@@ -68,7 +73,7 @@ local function new_task(loop)
   local task = {
     loop = loop, thread = false, job = false, callback = false, place = false,
     waits = false, wake = 0, message = false, result = false, is_asking = false, why = false,
-    is_begun = false, is_missed = false, is_suspect = false, is_ending = false,
+    is_begun = false, is_missed = false, is_suspect = false, is_ending = false, driver = false,
   }
   task.thread = coroutine.create(function()
     while true do
@@ -181,6 +186,7 @@ function tasks.go_on(loop, task, why)
   elseif signal == ENDS then
     core.shielded(retire, loop, task)
   end
+  task.driver = false
   loop.is_left = was_left
 end
 
@@ -241,6 +247,24 @@ local function is_answered(task)
   return pending and pending:done()
 end
 
+-- Whether an error has ended the step that it had yielded through: nobody else would let it go on.
+local function is_stranded(task)
+  local driver = task.driver
+  return driver and status_of(task.thread) == "suspended"
+    and (driver == running() or status_of(driver) == "dead")
+end
+
+---Whether somebody's scheduler has a task that no step of his will let go on.
+---@param loop telnyx.loop
+---@return boolean
+function tasks.has_stranded(loop)
+  if not loop.is_watched then return false end
+  for _, task in ipairs(loop.tasks) do
+    if task.thread and is_stranded(task) then return true end
+  end
+  return false
+end
+
 local function mend_task(loop, task)
   local status = task.thread and status_of(task.thread)
   if task.why or status == "dead" then
@@ -252,6 +276,8 @@ local function mend_task(loop, task)
     return
   elseif task.result then
     core.shielded(retire, loop, task)
+  elseif is_stranded(task) then
+    core.shielded(bury, loop, task, "an error ended the send")
   elseif is_answered(task) then
     tasks.go_on(loop, task)
   end
@@ -260,7 +286,10 @@ end
 ---Lets everybody go on who was about to when an error passed.
 function tasks.mend(loop)
   local all = {}
-  for i, task in ipairs(loop.tasks) do all[i] = task end
+  loop.is_watched = false
+  for i, task in ipairs(loop.tasks) do
+    all[i], loop.is_watched = task, loop.is_watched or task.driver ~= false
+  end
   loop.is_left = false
   for _, task in ipairs(all) do
     if task.job then mend_task(loop, task) end
