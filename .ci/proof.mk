@@ -10,7 +10,8 @@
 #   make conformance       what the engine relies on in libcurl, asked of the one that is here; of
 #                          another with CURL_INCDIR and CURL_LIBDIR
 
-.PHONY: chaos chaos-unlooked chaos-fallback kills oom asan valgrind fork threads conformance
+.PHONY: chaos chaos-unlooked chaos-fallback kills oom fork threads conformance
+.PHONY: asan asan-specs-5.4 asan-specs-jit valgrind
 
 HEADERS = $(wildcard csrc/*.h csrc/core/*.[hd]* csrc/crypto/*.h csrc/http/*.h csrc/lua/*.h)
 
@@ -144,10 +145,15 @@ ASAN_SENDS ?= 1500
 SANITIZED_SPECS = $(shell grep -LE 'support\.(sandbox|nginx|cosockets|journals)|LD_PRELOAD' $(SPECS))
 
 asan: build build/asan-5.4/telnyx/core.so build/asan-5.1/telnyx/core.so build/no_dlclose.so
-	@echo "== Lua 5.4, specs" && $(call sanitized,asan-5.4) lua5.4 /usr/bin/busted $(SANITIZED_SPECS)
-	@echo "== LuaJIT, specs" && $(call sanitized,asan-5.1) luajit /usr/bin/busted $(SANITIZED_SPECS)
+	@$(MAKE) --no-print-directory -k $(two_at_a_time) asan-specs-5.4 asan-specs-jit
 	@CHAOS_SENDS=$(ASAN_SENDS) $(call sanitized,asan-5.4) lua5.4 $(CHAOS)
 	@CHAOS_SENDS=$(ASAN_SENDS) $(call sanitized,asan-5.1) luajit $(CHAOS)
+
+asan-specs-5.4:
+	@echo "== Lua 5.4, specs" && $(call sanitized,asan-5.4) lua5.4 /usr/bin/busted $(SANITIZED_SPECS)
+
+asan-specs-jit:
+	@echo "== LuaJIT, specs" && $(call sanitized,asan-5.1) luajit /usr/bin/busted $(SANITIZED_SPECS)
 
 # A part, at a tenth of the speed: with patience.
 valgrind: build build/no_dlclose.so
