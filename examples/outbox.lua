@@ -98,6 +98,9 @@ local GAVE_UP = {
 local function tell_counts(counts)
   print(("%d sent, %d refused, %d unknown"):format(counts.accepted, counts.rejected,
     counts.unknown))
+  if counts.reaped > 0 then
+    print(("%d more unknown, left by a worker that died"):format(counts.reaped))
+  end
   if counts.unrecorded then
     print(("%d ends could not be written down, and will be unknown"):format(counts.unrecorded))
   end

@@ -1,6 +1,7 @@
 -- What is written about journals and outboxes does what it says: the example's commands, each in a
 -- process of its own, and the pieces of docs/journal.md one after another.
 
+local core = require("telnyx.core")
 local host = require "spec.support.host"
 local journal = require "telnyx.journal"
 local process = require "spec.support.process"
@@ -87,6 +88,20 @@ describe("the outbox example", function()
       shop("settle", "order-1", "not_sent"))
     assert.equal("order-3\tis withdrawn\nrc 0\n", shop("settle", "order-3", "withdrawn"))
     assert.matches("^queued\t1\nsending\t0\naccepted\t1\n.*unknown\t0\nfree\t1\n", shop("list"))
+  end)
+
+  it("counts what a worker that died had taken", function()
+    shop("order", "+18665550001", "taken")
+    shop("order", "+18665550001", "waits")
+    local own, now = journal.sqlite(folder .. "/shop.db", { beside = true }), core.now()
+    assert(own:queue():take { limit = 1, claim = "dead", now = now, owner = "vm/1",
+      expires = now - 1000 })
+    own:close()
+    local said = shop("send")
+    assert.matches("order%-1\tunknown: ", said)
+    assert.matches("\n1 sent, 0 refused, 0 unknown\n"
+      .. "1 more unknown, left by a worker that died\nrc 0\n$", said)
+    assert.equal(1, posts())
   end)
 
   it("has workers that are ended by SIGTERM and Ctrl-C", function()
