@@ -174,6 +174,41 @@ describe("a turn, closely,", function()
       assert.is_true(own:is_free_for(""))
     end)
 
+    -- The turn of one who was refused three times, before fifty others of his sender's.
+    local function nth_turn(refused_by)
+      for _ = 1, 50 do own:put(waiter(), now) end
+      local often, n = waiter(1), 0
+      often.refused_by, often.n_refused = refused_by, 3
+      own:put(often, now)
+      now = 2
+      repeat
+        n = n + 1
+        local one = own:take()
+      until one == often
+      return n
+    end
+    for _, case in ipairs { { 5, "where some are taken", false, true },
+      { 33, "where none is taken, and he may be refused for good", true, true },
+      { 5, "where none is taken, and it is the limit of one sender", true, nil } } do
+      it(("comes as the %dth again %s"):format(case[1], case[2]), function()
+        local by = { takes_none = function() return case[3] end, is_bounded = case[4] }
+        assert.equal(case[1], nth_turn(by))
+      end)
+    end
+
+    it("comes no later than so long after the last, once that is bounded", function()
+      local one, at = learned.new(0, 0), 0
+      for _ = 1, 6 do
+        for _ = 1, 20 do one:refuse(at) end
+        at = one.held_until
+        one:due(at)
+      end
+      assert.is_true(at > 5, at)
+      one:bound_patience(1)
+      one:refuse(at)
+      assert.is_true(one.held_until - at <= 1, one.held_until - at)
+    end)
+
     it("of who was refused often is first his again when he is another's", function()
       local often, other = waiter(1), waiter()
       often.n_refused = 5
@@ -973,6 +1008,49 @@ describe("a turn, closely,", function()
     end)
     send(service, list_of(times(1000, LONG)), { concurrency = 16 }, { deadline = 100000 })
     assert.is_true(service.n_refused < 450, service.n_refused) -- 190; with eight in a row 761
+  end)
+
+  describe("of others", function()
+    local A, B = "+13125550001", "+18445550001"
+    local now, own
+    before_each(function()
+      now = 0
+      own = require("telnyx.run.turns").new({ is_by_sender = true,
+        ripe = function() return 1 end, spend = function() end }, function() return now end, false)
+    end)
+    local function refuse(sender)
+      own:refuse({ sender = sender, refused_by = false, n_refused = 0, n_taken_then = 0 },
+        { code = "10011" })
+    end
+    local function took(n)
+      own.n_taken = own.n_taken + n
+      own:took(B)
+    end
+
+    it("is held up as well where none of theirs is taken meanwhile", function()
+      took(60)
+      for _ = 1, 20 do
+        now = now + 2
+        refuse(A)
+      end
+      took(60)
+      now = now + 2
+      refuse(A)
+      assert.is_nil(own.learned[A])
+    end)
+
+    for sender, is_his in pairs { [A] = true, [B] = false } do
+      it("is held up as well where many of theirs are refused, and not by his own: "
+        .. tostring(is_his), function()
+        for _ = 1, 20 do
+          took(10)
+          now = now + 2
+          for _ = 1, 4 do refuse(sender) end
+          refuse(A)
+        end
+        assert.equal(is_his, own.learned[A] ~= nil)
+      end)
+    end
   end)
 
   it("is everybody's until one sender alone was refused at eight moments, others taken", function()

@@ -67,6 +67,30 @@ describe("who watches a run", function()
     assert.is_true(#told < 12, table.concat(whys(told), "\n"))
   end)
 
+  it("is not told that it is over where the service has stopped the run", function()
+    local told, counts = told_of(function(_, _, now)
+      if now < 5 then return end
+      if now >= 30 then
+        return { outcome = "rejected", kind = "api", status = 401, code = "10009",
+          retryable = false }
+      end
+      return { outcome = "not_sent", kind = "connection", retryable = true, cause = "no service" }
+    end, messages(2000), { rate = 10 }, { deadline = 600 })
+    assert.equal("stopped", counts.ended)
+    assert.is_truthy(told[#told].why:find("nothing gets through", 1, true), told[#told].why)
+  end)
+
+  it("is told of lost ones with one of these, whatever was refused since", function()
+    local told = told_of(function(_, n)
+      if n <= 20 then return nil, 0.5 end
+      if n <= 24 then
+        return { outcome = "unknown", kind = "connection", retryable = false }, 0.5
+      end
+      return n <= 36 and refusal(0.1) or nil, n <= 36 and 0.7 or 4
+    end, messages(300), { concurrency = 16 }, { deadline = 600 })
+    assert.equal("unknown", find(told, "nobody knows").err.outcome)
+  end)
+
   it("is told for how long the service asks for patience, once", function()
     local told, counts = told_of(function(_, n, now)
       if n == 20 or now > 0 and now < 40 then return refusal(40) end
