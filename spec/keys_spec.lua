@@ -606,6 +606,13 @@ describe("a send that others have settled meanwhile", function()
     return told, journal:get("order-1")
   end
 
+  it("is told of nothing where they have said the same, as a webhook that comes first", function()
+    local told, row = settled(nil, "settle", "m-1")
+    assert.equal("accepted", told.outcome)
+    assert.is_nil(told.journal_error)
+    assert.same({ "accepted", "m-1" }, { row.state, row.message_id })
+  end)
+
   it("is told what came of it, and that this is not what stands there", function()
     local told, row = settled(nil, "settle", "m-9")
     assert.equal("accepted", told.outcome)

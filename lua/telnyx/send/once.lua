@@ -303,6 +303,12 @@ function once.state_of(message, result)
   return not is_passing and "rejected" or nil
 end
 
+-- Whether it is known by now that a message was accepted: by a webhook, say, that came before.
+local function is_known(journal, key, id)
+  local known = ask(journal, "get", key)
+  return known ~= nil and known.state == "accepted" and known.message_id == id
+end
+
 ---Records what became of a claim. An outcome is never lost for a journal that fails.
 ---@param journal telnyx.journal
 ---@param entry telnyx.entry
@@ -326,7 +332,8 @@ function once.settle(journal, entry, message, result)
   end
   entry.claim = false
   if done == nil then return tostring(why) end
-  return not done and "another has settled it meanwhile" or nil
+  if done or state == "accepted" and is_known(journal, entry.key, message.id) then return nil end
+  return "another has settled it meanwhile"
 end
 
 -- From outside ------------------------------------------------------------------------
@@ -338,8 +345,7 @@ local function settle_accepted(journal, row, message)
   if done then return true end
   if done == nil then return nil, tostring(why) end
   -- Its own sender may have said the same just now.
-  local known = ask(journal, "get", row.key)
-  if known and known.state == "accepted" and known.message_id == message.id then return true end
+  if is_known(journal, row.key, message.id) then return true end
   return nil, "the key was settled meanwhile"
 end
 
