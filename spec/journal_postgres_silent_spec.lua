@@ -371,6 +371,56 @@ describe("what was given up unread", function()
     box:resume()
   end)
 
+  -- Who has waited for a row in vain waits for the next ones hardly any, which the server is told
+  -- before the statement: it is the last that it has read.
+  it("undoes nothing where its backend had just been told to wait less for a row", function()
+    local connect = libpq.connect
+    finally(function() libpq.connect = connect end)
+    local is_stopped = false
+    local function stop_after(execute)
+      return function(...)
+        local done, why = execute(...)
+        if not is_stopped then
+          is_stopped = true
+          local pid = server:ask("SELECT pid FROM pg_stat_activity WHERE usename = 'spec'"
+            .. " AND state = 'idle' AND query LIKE 'SET lock_timeout = 50%'"):match("%d+")
+          os.execute("kill -STOP " .. pid)
+          sandbox.wait(function() return n_stopped() == 1 end, "it to stop")
+        end
+        return done, why
+      end
+    end
+    function libpq.connect(...)
+      local session = assert(connect(...))
+      local prepare = session.prepare
+      function session.prepare(self, text)
+        local statement, why = prepare(self, text)
+        if statement and text:find("SET lock_timeout = 50", 1, true) then
+          statement.execute = stop_after(statement.execute)
+        end
+        return statement, why
+      end
+      return session
+    end
+    own:close()
+    client = telnyx.new { sender = stand_in.sender(), journal = open { statement_timeout = 3 } }
+    box = telnyx.outbox(client)
+    assert.is_true(add("held"))
+    assert.is_true(add("before"))
+    assert.is_true(box:withdraw("before"))
+    local holder = assert(connect(("host=%s user=spec dbname=postgres"):format(server.folder), 9))
+    for _, text in ipairs { "BEGIN", "SELECT 1 FROM telnyx_send WHERE key = 'held' FOR UPDATE" } do
+      assert(assert(holder:prepare(text)):execute())
+    end
+    assert.is_nil((box:withdraw("held")))
+    holder:close()
+    assert.is_true(add("late"))
+    assert.is_true(is_stopped)
+    assert.is_true(box:withdraw("late"))
+    let_go_on()
+    assert.equal("free", own:get("late").state)
+  end)
+
   -- The session that should end it is given up itself, at its first look for the other.
   it("is ended by the third session where the second was given up, too", function()
     assert.is_true(add("late"))

@@ -247,6 +247,9 @@ local function remember(ask, own_random)
   return { pid = me.pid, started = me.started, marks = marks, n_forks = core.forks() }
 end
 
+-- Named, as all that a backend is asked: what lies unread behind it is known as ours by that.
+local WAIT_FOR_ROWS = "SET lock_timeout = %d -- telnyx"
+
 -- As usual, or hardly any, by whether a row has just been waited for in vain.
 local function set_lock_timeout(asked, session_of, is_hurried)
   local session = session_of()
@@ -254,7 +257,7 @@ local function set_lock_timeout(asked, session_of, is_hurried)
   if not usual_ms then return end
   local ms = is_hurried and math.min(HURRIED_MS, usual_ms) or usual_ms
   if session.lock_timeout_ms == ms then return end
-  local is_set = asked:query(("SET lock_timeout = %d"):format(ms), {}, 0)
+  local is_set = asked:query(WAIT_FOR_ROWS:format(ms), {}, 0)
   if is_set then session_of().lock_timeout_ms = ms end -- it may be another one by now
 end
 
