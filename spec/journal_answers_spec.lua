@@ -285,6 +285,151 @@ describe("a query that leaves a statement open that failed", function()
   end)
 end)
 
+-- Who does not look at what `execute` says, or takes it for no rows, and closes nothing.
+describe("a query that keeps back what fails", function()
+  local N_STATEMENTS = 25
+
+  -- Somebody else writes from the n-th statement of the second claim on, during so many.
+  local function claim_all(path, mode, n, n_held)
+    local db, other = assert(driver.New(path)), assert(driver.New(path))
+    db:autocommit(true)
+    other:autocommit(true)
+    assert(rows_of(other, "PRAGMA journal_mode = " .. mode, {}, 0))
+    local n_asked, left = -math.huge, {}
+    local own_journal = journal.sql { dialect = "sqlite", query = function(text, params, n_params)
+      n_asked = n_asked + 1
+      if n_asked == n then assert(rows_of(other, "BEGIN IMMEDIATE", {}, 0)) end
+      if n_asked == n + n_held then assert(rows_of(other, "ROLLBACK", {}, 0)) end
+      local statement, rows = db:prepare(text), {}
+      if not statement then return nil, "it cannot be prepared" end
+      if not statement:execute(unpack(params, 1, n_params)) then
+        left[#left + 1] = statement
+        return rows
+      end
+      for row in statement:rows(true) do rows[#rows + 1] = row end
+      statement:close()
+      return rows
+    end }
+    local told = {}
+    for i = 1, 8 do
+      if i == 2 then n_asked = 0 end
+      local key = "k" .. i
+      told[i] = own_journal:claim { key = key, digest = "d", claim = "c" .. i, now = 1,
+        expires = 9 }
+      if told[i] then
+        own_journal:finish { key = key, claim = "c" .. i, state = "accepted", now = 2 }
+      end
+    end
+    rows_of(other, "ROLLBACK", {}, 0)
+    local is_there = {}
+    for _, row in ipairs(assert(rows_of(other, "SELECT key FROM telnyx_send", {}, 0))) do
+      is_there[row.key] = true
+    end
+    for _, statement in ipairs(left) do statement:close() end
+    db:close()
+    other:close()
+    return told, is_there
+  end
+
+  for _, mode in ipairs { "DELETE", "WAL" } do
+    it("claims nothing that is not kept, whenever another writes: " .. mode, function()
+      local n_claimed = 0
+      for n = 1, N_STATEMENTS do
+        for _, n_held in ipairs { 1, 2, 5 } do
+          local path = ("%s/%d-%d.db"):format(folder, n, n_held)
+          local told, is_there = claim_all(path, mode, n, n_held)
+          for i = 1, 8 do
+            assert.is_true(not told[i] or is_there["k" .. i] == true,
+              ("%d for %d: k%d was claimed, and is not there"):format(n, n_held, i))
+            if told[i] then n_claimed = n_claimed + 1 end
+          end
+          os.remove(path)
+        end
+      end
+      assert.is_true(n_claimed > N_STATEMENTS * 3, n_claimed) -- the first, each time
+    end)
+  end
+end)
+
+describe("a query over a connection to SQLite", function()
+  local db, own_journal, wrap
+  before_each(function()
+    db = assert(driver.New(folder .. "/users.db"))
+    db:autocommit(true)
+    wrap = function(rows) return rows end
+    own_journal = journal.sql { dialect = "sqlite", query = function(text, params, n)
+      local rows, why, is_sure = rows_of(db, text, params, n)
+      if rows then return wrap(rows) end
+      return nil, why, is_sure
+    end }
+  end)
+  after_each(function() db:close() end)
+
+  local function claimed(key)
+    local is_claimed, why = own_journal:claim { key = key, digest = "d", claim = key, now = 1,
+      expires = 2 }
+    return is_claimed or why
+  end
+
+  it("claims, takes and adds nothing in a transaction that the program has begun since", function()
+    local queue = own_journal:queue()
+    local function added(key)
+      return queue:add { key = key, digest = "d", body = "{}", sender = "s", ord = 1, now = 1,
+        due = 1 }
+    end
+    assert.is_true(claimed("k1"))
+    assert.is_true(added("a1"))
+    assert(rows_of(db, "BEGIN", {}, 0))
+    assert.matches("leaves a transaction open", claimed("k2"))
+    assert.is_nil((added("a2")))
+    for _, sender in ipairs { false, "s" } do
+      local rows, why = queue:take { claim = "t", owner = "me", now = 2, due = 2, expires = 9,
+        limit = 5, sender = sender or nil }
+      assert.is_nil(rows)
+      assert.matches("leaves a transaction open", why)
+    end
+    assert(rows_of(db, "ROLLBACK", {}, 0))
+    assert.is_true(claimed("k2"))
+    assert.is_true(added("a2"))
+  end)
+
+  it("claims nothing that a power cut would forget", function()
+    for _, level in ipairs { "OFF", "NORMAL" } do
+      assert(rows_of(db, "PRAGMA synchronous = " .. level, {}, 0))
+      assert.matches("a power cut would forget what is sent; PRAGMA synchronous = FULL",
+        claimed("k1"))
+    end
+    for _, level in ipairs { "FULL", "EXTRA" } do
+      assert(rows_of(db, "PRAGMA synchronous = " .. level, {}, 0))
+      assert.is_true(claimed(level))
+    end
+    assert(rows_of(db, "PRAGMA synchronous = NORMAL", {}, 0))
+    assert.matches("a power cut", claimed("k2"))
+  end)
+
+  it("must return rows by their columns as they are written", function()
+    wrap = function(rows)
+      for _, row in ipairs(rows) do
+        for _, column in ipairs { "name", "key", "synchronous" } do
+          row[column], row[column:upper()] = nil, row[column]
+        end
+      end
+      return rows
+    end
+    assert.matches("must return rows as tables by the name of the column", claimed("k1"))
+    wrap = function() return { "telnyx" } end
+    assert.matches("must return rows as tables by the name of the column", claimed("k1"))
+    wrap = function() return {} end
+    assert.matches("must return rows as tables by the name of the column", claimed("k1"))
+    wrap = function() return nil end
+    assert.matches("returned neither rows nor why there are none", claimed("k1"))
+    wrap = function() return true end
+    assert.matches("returned neither rows nor why there are none", claimed("k1"))
+    wrap = function(rows) return rows end
+    assert.is_true(claimed("k1"))
+  end)
+end)
+
 -- A user's connection that was lost is made anew, and not as the first was.
 it("a query that has begun to leave its transaction open is found out after a failure", function()
   local server = postgres.start()

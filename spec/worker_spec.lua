@@ -164,6 +164,50 @@ describe("a worker of an outbox", function()
     end)
   end
 
+  describe("that waits for rows", function()
+    local told
+
+    local function begin(callback)
+      open(step_by_step(function() return nil, 0.5 end))
+      local worker = box:start { concurrency = 4 }
+      for _ = 1, 3 do worker:step(0) end
+      told = {}
+      client:start(MESSAGE, callback or function(sent) told[#told + 1] = sent.id end)
+      return worker
+    end
+
+    it("carries what its client begins, by steps that never wait", function()
+      local worker = begin()
+      for _ = 1, 5 do
+        sender.time = sender.time + 0.2
+        worker:step(0)
+      end
+      assert.equal(1, #sender.posts)
+      assert.equal(1, #told)
+      assert.is_true(worker:timeout() > 0)
+    end)
+
+    it("raises, once, what that calls back", function()
+      local worker = begin(function() error("of another", 0) end)
+      local raised = {}
+      for _ = 1, 5 do
+        sender.time = sender.time + 0.2
+        local ok, why = pcall(worker.step, worker, 0)
+        if not ok then raised[#raised + 1] = why end
+      end
+      assert.same({ "of another" }, raised)
+      assert.is_true(worker:timeout() > 0)
+    end)
+
+    it("is not ended by that where it runs by itself", function()
+      open(step_by_step(function() return nil, 0.5 end))
+      add(2)
+      client:start(MESSAGE, function() error("of another", 0) end)
+      assert.equal(2, box:run({ until_empty = true }).accepted)
+      assert.same({ false, "of another" }, { pcall(client.step, client, 0) })
+    end)
+  end)
+
   it("takes no more than it may after an error in a step of a callback's", function()
     local posts, limits, n_told, worker = {}, {}, 0, nil
     open(sender_at_once(posts))

@@ -5,27 +5,36 @@
 local OPEN = "the query function leaves a transaction open; what it has done must be committed when"
   .. " it returns: turn autocommit on"
 
--- Each is nil where the database does not say.
-local is_open = {}
+local FORGETFUL = "the query function's connection commits before it has written: a power cut would"
+  .. " forget what is sent; PRAGMA synchronous = FULL"
+
+-- Each is true where the database does not say.
+local will_keep = {}
+
+-- FULL; less is NORMAL, and OFF.
+local FULL = 2
 
 -- What a transaction forbids, and what changes nothing elsewhere: to set a setting to what it is.
 -- To begin one would leave it open, where the answer is lost.
-function is_open.sqlite(ask)
+function will_keep.sqlite(ask)
   local rows = ask("PRAGMA synchronous")
   local level = rows and rows[1] and tonumber(rows[1].synchronous)
-  if not level then return false end
+  if not level then return true end
+  if level < FULL then return nil, FORGETFUL end
   local done, why = ask(("PRAGMA synchronous = %.0f"):format(level))
-  return not done and tostring(why):find("inside a transaction", 1, true) ~= nil
+  if not done and tostring(why):find("inside a transaction", 1, true) then return nil, OPEN end
+  return true
 end
 
 -- Its time stands still within a transaction, and goes by microseconds from one to the next.
-function is_open.postgres(ask)
+function will_keep.postgres(ask)
   local moments = {}
   for i = 1, 2 do
     local rows = ask("SELECT CAST(transaction_timestamp() AS TEXT) AS moment")
     moments[i] = rows and rows[1] and rows[1].moment or i
   end
-  return moments[1] == moments[2]
+  if moments[1] == moments[2] then return nil, OPEN end
+  return true
 end
 
 local commits = {}
@@ -35,23 +44,35 @@ local commits = {}
 ---@param ask fun(sql: string): table[]|nil, string|nil
 ---@return true|nil
 ---@return string|nil why
-function commits.will_keep(dialect, ask)
-  if is_open[dialect](ask) then return nil, OPEN end
-  return true
+function commits.will_keep(dialect, ask) return will_keep[dialect](ask) end
+
+---Before a message is claimed or queued: the same, where that costs next to nothing. A server may
+---be far away.
+---@param dialect "sqlite"|"postgres"
+---@param ask fun(sql: string): table[]|nil, string|nil
+---@return true|nil
+---@return string|nil why
+function commits.will_keep_this(dialect, ask)
+  if dialect ~= "sqlite" then return true end
+  return will_keep.sqlite(ask)
 end
 
 local HELD = "the query function has left a statement open, such as one that failed and was not"
   .. " closed: nothing is committed as long as that one lives"
 
+local SILENT = "the query function returns no row of PRAGMA wal_checkpoint: it must return the rows"
+  .. " that there are, and of what fails nil and why"
+
 local has_kept = {}
 
 -- SQLite commits nothing as long as another change of the same connection has not ended, and that
 -- one may have failed long ago. A checkpoint, which changes nothing and is one statement, is
--- refused while there is something to commit.
+-- refused while there is something to commit. It has a row: who returns none keeps failures back.
 function has_kept.sqlite(ask)
   local rows, why = ask("PRAGMA wal_checkpoint(PASSIVE)")
-  if rows then return true end
-  return nil, tostring(why):find("table is locked", 1, true) and HELD or why
+  if not rows then return nil, tostring(why):find("table is locked", 1, true) and HELD or why end
+  if not rows[1] then return nil, SILENT end
+  return true
 end
 
 function has_kept.postgres(ask) return commits.will_keep("postgres", ask) end

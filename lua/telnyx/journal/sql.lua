@@ -17,6 +17,8 @@ Sql.__index = Sql
 -- Details behind the first line may quote a row.
 local function first_line(why) return (tostring(why):gsub("[\r\n].*", "")) end
 
+local NO_REASON = "the query function returned neither rows nor why there are none"
+
 -- Rows; or nil, why, and whether surely nothing was done.
 local function ask(self, sql, params, n)
   if self.is_closed then return nil, "the journal is closed", true end
@@ -25,7 +27,7 @@ local function ask(self, sql, params, n)
   self.has_failed = true
   if not ok then interrupt.pass_on(rows) end
   if not ok then why, is_sure = rows, false end
-  return nil, first_line(why), is_sure
+  return nil, why == nil and NO_REASON or first_line(why), is_sure
 end
 
 -- Making the table ------------------------------------------------------------------------------
@@ -42,9 +44,15 @@ end
 local UNFIT = "the table telnyx_send cannot be used; unless it is busy or locked, it may be another"
   .. " program's or an older version's: "
 
+local NO_COLUMNS = "the query function must return rows as tables by the name of the column, as the"
+  .. " statement writes it"
+
 -- Of our own connections it is known.
-local function check_commits(self)
+local function check_query(self)
   if not self.is_users then return true end
+  local rows, why = ask(self, "SELECT 'telnyx' AS name", {}, 0)
+  if not rows then return nil, why end
+  if type(rows[1]) ~= "table" or rows[1].name ~= "telnyx" then return nil, NO_COLUMNS end
   return commits.will_keep(self.dialect, function(text) return ask(self, text, {}, 0) end)
 end
 
@@ -61,7 +69,7 @@ end
 
 -- Whoever may not make tables may use one that is there.
 local function make_ready(self)
-  local is_fit, why_not = check_commits(self)
+  local is_fit, why_not = check_query(self)
   if is_fit then is_fit, why_not = locate(self) end
   if not is_fit then return nil, why_not end
   local rows, why, is_sure = ask(self, self.sql.check, {}, 0)
@@ -104,27 +112,43 @@ end
 
 -- What has failed may be left so that nothing is committed any more.
 local function heed_failure(self)
-  local ok, why = be_ready(self)
-  if not ok or not self.has_failed or not self.is_users then return ok, why end
-  ok, why = check_kept(self, commits.still_keeps)
+  if not self.has_failed or not self.is_users then return true end
+  local ok, why = check_kept(self, commits.still_keeps)
   self.has_failed = not ok
   return ok, why
 end
 
+-- What has changed no row may have failed all the same, where the query function keeps failures
+-- back: what comes next is not believed in at once, as the first change is not.
+local function doubt_silence(self)
+  if self.dialect == "sqlite" then self.has_failed, self.is_proven = true, false end
+end
+
 -- The first change is not believed in before it is known to last.
-local function heed_first(self)
+local function heed_first(self, rows)
   if self.is_proven or not self.is_users then return true end
   local ok, why = check_kept(self, commits.has_kept)
-  self.is_proven = ok == true
+  self.is_proven = ok and (rows[1] ~= nil or self.dialect ~= "sqlite") or false
   return ok, why
 end
 
+-- By what a message may be posted, or is told to be queued.
+local BEGINS = { claim = true, take = true, take_of = true, add = true }
+
+local function heed_transaction(self, name)
+  local ok, why = be_ready(self)
+  if not ok or not BEGINS[name] or not self.is_users then return ok, why end
+  return check_kept(self, commits.will_keep_this)
+end
+
 local function run_change(self, name, params, n)
-  local ok, why_not = heed_failure(self)
+  local ok, why_not = heed_transaction(self, name)
+  if ok then ok, why_not = heed_failure(self) end
   if not ok then return nil, why_not, true end
   local rows, why, is_sure = run(self, name, params, n)
   if not rows then return nil, why, is_sure end
-  ok, why_not = heed_first(self)
+  if not rows[1] then doubt_silence(self) end
+  ok, why_not = heed_first(self, rows)
   if ok then return rows end
   return nil, why_not
 end

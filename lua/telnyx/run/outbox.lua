@@ -148,7 +148,7 @@ end
 ---@return telnyx.worker
 function Outbox:start(given)
   check(self, "start", 2)
-  local own = worker.new(self.host, self.host.check_run(given, 2))
+  local own = worker.new(self.host, self.host.check_run(given, 2), true)
   self.workers[own] = true
   return own
 end

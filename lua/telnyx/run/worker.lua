@@ -65,6 +65,7 @@ local LONGEST_PASS_S = 0.05
 ---@field trouble string|nil why the journal cannot be asked, while it cannot
 ---@field is_left boolean|nil an error has ended it
 ---@field private watch telnyx.trouble|nil where somebody wants to know why messages wait
+---@field private is_stepped boolean|nil by a loop of the user's own
 ---@field private failure table|nil the last end that says something of those after it
 ---@field private refused table|nil the last that was refused for being too many
 ---@field private held_s number what refusals have held all up since it was asked last what for
@@ -629,6 +630,8 @@ local function wait(self, seconds)
     if loop:await(seconds, self.is_over) == 0 then tell_missed(self) end
   elseif seconds > 0 then
     loop:sleep(nil, seconds)
+  elseif not loop.spawn then
+    loop:await(0, self.is_over) -- what others have begun
   end
 end
 
@@ -687,7 +690,8 @@ function Worker:leave()
 end
 
 ---Takes what is due and may leave, and drives what is under way, until something has ended or the
----time is up. Raises what a callback raised, when all that is under way has ended.
+---time is up; and what the client has begun otherwise. Raises what a callback raised, when all that
+---is under way has ended; what another's did, at once.
 ---@param seconds number|nil default 0, which never waits
 ---@return integer n_in_flight
 function Worker:step(seconds)
@@ -705,6 +709,7 @@ function Worker:step(seconds)
     self.fault, self.is_left = nil, true
     error(fault.value, 0)
   end
+  if self.is_stepped then self.host.loop:raise() end
   return self.n_in_flight
 end
 
@@ -742,10 +747,11 @@ local worker = {}
 
 ---@param host table what carries messages
 ---@param options table checked
+---@param is_stepped boolean|nil by a loop of the user's own, which may step nothing else
 ---@return telnyx.worker
-function worker.new(host, options)
+function worker.new(host, options, is_stepped)
   local self = setmetatable({
-    host = host, options = options, lanes = lanes.new(host.queue, options),
+    host = host, options = options, is_stepped = is_stepped, lanes = lanes.new(host.queue, options),
     counts = { total = 0, accepted = 0, rejected = 0, unknown = 0, requeued = 0, reaped = 0 },
     taken = {}, taking = {}, begun = {}, noted = {}, untold = {}, n_to_begin = 0,
     n_forks = core.forks(),

@@ -437,9 +437,12 @@ function Loop:step(seconds)
   return n_tasks(self) + self.news:n_due()
 end
 
----The same for a run, which has begun some and not heard of them; what others' callbacks raise is
----not the run's, and the next step's to tell. A scheduler of its own may count them for another by
----now, as nginx does when a request's context was replaced: it has to be let go on.
+---Raises the first of what callbacks have raised.
+function Loop:raise() self.news:raise() end
+
+---The same as `step` for a run, which has begun some and not heard of them; what others' callbacks
+---raise is not the run's, and the next step's to tell. A scheduler of its own may count them for
+---another by now, as nginx does when a request's context was replaced: it has to be let go on.
 ---@param seconds number
 ---@param is_over fun(): boolean the run's
 ---@return integer n_tasks still under way, as far as can be told
