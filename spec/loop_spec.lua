@@ -344,6 +344,36 @@ describe("a client that is closed while it begins one", function()
     assert.equal("free", own:get("k2").state)
   end)
 
+  -- A step that an error ended left it, and the send that comes next lets it go on.
+  it("posts nothing where what goes on before it closes the client", function()
+    local sender, texts, told, client = stepped(), {}, {}, nil
+    local start, finished, is_broken = sender.start, sender.finished, true
+    function sender:start(message, limits, owner)
+      texts[#texts + 1] = message.text
+      return start(self, message, limits, owner)
+    end
+    function sender:finished()
+      local owner = finished(self)
+      if owner and is_broken then
+        is_broken = false
+        error("from outside", 0)
+      end
+      return owner
+    end
+    client = telnyx.new { sender = sender, log = function()
+      if #texts == 1 and not told.is_closing then
+        told.is_closing = true
+        client:close()
+      end
+    end }
+    client:start(MESSAGE, function(message) told[#told + 1] = message and message.id end)
+    assert.is_false(pcall(client.step, client, 1))
+    local _, err = client:send { from = MESSAGE.from, to = MESSAGE.to, text = "another" }
+    assert.same({ MESSAGE.text }, texts)
+    assert.same({ "not_sent", true }, { err.outcome, err.retryable })
+    assert.same({ "m", is_closing = true }, told)
+  end)
+
   it("raises what its callback raised when it is closed again", function()
     local client
     client = telnyx.new { sender = at_once(function() client:close() end) }

@@ -52,6 +52,24 @@ describe("a turn", function()
     assert.equal(12, last)
   end)
 
+  for name, change in pairs {
+    ["taken away"] = function(rates) rates.long_code = nil end,
+    ["made higher"] = function(rates) rates.long_code = 100 end,
+    ["no number any more"] = function(rates) rates.long_code = "fast" end,
+  } do
+    it("comes by the rates as they were when the run began: " .. name, function()
+      for _, kind in ipairs { "rates", "sender_rates" } do
+        local service, options = new_service(function() end), { [kind] = { long_code = 1 } }
+        function options.on_result(i)
+          if i == 2 then change(options[kind]) end
+        end
+        local counts = send(service, list_of(times(6, LONG)), options)
+        assert.equal(6, counts.accepted)
+        assert.is_true(service.time >= 5, service.time)
+      end
+    end)
+  end
+
   it("is not held up by another sender's that comes much later", function()
     local service = new_service(function() end)
     local senders = { LONG, LONG }

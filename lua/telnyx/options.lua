@@ -307,6 +307,13 @@ function options.call(given, level)
   return own
 end
 
+-- A run goes by them as they were when it began.
+local function keep_rates(own)
+  own.rates = own.rates and tables.copy(own.rates)
+  own.sender_rates = own.sender_rates and tables.copy(own.sender_rates)
+  return own
+end
+
 ---The options of `send_all`: its own, and under `call` those of each send.
 ---@param given table|nil
 ---@param level integer
@@ -319,7 +326,7 @@ function options.run(given, level)
     local target = RUN[name] and own or own.call
     target[name] = value
   end
-  return own
+  return keep_rates(own)
 end
 
 ---The options of a message that is added to an outbox.
@@ -356,7 +363,7 @@ function options.work(given, level)
     local target = CALL[name] and own.call or own
     target[name] = value
   end
-  return own
+  return keep_rates(own)
 end
 
 ---Message fields, checked by name only: their values are judged with the message. A copy at every

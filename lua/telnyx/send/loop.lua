@@ -182,6 +182,13 @@ local function carry_blocking(self, pending)
   return result_of(pending)
 end
 
+-- Who was let go on before it was posted may have closed the client.
+local function closed_before(self)
+  self.news:call_back_protected() -- no step will
+  return nil, { outcome = "not_sent", kind = "connection", retryable = true,
+    cause = "the client was closed meanwhile", advice = "Send it again." }, "closed"
+end
+
 -- What it has begun is unknown until it has said.
 local function carry_at_once(self, message, limits)
   limits.begun = true
@@ -200,10 +207,9 @@ end
 ---@return "forked"|"closed"|nil interruption why there must be no other attempt
 function Loop:carry(task, message, limits)
   heed_fork(self)
-  if not task then
-    rounds.mend(self)
-    if self.meanwhile then return carry_meanwhile(self, message, limits) end
-  end
+  if not task then rounds.mend(self) end
+  if self.is_closed then return closed_before(self) end
+  if not task and self.meanwhile then return carry_meanwhile(self, message, limits) end
   if not self.start then return carry_at_once(self, message, limits) end
   local owner = task or { loop = self }
   owner.is_missed = false
