@@ -981,6 +981,49 @@ describe("a turn, closely,", function()
     assert.is_true(service.time < 600, service.time) -- 2,400 with eight seconds each time
   end)
 
+  -- As a long code is: six a minute, and no word of when.
+  for name, case in pairs {
+    ["one each ten seconds"] = { 14, function()
+      local free_at = 0
+      return function(now)
+        if now < free_at then return false end
+        free_at = now + 10
+        return true
+      end
+    end },
+    ["windows of a minute"] = { 21, function()
+      local window, n
+      return function(now)
+        if math.floor(now / 60) ~= window then window, n = math.floor(now / 60), 0 end
+        n = n + 1
+        return n <= 6
+      end
+    end },
+  } do
+    it("is waited for by most of a sender's where there are few a minute: " .. name, function()
+      local most_rejected, takes = case[1], case[2]()
+      local counts = send(new_service(function(_, n, now)
+        return not takes(now) and refusal(nil, "40318") or nil, 0.05 + n * 0.013 % 0.1
+      end), list_of(times(100, LONG)), { concurrency = 16 }, { deadline = 60 })
+      assert.equal(100, counts.accepted + counts.rejected)
+      assert.is_true(counts.rejected <= most_rejected, counts.rejected) -- those begun at first
+    end)
+  end
+
+  -- One in thirty hangs for some seconds; most of those were posted in the first burst.
+  it("is not lost once more by an answer that comes late", function()
+    local free_at = 0
+    local service = new_service(function(_, n, now)
+      local latency_s = n % 30 == 7 and 2.5 or 0.5
+      if now < free_at then return refusal(), latency_s end
+      free_at = now + 0.01
+      return nil, latency_s
+    end)
+    local counts = send(service, list_of(times(300, LONG)), { concurrency = 64 })
+    assert.equal(300, counts.accepted)
+    assert.is_true(service.time < 35, service.time)
+  end)
+
   it("is refused for the first time by each: for a sender, and for all", function()
     local now = 0
     local own = require("telnyx.run.turns").new({ is_by_sender = true,

@@ -15,6 +15,8 @@ local trouble = require("telnyx.run.trouble")
 ---@field held_until number it has asked for so much patience
 ---@field private slowing telnyx.slowing
 ---@field is_bounded boolean|nil its patience is: it may be refused for good
+---@field lesson integer the last, of all that were learned in the run; 0: none
+---@field private lessons { n: integer } of the run
 ---@field private longest_patience_s number
 ---@field private patience_s number what it is given where it asks for none
 ---@field private is_probing boolean it took nothing since it has refused one
@@ -88,13 +90,15 @@ function Learned:count_refused(now)
   return self.slowing:refuse(now)
 end
 
----It refused one, and asks for patience. What was under way when it first did says nothing new.
+---It refused one, and asks for patience. What was under way when it first did says nothing new, nor
+---does what had left before the last lesson was drawn, however late its answer comes.
 ---@param now number
 ---@param asked_s number|nil nil: it names no time
-function Learned:refuse(now, asked_s)
-  local is_few = self:count_refused(now)
-  if is_few and not asked_s then return end
-  local teaches = not (is_few and self.slowing.is_in_vain)
+---@param lesson integer|nil the run's last when that one left; nil: it left since
+function Learned:refuse(now, asked_s, lesson)
+  local is_few, is_late = self:count_refused(now), lesson ~= nil and lesson < self.lesson
+  if (is_few or is_late) and not asked_s then return end
+  local teaches = not is_late and not (is_few and self.slowing.is_in_vain)
   if teaches and now >= self.held_until and not self.is_new then
     self.is_new = true
     self.was_free = self.rate ~= nil and self.refused_at == math.huge and not self.is_again
@@ -132,6 +136,8 @@ end
 
 local function learn(self, now)
   self.is_new = false
+  self.lessons.n = self.lessons.n + 1
+  self.lesson = self.lessons.n
   if self.n_taken > 0 then
     learn_rate(self, now)
     self.patience_s = PATIENCE_S
@@ -198,9 +204,11 @@ local learned = {}
 ---@param now number
 ---@param n_taken integer so many since then, already
 ---@param is_of_sender boolean|nil whose own limit it is
+---@param lessons { n: integer }|nil all that were learned in the run, so far; nil: none
 ---@return telnyx.learned
-function learned.new(now, n_taken, is_of_sender)
-  return setmetatable({ n_refused = 0, n_taken_ever = 0, slowing = slowing.new(is_of_sender),
+function learned.new(now, n_taken, is_of_sender, lessons)
+  return setmetatable({ n_refused = 0, n_taken_ever = 0, lesson = 0, lessons = lessons or { n = 0 },
+    slowing = slowing.new(is_of_sender),
     held_until = -math.huge, patience_s = PATIENCE_S,
     longest_patience_s = LONGEST_PATIENCE_S, is_new = false,
     is_probing = false, was_free = false, is_again = false, next_at = now, since = now,

@@ -263,10 +263,14 @@ local function wait_for_turn(run, seat, job, task, wait_s, failure)
   seat.due_at = now + wait_s
   seat.ends_at = failure and job.deadline or math.huge
   if failure then heed_failure(run, seat, failure, wait_s) end
-  if wait_s == 0 and all:is_free_for(seat.sender) then return false end
+  if wait_s == 0 and all:is_free_for(seat.sender) then
+    seat.lesson = all.lessons.n
+    return false
+  end
   core.shielded(begin_wait, run, seat, now)
   local interruption = loop:park(task, seat)
   core.shielded(leave_wait, run, seat)
+  seat.lesson = all.lessons.n
   return true, interruption
 end
 
@@ -274,8 +278,8 @@ end
 -- each would be dear.
 local function new_seat(run)
   local seat = { index = 0, callback = false, turn = false, sender = "", refusal = false,
-    refused_by = false, n_refused = 0, n_taken_then = 0, due_at = 0, ends_at = 0,
-    age = 0, message = false, untold = { false }, is_taken = false,
+    refused_by = false, n_refused = 0, n_taken_then = 0, lesson = 0, due_at = 0,
+    ends_at = 0, age = 0, message = false, untold = { false }, is_taken = false,
     is_waiting = false, is_granted = false, task = false, gate = false,
     is_over = run.is_over }
   seat.tell = new_teller(run, seat)

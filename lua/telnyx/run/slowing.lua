@@ -7,6 +7,7 @@
 ---@class telnyx.slowing
 ---@field is_in_vain boolean that share is refused at whatever rate
 ---@field private share number of the last some so much was refused
+---@field private n_known integer so many are counted in that, up to all of the last
 ---@field private few_share number and so much says nothing of the rate
 ---@field private runs { rate: number, n_taken: integer, n_refused: integer, at: number }[] the last
 ---some, what came between two refusals, and the rate that was learned then
@@ -25,7 +26,8 @@ local Slowing = {}
 Slowing.__index = Slowing
 
 -- Refusals without a word of when, so much of the last so many, are nobody's fault who comes after.
-local FEW_SHARE, LAST = 0.1, 64
+-- Of a sender who has a limit of his own that is soon known: his second is no chance any more.
+local FEW_SHARE, LAST, FEW_KNOWN = 0.1, 64, 9
 local FEWEST, FEWEST_MORE, MOST = 6, 12, 32
 -- Of the rate; of the share that it refuses.
 local HALF, LESS, MORE = 0.5, 2 / 3, 4
@@ -97,9 +99,15 @@ function Slowing:step(rate, now)
   return #runs >= n_due and is_the_same(runs) and begin(self, now) or nil
 end
 
+-- Of the first few each says more of the share.
+local function weigh(self)
+  self.n_known = math.min(self.n_known + 1, LAST)
+  return self.n_known
+end
+
 ---It took one.
 function Slowing:take()
-  self.n_taken, self.share = self.n_taken + 1, self.share - self.share / LAST
+  self.n_taken, self.share = self.n_taken + 1, self.share - self.share / weigh(self)
   self.n_seen, self.n_in_row = self.n_seen + 1, self.n_in_row + 1
   if self.is_in_vain and self.n_in_row >= self.most_in_row then end_it(self, FEWEST) end
 end
@@ -117,7 +125,7 @@ end
 ---@param now number
 ---@return boolean is_few so that it says nothing of the rate
 function Slowing:refuse(now)
-  self.n_refused, self.share = self.n_refused + 1, self.share + (1 - self.share) / LAST
+  self.n_refused, self.share = self.n_refused + 1, self.share + (1 - self.share) / weigh(self)
   self.n_in_row = 0
   if self.is_in_vain then look(self, now) end
   if self.is_in_vain and now >= self.until_at then end_it(self, self.n_due) end
@@ -129,8 +137,9 @@ local slowing = {}
 ---@param never_in_vain boolean|nil as where it is a sender's own limit that is refused by
 ---@return telnyx.slowing
 function slowing.new(never_in_vain)
-  return setmetatable({ is_in_vain = false, share = 0, few_share = FEW_SHARE, runs = {},
-    n_taken = 0, n_refused = 0, n_seen = 0, n_steps = 0, n_in_row = 0, most_in_row = 0,
+  return setmetatable({ is_in_vain = false, share = 0,
+    n_known = never_in_vain and FEW_KNOWN or LAST, few_share = FEW_SHARE, runs = {}, n_taken = 0,
+    n_refused = 0, n_seen = 0, n_steps = 0, n_in_row = 0, most_in_row = 0,
     n_due = never_in_vain and math.huge or FEWEST, taken_per_s = 0, looked_at = 0, every_s = 0,
     until_at = 0 }, Slowing)
 end

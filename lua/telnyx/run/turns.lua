@@ -13,6 +13,7 @@ local trouble = require("telnyx.run.trouble")
 ---@field refused_by telnyx.learned|false who has refused it last
 ---@field n_refused integer how often, one after the other
 ---@field n_taken_then integer `n_taken_ever` when it did
+---@field lesson integer the run's last when its attempt left
 ---@field due_at number not before
 ---@field ends_at number and not after: then it is done with
 ---@field is_waiting boolean
@@ -48,6 +49,7 @@ local trouble = require("telnyx.run.trouble")
 ---@field is_open boolean nobody has to wait: there are no rates, and nobody was refused
 ---@field is_by_sender boolean whether the sender matters
 ---@field n_taken integer messages that the service took
+---@field lessons { n: integer } that were learned so far
 local Turns = {}
 Turns.__index = Turns
 
@@ -317,7 +319,8 @@ end
 -- What is learned of a sender's own limit. Of whom none was taken for long, none is known to be.
 local function own_of(self, sender, n_taken)
   tell_senders_apart(self)
-  local own = self.learned[sender] or learned.new(self.started_at, n_taken, true)
+  local own = self.learned[sender]
+    or learned.new(self.started_at, n_taken, true, self.lessons)
   self.learned[sender] = own
   return own
 end
@@ -334,12 +337,12 @@ function Turns:refuse(waiter, refusal, asked_s)
     own = own_of(self, sender, 0)
     own:bound_patience(HIS_PATIENCE_S)
   elseif not own then
-    own = learned.new(self.started_at, self.n_taken)
+    own = learned.new(self.started_at, self.n_taken, false, self.lessons)
     self.whole = own
   end
   self.is_open = false
   if is_alone(waiter, own) then return own:count_refused(now) end
-  own:refuse(now, asked_s)
+  own:refuse(now, asked_s, waiter.lesson)
 end
 
 ---An attempt had no connection, or nobody knows what became of it.
@@ -456,9 +459,9 @@ local turns = {}
 function turns.new(lanes, clock, is_paced)
   return setmetatable({ n = 0, at = 0, epoch = 0, next_at = -math.huge, lanes = lanes,
     clock = clock, queues = {}, by_name = {}, delayed = {}, closing = {}, closes_at = math.huge,
-    learned = {}, streaks = {}, held = {}, n_missed = 0, away_until = -math.huge,
-    away_s = AWAY_S, n_free = math.huge, resets_at = -math.huge, n_taken = 0, n_refused = 0,
-    is_open = not is_paced, is_by_sender = lanes.is_by_sender, started_at = clock() }, Turns)
+    lessons = { n = 0 }, learned = {}, streaks = {}, held = {}, n_missed = 0,
+    away_until = -math.huge, away_s = AWAY_S, n_free = math.huge, resets_at = -math.huge,
+    n_taken = 0, n_refused = 0, is_open = not is_paced, is_by_sender = lanes.is_by_sender, started_at = clock() }, Turns)
 end
 
 return turns
