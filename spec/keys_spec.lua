@@ -613,6 +613,26 @@ describe("a send that others have settled meanwhile", function()
     assert.same({ "accepted", "m-1" }, { row.state, row.message_id })
   end)
 
+  it("is told what is recorded already, where its client is closed by its claim", function()
+    local message = { from = FROM, to = GOOD, text = "Hello" }
+    local own, n = telnyx.journal.memory(), 0
+    local sender = { send = function()
+      n = n + 1
+      return { id = "m" .. n }, { outcome = "accepted", status = 200 }
+    end }
+    local other = telnyx.new { sender = sender, journal = own }
+    local client = telnyx.new { sender = sender, journal = own }
+    local claim = own.claim
+    function own.claim(...)
+      own.claim = claim
+      assert(other:send(message, { key = "k" }))
+      client:close()
+      return claim(...)
+    end
+    local sent, info = client:send(message, { key = "k" })
+    assert.same({ "m1", "accepted", 1 }, { sent and sent.id, info.outcome, n })
+  end)
+
   it("is told what came of it, and that this is not what stands there", function()
     local told, row = settled(nil, "settle", "m-9")
     assert.equal("accepted", told.outcome)

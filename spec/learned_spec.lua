@@ -196,6 +196,35 @@ describe("a turn, closely,", function()
       end)
     end
 
+    -- Of one who was refused three times, where these senders' have waited.
+    local function nth_turn_among(is_whole, senders)
+      local one_queue = turns.new(lanes, function() return now end, false)
+      local by = { takes_none = function() return true end, due = function() return 0 end,
+        leave = function() end }
+      one_queue.whole = is_whole and by or nil
+      for i = 1, 50 do
+        local other = waiter()
+        other.sender = senders[i % #senders + 1]
+        one_queue:put(other, now)
+      end
+      local often, n = waiter(1), 1
+      often.sender, often.refused_by, often.n_refused = senders[1], by, 3
+      one_queue:put(often, now)
+      now = 2
+      while one_queue:take() ~= often do n = n + 1 end
+      return n
+    end
+
+    it("comes later by the account's limit, where several senders' have waited", function()
+      assert.equal(33, nth_turn_among(true, { "A", "B" }))
+      now = 0
+      assert.equal(33, nth_turn_among(true, { "A", "B", "A" }))
+      now = 0
+      assert.equal(5, nth_turn_among(true, { "A" }))
+      now = 0
+      assert.equal(5, nth_turn_among(false, { "A", "B" }))
+    end)
+
     it("comes no later than so long after the last, once that is bounded", function()
       local one, at = learned.new(0, 0), 0
       for _ = 1, 6 do

@@ -1,5 +1,6 @@
 -- A client inside somebody else's loop: one descriptor, one timer, steps that never wait.
 
+local core = require("telnyx.core")
 local process = require("spec.support.process")
 local sandbox_server = require("spec.support.sandbox")
 local socket = require("socket")
@@ -262,6 +263,38 @@ describe("a sender", function()
     assert.is_true(time >= 0.1 and n_asked < 200, n_asked)
   end)
 
+  it("that says too early that nothing is under way is not rested for", function()
+    local n_slept, n_steps, ended = 0, 0, nil
+    local pending
+    local sender = {
+      heeds_meanwhile = true,
+      send = function() error("it can be stepped", 0) end,
+      start = function(_, _, limits, owner)
+        limits.begun = true
+        pending = { owner = owner, done = function() return ended end,
+          cancel = function() return true end,
+          result = function() return { id = "m" }, { outcome = "accepted" } end }
+        return pending
+      end,
+      step = function()
+        n_steps = n_steps + 1
+        if n_steps >= 3 then ended = true end
+        return 0
+      end,
+      finished = function()
+        if not (ended and pending) then return nil end
+        local owner = pending.owner
+        pending = nil
+        return owner
+      end,
+      sleep = function() n_slept = n_slept + 1 end,
+    }
+    local client = telnyx.new { sender = sender }
+    client:start(MESSAGE)
+    for _ = 1, 4 do client:step(0.1) end
+    assert.same({ 0, true }, { n_slept, n_steps >= 3 })
+  end)
+
   it("that does not give back the owner is told so", function()
     local sender = stepped()
     function sender.finished() return {} end
@@ -345,7 +378,7 @@ describe("a client that is closed while it begins one", function()
   end)
 
   -- A step that an error ended left it, and the send that comes next lets it go on.
-  it("posts nothing where what goes on before it closes the client", function()
+  local function send_after_a_broken_step(act)
     local sender, texts, told, client = stepped(), {}, {}, nil
     local start, finished, is_broken = sender.start, sender.finished, true
     function sender:start(message, limits, owner)
@@ -361,17 +394,29 @@ describe("a client that is closed while it begins one", function()
       return owner
     end
     client = telnyx.new { sender = sender, log = function()
-      if #texts == 1 and not told.is_closing then
-        told.is_closing = true
-        client:close()
-      end
+      if act then act(client) end
+      act = nil
     end }
-    client:start(MESSAGE, function(message) told[#told + 1] = message and message.id end)
+    client:start(MESSAGE, function(message) told[#told + 1] = message and message.id or "none" end)
     assert.is_false(pcall(client.step, client, 1))
     local _, err = client:send { from = MESSAGE.from, to = MESSAGE.to, text = "another" }
     assert.same({ MESSAGE.text }, texts)
+    return err, told
+  end
+
+  it("posts nothing where what goes on before it closes the client", function()
+    local err, told = send_after_a_broken_step(function(client) client:close() end)
     assert.same({ "not_sent", true }, { err.outcome, err.retryable })
-    assert.same({ "m", is_closing = true }, told)
+    assert.same({ "m" }, told)
+  end)
+
+  it("leaves it to the parent where what goes on before it forks", function()
+    local forks = core.forks
+    finally(function() rawset(core, "forks", forks) end)
+    local err = send_after_a_broken_step(function()
+      rawset(core, "forks", function() return forks() + 1 end)
+    end)
+    assert.same({ "unknown", false }, { err.outcome, err.retryable })
   end)
 
   it("raises what its callback raised when it is closed again", function()
@@ -487,7 +532,6 @@ describe("examples for loops", function()
 end)
 
 describe("where a function of the user's forks, a child", function()
-  local core = require "telnyx.core"
   local forks = core.forks
   after_each(function() rawset(core, "forks", forks) end)
 
@@ -792,4 +836,30 @@ it("asks no rule of the user's after the client was closed", function()
   client:step(0)
   client:close()
   assert.same({ "unknown", 0 }, { told, n })
+end)
+
+it("a run is told of the next where one of its own tells of nothing", function()
+  local due, told = require("telnyx.send.news").new(), {}
+  local function is_over() return false end
+  due:add(function() return nil end, nil, {}, is_over)
+  due:add(function() return function() told[#told + 1] = "second" end end, nil, {}, is_over)
+  due:call_back_in_run(is_over)
+  assert.same({ "second" }, told)
+  assert.is_false(due:is_due())
+end)
+
+it("a log may yield in a coroutine, over a sender that heeds others meanwhile", function()
+  if _VERSION == "Lua 5.1" and not rawget(_G, "jit") then return end
+  local sender = { heeds_meanwhile = true, send = function()
+    return { id = "m" }, { outcome = "accepted", status = 200 }
+  end }
+  local client = telnyx.new { sender = sender,
+    log = function() coroutine.yield("from the log") end }
+  for _, how in ipairs { "send", "send_all" } do
+    local thread = coroutine.create(client[how])
+    local ok, what = coroutine.resume(thread, client, how == "send" and MESSAGE or { MESSAGE })
+    assert.same({ true, "from the log" }, { ok, what })
+    local _, result = coroutine.resume(thread)
+    assert.equal(how == "send" and "m" or 1, how == "send" and result.id or result.accepted)
+  end
 end)

@@ -307,6 +307,26 @@ describe("trouble", function()
     assert.equal(2, #told)
   end)
 
+  it("of something else that another told is over after five seconds of less", function()
+    heed("away")
+    for _ = 1, 4 do heed("slow", 3) end
+    own:is_told_otherwise()
+    for _ = 1, 5 do heed("slow", 3) end
+    assert.equal(1, #told)
+    heed("slow", 3)
+    assert.equal(2, #told)
+  end)
+  it("comes some seconds after another has told, however grave", function()
+    for _, kind in ipairs { "sender", "slow", "lost", "held", "none", "away" } do
+      told = {}
+      own:is_told_otherwise()
+      for _ = 1, 5 do heed(kind, 3) end
+      assert.equal(0, #told)
+      heed(kind, 3)
+      assert.equal(1, #told)
+    end
+  end)
+
   it("is told again after ten seconds at the earliest", function()
     heed("slow", 1)
     for n = 2, 9 do heed("slow", 2 * n) end

@@ -358,6 +358,59 @@ describe("a worker of an outbox", function()
     assert.is_true(n > 0)
   end)
 
+  it("says once that the journal can be asked again, also by who steps then", function()
+    local service, worker = step_by_step(function() return nil, 0.1 end), nil
+    open(service)
+    local query, told = journal.keeper.query, {}
+    worker = box:start { poll = 0.1, on_trouble = function(why)
+      told[#told + 1] = why and "away" or "over"
+      if not why then return end
+      journal.keeper.query = query
+      local at = service.time
+      repeat worker:step(1) until service.time > at + 20
+      told[#told + 1] = "stepped"
+    end }
+    journal.keeper.query = function() return nil, "the connection broke" end
+    worker:step(1)
+    local at = service.time
+    repeat worker:step(1) until service.time > at + 30
+    assert.same({ "away", "over", "stepped" }, told)
+  end)
+
+  it("takes at once in a child what was added, by a worker made before the fork", function()
+    local service = step_by_step(function() return nil, 0.1 end)
+    open(service)
+    add(4)
+    local worker = box:start { concurrency = 4 }
+    fork()
+    for _ = 1, 5 do worker:step(1) end
+    assert.equal(4, #service.posts)
+  end)
+
+  it("speaks of patience with no error where none was a refusal", function()
+    local down = copy(DOWN)
+    down.retry_after = 30
+    local service = step_by_step(function(_, n)
+      if n == 1 then return down, 0.1 end
+      return nil, 0.5
+    end)
+    open(service)
+    add(40)
+    local told = {}
+    local worker = box:start { concurrency = 2, on_trouble = function(why, err)
+      told[#told + 1] = { why or "over", err and err.outcome or "none" }
+    end }
+    repeat worker:step(0.2) until service.time > 1040
+    local n = 0
+    for _, one in ipairs(told) do
+      if one[1]:find("patience") then
+        n = n + 1
+        assert.equal("none", one[2])
+      end
+    end
+    assert.is_true(n > 0, told[1] and told[1][1])
+  end)
+
   it("is losing where the last that was lost and an answer have the same moment", function()
     local now, own = core.now, sender_at_once({}, function(n) return n == 1 and BROKEN or nil end)
     finally(function() core.now = now end)

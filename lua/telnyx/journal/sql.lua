@@ -45,14 +45,14 @@ local UNFIT = "the table telnyx_send cannot be used; unless it is busy or locked
   .. " program's or an older version's: "
 
 local NO_COLUMNS = "the query function must return rows as tables by the name of the column, as the"
-  .. " statement writes it"
+  .. " statement writes it, with text as text"
 
 -- Of our own connections it is known.
 local function check_query(self)
   if not self.is_users then return true end
-  local rows, why = ask(self, "SELECT 'telnyx' AS name", {}, 0)
+  local rows, why = ask(self, "SELECT '1001' AS name", {}, 0)
   if not rows then return nil, why end
-  if type(rows[1]) ~= "table" or rows[1].name ~= "telnyx" then return nil, NO_COLUMNS end
+  if type(rows[1]) ~= "table" or rows[1].name ~= "1001" then return nil, NO_COLUMNS end
   return commits.will_keep(self.dialect, function(text) return ask(self, text, {}, 0) end)
 end
 

@@ -461,7 +461,8 @@ function turns.new(lanes, clock, is_paced)
     clock = clock, queues = {}, by_name = {}, delayed = {}, closing = {}, closes_at = math.huge,
     lessons = { n = 0 }, learned = {}, streaks = {}, held = {}, n_missed = 0,
     away_until = -math.huge, away_s = AWAY_S, n_free = math.huge, resets_at = -math.huge,
-    n_taken = 0, n_refused = 0, is_open = not is_paced, is_by_sender = lanes.is_by_sender, started_at = clock() }, Turns)
+    n_taken = 0, n_refused = 0, is_open = not is_paced, is_by_sender = lanes.is_by_sender,
+    started_at = clock() }, Turns)
 end
 
 return turns

@@ -182,7 +182,7 @@ local function carry_blocking(self, pending)
   return result_of(pending)
 end
 
--- Who was let go on before it was posted may have closed the client.
+-- Who is let go on before it is posted may close the client, or fork.
 local function closed_before(self)
   self.news:call_back_protected() -- no step will
   return nil, { outcome = "not_sent", kind = "connection", retryable = true,
@@ -206,8 +206,10 @@ end
 ---@return table|nil result
 ---@return "forked"|"closed"|nil interruption why there must be no other attempt
 function Loop:carry(task, message, limits)
+  local n_forks = core.forks()
   heed_fork(self)
   if not task then rounds.mend(self) end
+  if core.forks() ~= n_forks then return nil, Loop.forked(), "forked" end
   if self.is_closed then return closed_before(self) end
   if not task and self.meanwhile then return carry_meanwhile(self, message, limits) end
   if not self.start then return carry_at_once(self, message, limits) end
