@@ -1010,6 +1010,31 @@ describe("a turn, closely,", function()
     assert.is_true(service.time < 600, service.time) -- 2,400 with eight seconds each time
   end)
 
+  -- In no order; the service says neither whose they are nor when.
+  for _, percent in ipairs { 5, 10, 20 } do
+    it(("is another's next while one sender alone is refused, of %d in a hundred"):format(percent),
+      function()
+        local DEAD, n_before = "+13125550000", 0
+        for seed = 1, 4 do
+          local senders, random = {}, seed
+          for i = 1, 1000 do
+            random = (random * 16807) % 2147483647
+            senders[i] = random % 100 < percent and DEAD or ("+1844555%04d"):format(random % 9)
+          end
+          local last_at, longest_s = 0, 0
+          local service = new_service(function(message, _, now)
+            if message.from == DEAD then return refusal(nil, "10011"), 0.1 end
+            longest_s, last_at = math.max(longest_s, now - last_at), now
+            return nil, 0.1
+          end)
+          send(service, list_of(senders), { concurrency = 16 })
+          assert.is_true(last_at < 100, last_at) -- up to 171 where each try is the refused one's
+          n_before = n_before + (longest_s > 5 and 1 or 0)
+        end
+        assert.is_true(n_before <= 1, n_before)
+      end)
+  end
+
   -- As a long code is: six a minute, and no word of when.
   for name, case in pairs {
     ["one each ten seconds"] = { 14, function()

@@ -38,6 +38,7 @@ local trouble = require("telnyx.run.trouble")
 ---@field private streaks table<string, table> refusals of a sender's in a row, and what was taken
 ---and refused in all when they began
 ---@field private n_refused integer that were not said to be of a sender's
+---@field private suspect string|false|nil whose were refused since it took one; false: several'
 ---@field private held table<string, number> until when it has enough of a sender's waiting
 ---@field private n_missed integer attempts in a row that had no connection
 ---@field private away_until number
@@ -213,6 +214,21 @@ local function let_in_delayed(self)
   return next_at
 end
 
+-- Where nothing was taken since one sender's were refused, whoever waits first of another sender's
+-- says whether it is all or he alone.
+local function put_another_first(self, queue)
+  local first = queue.first
+  if not self.suspect or queue[first].sender ~= self.suspect then return end
+  for i = first + 1, queue.last do
+    local other = queue[i]
+    if other.sender ~= self.suspect then
+      for k = i, first + 1, -1 do queue[k] = queue[k - 1] end
+      queue[first] = other
+      return
+    end
+  end
+end
+
 ---How many wait for nothing but their turn.
 ---@return integer
 function Turns:n_ready() return self.n - #self.delayed end
@@ -227,7 +243,10 @@ function Turns:take()
     local queue = self.queues[i]
     if queue.epoch ~= self.epoch or queue.due_at <= now then
       local is_free, at = leaves(self, queue.sender)
-      if is_free then return take_first(self, i) end
+      if is_free then
+        put_another_first(self, queue)
+        return take_first(self, i)
+      end
       queue.due_at, queue.epoch = at, self.epoch
     end
     next_at = math.min(next_at, queue.due_at)
@@ -325,6 +344,14 @@ local function own_of(self, sender, n_taken)
   return own
 end
 
+local function suspect(self, sender)
+  if self.suspect == nil then
+    self.suspect = sender
+  elseif self.suspect ~= sender then
+    self.suspect = false
+  end
+end
+
 ---The service refused one for being too many.
 ---@param waiter telnyx.waiter
 ---@param refusal table whose they are too many: `code`
@@ -341,6 +368,7 @@ function Turns:refuse(waiter, refusal, asked_s)
     self.whole = own
   end
   self.is_open = false
+  if own == self.whole then suspect(self, sender) end
   if is_alone(waiter, own) then return own:count_refused(now) end
   own:refuse(now, asked_s, waiter.lesson)
 end
@@ -371,7 +399,7 @@ end
 ---@param sender string
 function Turns:took(sender)
   local now, whole, own = self.clock(), self.whole, self.learned[sender]
-  self.streaks[sender] = nil
+  self.streaks[sender], self.suspect = nil, nil
   local is_sooner = whole and whole:take(now)
   is_sooner = own and own:take(now) or is_sooner
   if is_sooner then look_again(self) end
