@@ -115,6 +115,11 @@ end
 
 -- The file becomes messages ---------------------------------------------------------------------
 
+local function heading_in_words(why)
+  local advice = why:find("not allowed", 1, true) and "; --allow-column NAME allows one" or ""
+  return why .. advice .. "\nnothing was sent"
+end
+
 local function rows_of(asked, read)
   local is_read = true
   local rows, why = recipients.rows(function()
@@ -128,7 +133,8 @@ local function rows_of(asked, read)
     max_parts = asked.max_parts,
     on_ucs2 = asked.on_ucs2,
   })
-  if not rows then fail(is_read and FAULTY or NO_FILE, why) end
+  if not rows and is_read then fail(FAULTY, heading_in_words(why)) end
+  if not rows then fail(NO_FILE, why) end
   return rows, function() return is_read end
 end
 
@@ -150,7 +156,7 @@ local function check_all(asked, people, see)
 end
 
 local function require_some(asked, total)
-  if total == 0 then fail(FAULTY, asked.people .. ": there is nobody in it") end
+  if total == 0 then fail(FAULTY, asked.people .. ": there is nobody in it\nnothing was sent") end
 end
 
 local function dry_run(asked, people)

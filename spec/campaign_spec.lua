@@ -136,7 +136,7 @@ describe("examples/campaign.lua", function()
       { "an unquoted comma", "to,text\n+18665550001,Hello, you\n", "line 2: it has 3 fields" },
       { "an open quote", 'to,text\n+18665550001,"Hello\n+18665550002,x\n', "never closed" },
       { "a column that is unknown", "to,text,name\n+18665550001,x,you\n",
-        "column 'name' is none of" },
+        "; --allow-column NAME allows one\nnothing was sent\n" },
       { "no heading", "+18665550001,Hello\n", "the first line must name the columns" },
       { "nobody in it", "to,text\n", "there is nobody in it" },
       { "a number that is none, far below", people(300) .. "866,x\n", "line 302: 'to' must be" },
@@ -157,6 +157,7 @@ describe("examples/campaign.lua", function()
         assert.equal(65, code, text)
         assert.is_truthy(text:find(path("people.csv"), 1, true), text)
         assert.is_truthy(text:find(case[3], 1, true), text)
+        assert.matches("\nnothing was sent\n$", text)
         assert.equal(0, server:ledger().posts)
         assert.is_nil(support.read_file(path("results.csv")))
         assert.is_nil(support.read_file(path("results.csv.db")))

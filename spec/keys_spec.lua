@@ -511,7 +511,8 @@ describe_all("a key whose send is not settled", function()
     local err = inner[1]
     assert.equal("unknown", err.outcome)
     assert.is_nil(err.replayed)
-    assert.matches("under way for %d+ seconds by .+/%d+", err.cause)
+    assert.matches("under way for less than a second by [^ ]+/%d+: ask again when it has ended,"
+      .. " in %d+ seconds at the latest", err.cause)
     assert.equal("sending", err.state)
     assert.is_nil(inner[2])
     assert.matches("still under way", inner[3])
@@ -565,7 +566,15 @@ describe_all("a key whose send is not settled", function()
     return journal
   end
 
-  for _, row in ipairs({ { 100, "100 seconds ago" }, { 600, "10 minutes ago" },
+  it("is said to be under way since one second, and for how long at most", function()
+    local send = with_journal(broken_off(1))
+    local _, err = send("order-1")
+    assert.matches("under way for 1 second by mill/7: ask again when it has ended, in 59 seconds"
+      .. " at the latest$", err.cause)
+  end)
+
+  for _, row in ipairs({ { 61, "61 seconds ago" }, { 100, "100 seconds ago" },
+    { 600, "10 minutes ago" },
     { 3 * 3600, "3 hours ago" }, { 7 * 86400, "7 days ago" } }) do
     it("is told apart as broken off, with its age: " .. row[2], function()
       local journal = broken_off(row[1])

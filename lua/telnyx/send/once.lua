@@ -108,13 +108,16 @@ end
 
 local UNITS = { { 172800, 86400, "days" }, { 7200, 3600, "hours" }, { 120, 60, "minutes" } }
 
-local function count(n, unit) return ("%.0f %s"):format(n, unit) end
+local function count(n, unit)
+  local text = ("%.0f"):format(n)
+  return ("%s %s"):format(text, text == "1" and unit:sub(1, -2) or unit)
+end
 
 local function span(seconds)
   for _, unit in ipairs(UNITS) do
     if seconds >= unit[1] then return count(seconds / unit[2], unit[3]) end
   end
-  return count(math.max(0, seconds), "seconds")
+  return seconds < 1 and "less than a second" or count(seconds, "seconds")
 end
 
 -- Where and when, as far as it is known.
@@ -129,9 +132,11 @@ local function told(key, fields)
 end
 
 local function in_flight(row, now)
+  local left_s = row.expires and row.expires - now or 0
   return told(row.key, { outcome = "unknown", kind = "protocol", state = "sending",
     cause = "the request of another send under this key is under way"
-      .. circumstances(row, now, "for %s") .. ": ask again when it has ended" })
+      .. circumstances(row, now, "for %s") .. ": ask again when it has ended"
+      .. (left_s > 0 and (", in %s at the latest"):format(span(left_s)) or "") })
 end
 
 local function unsettled(row, now)
