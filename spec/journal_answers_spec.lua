@@ -525,6 +525,7 @@ describe("a query over a connection to SQLite", function()
     end
     assert(rows_of(db, "PRAGMA synchronous = NORMAL", {}, 0))
     assert.matches("a power cut", claimed("k2"))
+    assert.equal("sending", own_journal:get("FULL").state) -- who only looks may
   end)
 
   it("must return rows by their columns as they are written", function()

@@ -642,6 +642,22 @@ describe("a send that others have settled meanwhile", function()
     assert.same({ "m1", "accepted", 1 }, { sent and sent.id, info.outcome, n })
   end)
 
+  it("is told what came of it where its row is gone", function()
+    local journal, client = telnyx.journal.memory(), nil
+    local sender = own_sender(function()
+      journal:reap({ now = core.now() + 1000 })
+      assert(client:resolve("order-1", "not_sent"))
+      core.sleep(0.01)
+      assert.equal(1, journal:purge({ before = core.now() - 0.002 }))
+    end)
+    local send
+    send, client = with_journal(journal, sender)
+    local message, info = send("order-1")
+    assert.equal("m-1", message and message.id)
+    assert.matches("another has settled it", info.journal_error)
+    assert.is_false((journal:get("order-1")))
+  end)
+
   it("is told what came of it, and that this is not what stands there", function()
     local told, row = settled(nil, "settle", "m-9")
     assert.equal("accepted", told.outcome)

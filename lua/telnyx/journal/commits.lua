@@ -16,11 +16,11 @@ local FULL = 2
 
 -- What a transaction forbids, and what changes nothing elsewhere: to set a setting to what it is.
 -- To begin one would leave it open, where the answer is lost.
-function will_keep.sqlite(ask)
+function will_keep.sqlite(ask, is_claim)
   local rows = ask("PRAGMA synchronous")
   local level = rows and rows[1] and tonumber(rows[1].synchronous)
   if not level then return true end
-  if level < FULL then return nil, FORGETFUL end
+  if is_claim and level < FULL then return nil, FORGETFUL end
   local done, why = ask(("PRAGMA synchronous = %.0f"):format(level))
   if not done and tostring(why):find("inside a transaction", 1, true) then return nil, OPEN end
   return true
@@ -46,15 +46,15 @@ local commits = {}
 ---@return string|nil why
 function commits.will_keep(dialect, ask) return will_keep[dialect](ask) end
 
----Before a message is claimed or queued: the same, where that costs next to nothing. A server may
----be far away.
+---Before a message is claimed or queued: the same, where that costs next to nothing, and that a
+---power cut does not take it back. A server may be far away.
 ---@param dialect "sqlite"|"postgres"
 ---@param ask fun(sql: string): table[]|nil, string|nil
 ---@return true|nil
 ---@return string|nil why
 function commits.will_keep_this(dialect, ask)
   if dialect ~= "sqlite" then return true end
-  return will_keep.sqlite(ask)
+  return will_keep.sqlite(ask, true)
 end
 
 local HELD = "the query function has left a statement open, such as one that failed and was not"

@@ -24,7 +24,7 @@ local function ask(self, sql, params, n)
   if self.is_closed then return nil, "the journal is closed", true end
   local ok, rows, why, is_sure = pcall(self.query, sql, params, n)
   if ok and type(rows) == "table" then return rows end
-  self.has_failed = true
+  self.n_doubts = self.n_doubts + 1
   if not ok then interrupt.pass_on(rows) end
   if not ok then why, is_sure = rows, false end
   return nil, why == nil and NO_REASON or first_line(why), is_sure
@@ -35,7 +35,7 @@ end
 -- An index that cannot be made makes it slower, and no less right.
 local function make_indexes(self)
   local found, is_there = ask(self, self.sql.indexes, {}, 0), {}
-  for _, row in ipairs(found or {}) do is_there[row.name] = true end
+  for _, row in ipairs(found or {}) do is_there[row.name or ""] = true end
   for name, text in pairs(self.sql.make_index) do
     if found and not is_there[name] then ask(self, text, {}, 0) end
   end
@@ -110,25 +110,28 @@ local function check_kept(self, is_so)
   return is_so(self.dialect, function(text) return ask(self, text, {}, 0) end, self.sql.nothing)
 end
 
--- What has failed may be left so that nothing is committed any more.
+-- What has failed may be left so that nothing is committed any more. A query may yield, and others
+-- fail meanwhile: so failures are counted.
 local function heed_failure(self)
-  if not self.has_failed or not self.is_users then return true end
+  local n_doubts = self.n_doubts
+  if self.n_heeded == n_doubts or not self.is_users then return true end
   local ok, why = check_kept(self, commits.still_keeps)
-  self.has_failed = not ok
+  if ok then self.n_heeded = n_doubts end
   return ok, why
 end
 
 -- What has changed no row may have failed all the same, where the query function keeps failures
--- back: what comes next is not believed in at once, as the first change is not.
+-- back.
 local function doubt_silence(self)
-  if self.dialect == "sqlite" then self.has_failed, self.is_proven = true, false end
+  if self.dialect == "sqlite" then self.n_doubts = self.n_doubts + 1 end
 end
 
--- The first change is not believed in before it is known to last.
+-- The first change is not believed in before it is known to last, nor is the first after a doubt.
 local function heed_first(self, rows)
-  if self.is_proven or not self.is_users then return true end
+  local n_doubts = self.n_doubts
+  if self.n_proven == n_doubts or not self.is_users then return true end
   local ok, why = check_kept(self, commits.has_kept)
-  self.is_proven = ok and (rows[1] ~= nil or self.dialect ~= "sqlite") or false
+  if ok and (rows[1] or self.dialect ~= "sqlite") then self.n_proven = n_doubts end
   return ok, why
 end
 
@@ -402,8 +405,8 @@ function sql.new(query, dialect, close, options)
   options = options or {}
   return setmetatable({ query = query, sql = statements.of(dialect), dialect = dialect,
     finish_asking = close, is_users = close == nil, wanted_schema = options.schema,
-    makes_none = options.create == false, is_ready = false, has_failed = false,
-    is_proven = false }, Sql)
+    makes_none = options.create == false, is_ready = false, n_doubts = 0,
+    n_heeded = 0, n_proven = -1 }, Sql)
 end
 
 return sql

@@ -380,7 +380,7 @@ end
 local function may_look_ahead(run)
   local all = run.turns
   local most = all.is_by_sender and MOST_WAITING or run.options.concurrency
-  return all:n_ready() < most and all.n < MOST_WAITING
+  return all.n < MOST_WAITING and (all:n_ready() < most or all:has_doubtful_only())
 end
 
 -- Asked also when it has said so: it may have more to do, as at a second Ctrl-C.

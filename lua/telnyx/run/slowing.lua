@@ -26,8 +26,8 @@ local Slowing = {}
 Slowing.__index = Slowing
 
 -- Refusals without a word of when, so much of the last so many, are nobody's fault who comes after.
--- Of a sender who has a limit of his own that is soon known: his second is no chance any more.
-local FEW_SHARE, LAST, FEW_KNOWN = 0.1, 64, 9
+-- Of a sender who has a limit of his own that is sooner known: his fourth is no chance any more.
+local FEW_SHARE, LAST, FEW_KNOWN = 0.1, 64, 28
 local FEWEST, FEWEST_MORE, MOST = 6, 12, 32
 -- Of the rate; of the share that it refuses.
 local HALF, LESS, MORE = 0.5, 2 / 3, 4

@@ -214,19 +214,44 @@ local function let_in_delayed(self)
   return next_at
 end
 
+-- A sender whose were refused at so many moments, others' taken in between, may be the only one.
+local DOUBTFUL, MOMENT_OF_HIS_S = 2, 1
+
+local function is_doubtful(self, sender)
+  local streak = self.streaks[sender]
+  return streak ~= nil and streak.n >= DOUBTFUL
+end
+
 -- Where nothing was taken since one sender's were refused, whoever waits first of another sender's
--- says whether it is all or he alone.
+-- says whether it is all or he alone. Who is doubtful is tried once a second.
+local function gives_way(self, sender, now)
+  if sender == self.suspect then return true end
+  return is_doubtful(self, sender) and now < self.streaks[sender].tried_at + MOMENT_OF_HIS_S
+end
+
 local function put_another_first(self, queue)
-  local first = queue.first
-  if not self.suspect or queue[first].sender ~= self.suspect then return end
+  local first, now = queue.first, self.clock()
+  if not gives_way(self, queue[first].sender, now) then return end
   for i = first + 1, queue.last do
     local other = queue[i]
-    if other.sender ~= self.suspect then
+    if not gives_way(self, other.sender, now) then
       for k = i, first + 1, -1 do queue[k] = queue[k - 1] end
       queue[first] = other
       return
     end
   end
+end
+
+---Whether all who wait are a sender's who is doubtful: then others are looked for.
+---@return boolean
+function Turns:has_doubtful_only()
+  local queue = self.by_name[""]
+  if not queue or not is_doubtful(self, queue[queue.first].sender) then return false end
+  local sender = queue[queue.first].sender
+  for i = queue.first + 1, queue.last do
+    if queue[i].sender ~= sender then return false end
+  end
+  return true
 end
 
 ---How many wait for nothing but their turn.
@@ -315,7 +340,7 @@ end
 -- before each, so many in all, and few of those refused, it is about this sender, whatever the
 -- service says. He may be refused for good: so that each of his has an end, he is given no more
 -- patience than this.
-local HIS, MOMENT_OF_HIS_S, OF_OTHERS, FEW_OF_OTHERS, HIS_PATIENCE_S = 8, 1, 48, 1 / 4, 1
+local HIS, OF_OTHERS, FEW_OF_OTHERS, HIS_PATIENCE_S = 8, 48, 1 / 4, 1
 
 local function streak_of(self, sender, now)
   local streak = self.streaks[sender] or { n = 0, n_all = 0, n_taken_then = self.n_taken,
@@ -326,7 +351,7 @@ end
 
 local function is_only_his(self, sender, now)
   local streak = streak_of(self, sender, now)
-  streak.n_all, self.n_refused = streak.n_all + 1, self.n_refused + 1
+  streak.n_all, streak.tried_at, self.n_refused = streak.n_all + 1, now, self.n_refused + 1
   if now >= streak.at + MOMENT_OF_HIS_S and self.n_taken > streak.n_taken then
     streak.n, streak.n_taken, streak.at = streak.n + 1, self.n_taken, now
   end

@@ -311,7 +311,7 @@ end
 -- Whether it is known by now that a message was accepted: by a webhook, say, that came before.
 local function is_known(journal, key, id)
   local known = ask(journal, "get", key)
-  return known ~= nil and known.state == "accepted" and known.message_id == id
+  return known and known.state == "accepted" and known.message_id == id or false
 end
 
 ---Records what became of a claim. An outcome is never lost for a journal that fails.
