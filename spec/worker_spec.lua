@@ -187,6 +187,12 @@ describe("a worker of an outbox", function()
       assert.is_true(worker:timeout() > 0)
     end)
 
+    it("carries it, by steps that wait", function()
+      local worker = begin()
+      for _ = 1, 20 do worker:step(0.05) end
+      assert.same({ 1, 1 }, { #sender.posts, #told })
+    end)
+
     it("raises, once, what that calls back", function()
       local worker = begin(function() error("of another", 0) end)
       local raised = {}

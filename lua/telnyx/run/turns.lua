@@ -223,8 +223,13 @@ local function is_doubtful(self, sender)
 end
 
 -- Where nothing was taken since one sender's were refused, whoever waits first of another sender's
--- says whether it is all or he alone. Who is doubtful is tried once a second.
+-- says whether it is all or he alone. Who is doubtful is tried once a second. A few in a row are
+-- refused by the account's limit as well, and those have their turn first: their time goes by.
+local MANY_IN_ROW = 6
+
 local function gives_way(self, sender, now)
+  local streak = self.streaks[sender]
+  if not streak or streak.n_all < MANY_IN_ROW then return false end
   if sender == self.suspect then return true end
   return is_doubtful(self, sender) and now < self.streaks[sender].tried_at + MOMENT_OF_HIS_S
 end

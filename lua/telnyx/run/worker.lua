@@ -628,10 +628,10 @@ local function wait(self, seconds)
   seconds = math.max(0, math.min(seconds, until_ - now(self), SLICE_S))
   if self.n_in_flight > 0 then
     if loop:await(seconds, self.is_over) == 0 then tell_missed(self) end
+  elseif not loop.spawn and loop:has_tasks() then
+    loop:await(seconds, self.is_over) -- what others have begun
   elseif seconds > 0 then
     loop:sleep(nil, seconds)
-  elseif not loop.spawn then
-    loop:await(0, self.is_over) -- what others have begun
   end
 end
 
