@@ -1035,6 +1035,25 @@ describe("a turn, closely,", function()
       end)
   end
 
+  -- One each five seconds, in all; those who were refused wait no longer than a minute.
+  it("is theirs first who were refused by the account's limit, whosever they are", function()
+    local senders, n_rejected = {}, 0
+    for i = 1, 60 do senders[i] = ("+1844555%04d"):format(i % 3) end
+    for seed = 1, 3 do
+      local taken_at = -math.huge
+      local service = new_service(function(_, n, now)
+        local latency_s = 0.03 + (n + seed) * 0.013 % 0.04
+        local wait_s = taken_at + 5 - now
+        if wait_s > 0 then return refusal(wait_s, "10011"), latency_s end
+        taken_at = now
+        return nil, latency_s
+      end)
+      local counts = send(service, list_of(senders), { concurrency = 4 }, { deadline = 60 })
+      n_rejected = n_rejected + counts.rejected
+    end
+    assert.is_true(n_rejected <= 6, n_rejected) -- of 180; 18 and more where others' overtake them
+  end)
+
   it("is others' as well where all who wait are refused, and the account has a limit", function()
     local DEAD, free_at, last_at, longest_s = "+13125550000", 0, 0, 0
     local senders, random = {}, 7
