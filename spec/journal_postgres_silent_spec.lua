@@ -450,6 +450,48 @@ describe("what was given up unread", function()
     assert.equal("free", own:get("late").state)
   end)
 
+  local HAUNTED = "what an earlier session was asked, and has not answered, may be done yet"
+
+  it("is not overtaken by a withdrawal where it hangs in the midst of it", function()
+    stop_at("AFTER INSERT ON telnyx_send FOR EACH ROW", 1)
+    for _ = 1, 2 do assert.is_nil((add("late"))) end
+    for _, ask in ipairs { function() return box:withdraw("late") end, function()
+      return box:pause()
+    end } do
+      local done, why = ask()
+      assert.is_nil(done)
+      assert.matches(HAUNTED, tostring(why))
+    end
+    assert.same({ "accepted", 1 }, { send_now("order-1") }) -- a claim has its name
+    let_go_on()
+    stop_no_more()
+    sandbox.wait(function() return box:withdraw("late") ~= nil end, "it to have ended")
+    assert.is_true(add("late"))
+    assert.is_true(box:withdraw("late"))
+  end)
+
+  -- A commit cannot be ended: it is done when the standby is there, or not waited for any more.
+  it("is not overtaken by a withdrawal where it hangs in its commit", function()
+    assert.is_true(add("before"))
+    assert.is_true(box:withdraw("before"))
+    need_standby("nobody")
+    local ok, why = pcall(function()
+      assert.is_nil((add("late")))
+      local is_withdrawn, err = box:withdraw("late")
+      assert.is_nil(is_withdrawn)
+      assert.matches(HAUNTED, tostring(err))
+    end)
+    need_standby("")
+    assert(ok, why)
+    local is_withdrawn
+    sandbox.wait(function()
+      is_withdrawn = box:withdraw("late")
+      return is_withdrawn ~= nil
+    end, "the commit to be done")
+    assert.is_true(is_withdrawn)
+    assert.equal("free", own:get("late").state)
+  end)
+
   -- A standby that says of each commit at once that it has it.
   it("undoes nothing where there is a standby", function()
     local folder = host.folder()

@@ -221,6 +221,43 @@ local function end_backend(ask, owing)
   return ask(END, { owing.pid, owing.started, owing.marks[1], owing.marks[2] }, 4) ~= nil
 end
 
+-- One in the midst of a statement ends when that lets it, and a commit never does: until then it is
+-- there, and busy.
+local BUSY = [[
+SELECT a.state AS telnyx_is_busy FROM pg_stat_activity AS a JOIN pg_locks AS l ON l.pid = a.pid
+WHERE a.pid = CAST(? AS INTEGER) AND CAST(a.backend_start AS TEXT) = ? AND a.state <> 'idle'
+  AND l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+  AND CAST(l.classid AS BIGINT) = CAST(? AS BIGINT)
+  AND CAST(l.objid AS BIGINT) = CAST(? AS BIGINT)]]
+
+-- What a claim's name does not protect: to queue, to withdraw, to pause.
+local UNFENCED = { "SET state = 'queued', digest", "SET state = 'free', body",
+  "VALUES ('pause'" }
+
+local function is_unfenced(statement)
+  for _, part in ipairs(UNFENCED) do
+    if statement:find(part, 1, true) then return true end
+  end
+  return false
+end
+
+local HAUNTED = "what an earlier session was asked, and has not answered, may be done yet, and undo"
+  .. " this"
+
+-- Whether none of those that were given up is in the midst of something; such are forgotten then.
+local function are_gone(ask, given_up)
+  if not ask("SELECT 1 AS telnyx", {}, 0) then return false end -- it may be another session by now
+  for i = #given_up, 1, -1 do
+    local one = given_up[i]
+    if one.n_forks == core.forks() then
+      local rows = ask(BUSY, { one.pid, one.started, one.marks[1], one.marks[2] }, 4)
+      if not rows or rows[1] then return false end
+    end
+    table.remove(given_up, i)
+  end
+  return true
+end
+
 -- Locks that let no row be changed; who waits for one will have it. Who waits for a row has one
 -- as well, of another kind.
 local LOCKED = [[
@@ -261,10 +298,15 @@ local function set_lock_timeout(asked, session_of, is_hurried)
   if is_set then session_of().lock_timeout_ms = ms end -- it may be another one by now
 end
 
--- Asks as `asked` does, and minds what rows are waited for in its session.
-local function new_query(asked, session_of)
+-- Asks as `asked` does, and minds what rows are waited for in its session, and what was given up.
+local function new_query(asked, session_of, given_up)
   local hurried_until = -math.huge
+  local function ask(...) return asked:query(...) end
   return function(statement, params, n)
+    local is_haunted = given_up[1] ~= nil or session_of().owes_answer
+    if is_haunted and is_unfenced(statement) and not are_gone(ask, given_up) then
+      return nil, HAUNTED, true
+    end
     local is_hurried = core.monotonic() < hurried_until
     set_lock_timeout(asked, session_of, is_hurried)
     local rows, why, is_sure = asked:query(statement, params, n)
@@ -277,6 +319,7 @@ end
 
 local function new_asked(text, options)
   local known, session, me, owing, place
+  local given_up = {}
   local own_random = random.new()
   local asked = dbi.new {
     name = "PostgreSQL",
@@ -296,12 +339,14 @@ local function new_asked(text, options)
       here, why = set_up(asking_within(ask, place), session, known, options)
       known = here or known
       if not here then return nil, why end
-      if end_backend(ask, owing) then owing = nil end
+      if end_backend(ask, owing) then
+        given_up[#given_up + 1], owing = owing, nil
+      end
       me, why = remember(ask, own_random)
       return me and true, why
     end,
   }
-  return asked, new_query(asked, function() return session or {} end)
+  return asked, new_query(asked, function() return session or {} end, given_up)
 end
 
 local postgres = {}

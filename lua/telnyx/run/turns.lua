@@ -362,6 +362,8 @@ local function is_only_his(self, sender, now)
   end
   local n_taken = self.n_taken - streak.n_taken_then
   local n_refused = self.n_refused - streak.n_refused_then - streak.n_all
+  local own = self.learned[sender]
+  if streak.n >= HIS and own and own.is_bounded then return true end -- it was found before
   return streak.n >= HIS and n_taken >= OF_OTHERS and n_refused <= n_taken * FEW_OF_OTHERS
 end
 
