@@ -205,6 +205,18 @@ describe("a worker of an outbox", function()
       assert.is_true(worker:timeout() > 0)
     end)
 
+    it("rests meanwhile, where it runs by itself", function()
+      local own, n_asked = step_by_step(function() return nil, 0.5 end), 0
+      open(own)
+      client:start(MESSAGE, function() error("of another", 0) end)
+      box:run { poll = 1, stops_when = function()
+        n_asked = n_asked + 1
+        assert(n_asked < 1000, "it does not rest")
+        return own.time > 1010
+      end }
+      assert.is_false((pcall(client.step, client, 0)))
+    end)
+
     it("is not ended by that where it runs by itself", function()
       open(step_by_step(function() return nil, 0.5 end))
       add(2)

@@ -235,7 +235,9 @@ local function gives_way(self, sender, now)
 end
 
 local function put_another_first(self, queue)
-  local first, now = queue.first, self.clock()
+  local first = queue.first
+  if not self.streaks[queue[first].sender] then return end
+  local now = self.clock()
   if not gives_way(self, queue[first].sender, now) then return end
   for i = first + 1, queue.last do
     local other = queue[i]

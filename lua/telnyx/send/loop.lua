@@ -416,7 +416,7 @@ function Loop:tell_last(is_over) self.news:call_back_own(is_over) end
 
 ---Whether something is under way, or to be told of.
 ---@return boolean
-function Loop:has_tasks() return #self.tasks > 0 or self.news:is_due() end
+function Loop:has_tasks() return #self.tasks > 0 or self.news:n_due() > 0 end
 
 local function n_tasks(self)
   if not self.spawn then return #self.tasks end

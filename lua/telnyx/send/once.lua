@@ -337,7 +337,7 @@ function once.settle(journal, entry, message, result)
   end
   entry.claim = false
   if done == nil then return tostring(why) end
-  if done or state == "accepted" and is_known(journal, entry.key, message.id) then return nil end
+  if done or message and is_known(journal, entry.key, message.id) then return nil end
   return "another has settled it meanwhile"
 end
 
