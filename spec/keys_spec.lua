@@ -567,6 +567,9 @@ describe_all("a key whose send is not settled", function()
   end
 
   it("is said to be under way since one second, and for how long at most", function()
+    local now = core.now
+    finally(function() core.now = now end)
+    function core.now() return 1.8e9 end
     local send = with_journal(broken_off(1))
     local _, err = send("order-1")
     assert.matches("under way for 1 second by mill/7: ask again when it has ended, in 59 seconds"
