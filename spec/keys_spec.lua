@@ -511,7 +511,7 @@ describe_all("a key whose send is not settled", function()
     local err = inner[1]
     assert.equal("unknown", err.outcome)
     assert.is_nil(err.replayed)
-    assert.matches("under way for [%a%d ]+ second by [^ ]+/%d+: ask again when it has ended,"
+    assert.matches("under way for [%a%d ]+seconds? by [^ ]+/%d+: ask again when it has ended,"
       .. " in %d+ seconds at the latest", err.cause)
     assert.equal("sending", err.state)
     assert.is_nil(inner[2])
