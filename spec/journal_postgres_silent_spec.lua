@@ -470,6 +470,22 @@ describe("what was given up unread", function()
     assert.is_true(box:withdraw("late"))
   end)
 
+  it("is not overtaken where the second session hangs, and the first has ended", function()
+    assert.is_true(add("before"))
+    stop_at("BEFORE INSERT ON telnyx_send FOR EACH STATEMENT", 2)
+    assert.is_nil((add("late")))
+    assert.equal(2, n_stopped())
+    local pid = server:ask("SELECT pid FROM pg_stat_activity WHERE usename = 'spec'"
+      .. " AND state = 'active' AND pid <> pg_backend_pid() ORDER BY backend_start LIMIT 1")
+    os.execute("kill -CONT " .. pid)
+    sandbox.wait(function() return n_stopped() == 1 end, "the first to go on")
+    local is_withdrawn, err = box:withdraw("before")
+    assert.is_nil(is_withdrawn)
+    assert.matches(HAUNTED, tostring(err))
+    let_go_on()
+    sandbox.wait(function() return box:withdraw("before") end, "the second to have ended")
+  end)
+
   -- A commit cannot be ended: it is done when the standby is there, or not waited for any more.
   it("is not overtaken by a withdrawal where it hangs in its commit", function()
     assert.is_true(add("before"))

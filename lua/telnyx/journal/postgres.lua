@@ -303,8 +303,7 @@ local function new_query(asked, session_of, given_up)
   local hurried_until = -math.huge
   local function ask(...) return asked:query(...) end
   return function(statement, params, n)
-    local is_haunted = given_up[1] ~= nil or session_of().owes_answer
-    if is_haunted and is_unfenced(statement) and not are_gone(ask, given_up) then
+    if given_up[1] and is_unfenced(statement) and not are_gone(ask, given_up) then
       return nil, HAUNTED, true
     end
     local is_hurried = core.monotonic() < hurried_until
