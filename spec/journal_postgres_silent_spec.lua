@@ -478,7 +478,9 @@ describe("what was given up unread", function()
     local pid = server:ask("SELECT pid FROM pg_stat_activity WHERE usename = 'spec'"
       .. " AND state = 'active' AND pid <> pg_backend_pid() ORDER BY backend_start LIMIT 1")
     os.execute("kill -CONT " .. pid)
-    sandbox.wait(function() return n_stopped() == 1 end, "the first to go on")
+    sandbox.wait(function()
+      return server:ask("SELECT count(*) FROM pg_stat_activity WHERE pid = " .. pid) == "0\n"
+    end, "the first to end")
     local is_withdrawn, err = box:withdraw("before")
     assert.is_nil(is_withdrawn)
     assert.matches(HAUNTED, tostring(err))

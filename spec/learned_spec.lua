@@ -1189,7 +1189,7 @@ describe("a turn, closely,", function()
       assert.is_nil(own.learned[A])
     end)
 
-    it("is not held up by one who was found to be alone, however many of theirs are refused", function()
+    it("is not held up by one found to be alone, however many of theirs are refused", function()
       for _ = 1, 10 do
         took(10)
         now = now + 1
