@@ -97,6 +97,11 @@ $(foreach version,5.1 5.2 5.3 5.4,$(eval $(call module,$(version))))
 
 build: $(BUILDS:%=build/%/telnyx/core.so)
 
+# The table of docs/validation.md.
+.PHONY: rules
+rules: build/5.4/telnyx/core.so
+	@$(LUA54) .ci/rules.lua docs/validation.md
+
 csrc/core/tlx_%_table.c: csrc/core/tables.lua csrc/core/smart.tsv
 	lua5.4 csrc/core/tables.lua csrc/core
 

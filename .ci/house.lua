@@ -11,10 +11,10 @@ local c = {
   {
     folder = "csrc/core",
     units = [[
-      tlx tlx_utf8 tlx_gsm7_table tlx_gsm7 tlx_smart_table tlx_smart tlx_plain_run tlx_segments
-      tlx_outsiders tlx_savings tlx_date_time tlx_shapes tlx_message tlx_violations tlx_validate
-      tlx_endpoint tlx_reply tlx_request tlx_recipient tlx_buffer tlx_faults tlx_head tlx_chunk
-      tlx_reader tlx_exchange
+      tlx tlx_ascii tlx_utf8 tlx_gsm7_table tlx_gsm7 tlx_smart_table tlx_smart tlx_plain_run
+      tlx_segments tlx_outsiders tlx_savings tlx_date_time tlx_number tlx_sender tlx_url tlx_quote
+      tlx_rules tlx_findings tlx_message tlx_check tlx_validate tlx_endpoint tlx_reply tlx_request
+      tlx_recipient tlx_buffer tlx_faults tlx_head tlx_chunk tlx_reader tlx_exchange
     ]],
     -- C99 without its clock.
     system = [[
@@ -53,12 +53,15 @@ local lua = {
   { "tables" },
   { "moments" },
   { "interrupt" },
-  { "options", "telnyx.core telnyx.tables" },
+  { "rules", "telnyx.core" },
+  { "options", "telnyx.core telnyx.rules telnyx.tables" },
   { "profiles", "telnyx.core telnyx.options" },
   { "errors/catalogue" },
   { "errors/secrets" },
   { "errors/line", "telnyx.errors.secrets" },
-  { "errors/init", "telnyx.errors.catalogue telnyx.errors.line telnyx.errors.secrets" },
+  { "errors/init", [[
+    telnyx.errors.catalogue telnyx.errors.line telnyx.errors.secrets telnyx.rules
+  ]] },
 
   { "resty", "ngx.semaphore telnyx.core" },
 
@@ -94,10 +97,10 @@ local lua = {
   ]] },
 
   { "send/retry", "telnyx.core" },
-  { "send/cost", "telnyx.core telnyx.errors telnyx.tables" },
+  { "send/cost", "telnyx.core telnyx.errors telnyx.rules telnyx.tables" },
   { "send/once", [[
     cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.journal.machine telnyx.moments
-    telnyx.tables
+    telnyx.rules telnyx.tables
   ]] },
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
@@ -107,14 +110,15 @@ local lua = {
     telnyx.core telnyx.send.guard telnyx.send.news telnyx.send.rounds telnyx.send.tasks
   ]] },
   { "send/life", [[
-    telnyx.core telnyx.errors telnyx.send.cost telnyx.send.once telnyx.send.retry telnyx.tables
+    telnyx.core telnyx.errors telnyx.rules telnyx.send.cost telnyx.send.once telnyx.send.retry
+    telnyx.tables
   ]] },
   { "send/engine", [[
     telnyx.core telnyx.errors telnyx.errors.secrets telnyx.journal telnyx.resty telnyx.send.guard
     telnyx.send.life telnyx.send.loop telnyx.send.once telnyx.send.random
   ]] },
 
-  { "run/pace" },
+  { "run/pace", "telnyx.core" },
   { "run/fatal" },
   { "run/stored", "cjson.safe telnyx.core telnyx.tables" },
   { "run/lanes", "telnyx.run.pace" },
@@ -137,7 +141,7 @@ local lua = {
     telnyx.core telnyx.run.debts telnyx.run.demand telnyx.run.fatal telnyx.run.lanes
     telnyx.run.patience telnyx.run.trouble telnyx.run.window telnyx.send.once telnyx.send.retry
   ]] },
-  { "run/outbox", "telnyx.core telnyx.errors telnyx.run.worker telnyx.send.once" },
+  { "run/outbox", "telnyx.core telnyx.errors telnyx.rules telnyx.run.worker telnyx.send.once" },
   { "run/csv", "telnyx.core" },
   { "run/twice", "telnyx.core" },
   { "run/recipients", [[
@@ -150,9 +154,11 @@ local lua = {
   { "client", [[
     telnyx.core telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.outlook
     telnyx.run.pace telnyx.run.send_all telnyx.run.stored telnyx.send.cost telnyx.send.engine
-    telnyx.send.retry telnyx.tables
+    telnyx.send.life telnyx.send.retry telnyx.tables
   ]] },
-  { "init", "telnyx.client telnyx.core telnyx.errors telnyx.journal" },
+  { "init", [[
+    telnyx.client telnyx.core telnyx.errors telnyx.journal telnyx.options telnyx.rules
+  ]] },
 
   -- What commands show to people.
   { "terminal/cells" },

@@ -106,6 +106,19 @@ describe("a reply about a message to another recipient", function()
     client:close()
   end)
 
+  it("is no matter where the number was written in another form, and let through", function()
+    local script = { request, wire.reply(200, data("m-1", "+18665550001")) }
+    local listener = station:listen { script, script, script }
+    local client = telnyx.new { api_key = KEY, base_url = listener.url, retry = false,
+      accept = { to_shape = true } }
+    for i, number in ipairs { "+1 866 555 0001", "8665550001", "+1-866-555-0001" } do
+      local sent, info = client:send(message(number))
+      assert.equal("m-1", sent and sent.id, i .. ": " .. tostring(info))
+      assert.is_true(info.warnings[1].let_through)
+    end
+    client:close()
+  end)
+
   for what, to in pairs {
     ["a list that is none"] = '"x"', ["an empty list"] = "[]", ["numbers"] = "[7]",
     ["no number"] = '[{"phone_number":null}]', ["a number of numbers"] = '[{"phone_number":7}]',

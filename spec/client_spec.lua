@@ -81,9 +81,11 @@ describe("one send", function()
 
   it("warns where only the exact count is over the limit", function()
     local client = client_of({ { id = "m1" } })
-    local _, info = client:send({ to = "+18665550001", from = "12345", text = ("]"):rep(761) })
+    local _, info = client:send({ to = "+18665550001", from = "+18445550001",
+      text = ("]"):rep(761) })
     assert.equal(11, info.segments.parts)
     assert.equal("40302", info.warnings[1].code)
+    assert.equal("may_be_too_many_parts", info.warnings[1].rule)
   end)
 
   local cases = {
@@ -648,7 +650,7 @@ describe("what a client, a profile and a call are told", function()
   it("lifts a limit by false", function()
     local client = client_of({ { id = "m" } }, { max_parts = 1 })
     local long = { from = "+18445550001", to = "+18665550001", text = ("x"):rep(200) }
-    assert.equal("40328", select(2, client:send(long)).code)
+    assert.equal("max_parts", select(2, client:send(long)).code)
     assert(client:send(long, { max_parts = false }))
   end)
 
@@ -731,7 +733,7 @@ end)
 it("a text that is too dear hides no other fault", function()
   local client = client_of({}, { max_parts = 1 })
   local _, err = client:send { from = "+18445550001", to = "nobody", text = ("x"):rep(200) }
-  assert.same({ "40328", "40310" }, { err.errors[1].code, err.errors[2].code })
+  assert.same({ "max_parts", "40310" }, { err.errors[1].code, err.errors[2].code })
 end)
 
 describe("a dot where a colon belongs", function()

@@ -10,13 +10,20 @@ local LOOPBACK = {
 }
 
 local ELSEWHERE = {
-  "127.evil.com", "127.0.0.evil.com", "127.0.0.1.evil.com", "127.0.0.1.", "127.0.0.1..", "127",
-  "127.", "127..", "127...", "127.1", "127.0.1", "127.0.0.", "127.0..1", "127..0.1", "127.0.0.0.1",
+  "127.evil.com", "127.0.0.evil.com", "127.0.0.1.evil.com", "127.0.0.1.", "127",
+  "127.", "127.1", "127.0.1", "127.0.0.", "127.0.0.0.1",
   "127.0.0.256", "127.256.0.1", "127.0.999.1", "127.0.0.0001", "127.0.0.4294967297",
   "127.0.0.01", "127.0.0.00", "127.000.0.1", "127.0.010.1", "0127.0.0.1", "127.0.0.0x1",
   "0x7f.0.0.1", "2130706433", "128.0.0.1", "126.0.0.1", "1127.0.0.1", "12.0.0.1", "10.0.0.1",
   "0.0.0.0", "localhost.", "localhost.evil.com", "localhosts", "local", "evil-localhost", "[::2]",
   "[::]", "[::1.2.3.4]", "[0::1:1]", "[::11]", "[::ffff:127.0.0.1]", "127.0.0.1-evil", "127-0-0-1",
+}
+
+-- No host can be called so.
+local NONE = {
+  "127.0.0.1..", "127..", "127...", "127.0..1", "127..0.1", ".", "..", ".com", "e..com", "[bad",
+  "[::1", "[]", "[1:2]", "[::g]", "exa mple.com", "a,b", "@", ":80", "example.com:",
+  "example.com:0", "example.com:65536", "example.com:x", "[::1]x",
 }
 
 local function fault(base_url, more)
@@ -54,6 +61,17 @@ describe("a host that is, or may be, another machine", function()
     it(host .. " is not listened on by the sandbox", function()
       assert.has_error(function() nginx.loopback(host) end,
         ("the sandbox listens on loopback only, not on %s: use 127.0.0.1"):format(host))
+    end)
+  end
+end)
+
+describe("what is no host", function()
+  for _, host in ipairs(NONE) do
+    it(host .. " is written to by nobody", function()
+      for _, url in ipairs { "https://%s/v2", "https://%s", "http://%s" } do
+        assert.matches("option 'base_url' must ", fault(url:format(host), { allow_http = true })
+          or "no fault", 1, true)
+      end
     end)
   end
 end)

@@ -46,9 +46,9 @@ static int zone_offset_s(reader *r) {
   int sign = take(r, '+') ? 1 : -1;
   if (sign < 0) require(r, '-');
   int hours = digits(r, 2);
-  int minutes = 0;
-  if (take(r, ':') || r->p < r->end) minutes = digits(r, 2);
-  if (hours > 14 || minutes > 59) r->ok = false;
+  require(r, ':');
+  int minutes = digits(r, 2);
+  if (hours > 23 || minutes > 59) r->ok = false;
   return sign * (hours * 3600 + minutes * 60);
 }
 
@@ -89,16 +89,14 @@ static void read_date(reader *r, int date[3]) {
 bool tlx_parse_date_time(tlx_str text, double *seconds) {
   reader r = { text.p, text.p + text.n, true };
   int date[3], time[3] = { 0, 0, 0 };
-  double second_fraction = 0;
   read_date(&r, date);
   if (!take(&r, 'T')) require(&r, 't');
   time[0] = digits(&r, 2);
   require(&r, ':');
   time[1] = digits(&r, 2);
-  if (take(&r, ':')) {
-    time[2] = digits(&r, 2);
-    second_fraction = fraction(&r);
-  }
+  require(&r, ':');
+  time[2] = digits(&r, 2);
+  double second_fraction = fraction(&r);
   int offset_s = zone_offset_s(&r);
   if (!r.ok || r.p != r.end || !epoch_s(date, time, seconds)) return false;
   *seconds += second_fraction - offset_s;

@@ -8,25 +8,52 @@ const char *const tlx_field_names[TLX_N_FIELDS] = {
 #undef TLX_FIELD
 };
 
-tlx_type tlx_field_type(tlx_field field) {
-  static const tlx_type types[TLX_N_FIELDS] = {
+void tlx_message_start(tlx_message *message) {
+  memset(message, 0, offsetof(tlx_message, media_urls));
+}
+
+const unsigned char tlx_field_types[TLX_N_FIELDS] = {
 #define TLX_FIELD(name, type) TLX_TYPE_##type,
 #include "tlx_message.def"
 #undef TLX_FIELD
-  };
-  return types[field];
-}
+};
+
+/* Few names have both their length and their first letter in common. */
+#define KEY(n, first) ((unsigned)(n) << 8 | (unsigned char)(first))
 
 tlx_field tlx_field_named(tlx_str name) {
-  static const size_t lengths[TLX_N_FIELDS] = {
-#define TLX_FIELD(name, type) sizeof #name - 1,
+  if (name.n == 0 || name.n > 0xFFFF) return TLX_N_FIELDS;
+  const unsigned key = KEY(name.n, name.p[0]);
+#define TLX_FIELD(field, type)                          \
+  if (key == KEY(sizeof #field - 1, #field[0]) &&       \
+      memcmp(name.p, #field, sizeof #field - 1) == 0) { \
+    return TLX_FIELD_##field;                           \
+  }
 #include "tlx_message.def"
 #undef TLX_FIELD
-  };
-  int field = 0;
-  while (field < TLX_N_FIELDS) {
-    if (lengths[field] == name.n && memcmp(tlx_field_names[field], name.p, name.n) == 0) break;
-    field++;
-  }
-  return (tlx_field)field;
+  return TLX_N_FIELDS;
+}
+
+bool tlx_message_says(const tlx_message *message, tlx_field field, tlx_str expected) {
+  const tlx_value *value = &message->fields[field];
+  return value->type == TLX_TYPE_STRING && tlx_str_eq(value->str, expected);
+}
+
+static bool has(const tlx_message *message, tlx_field field) {
+  return message->fields[field].type != TLX_TYPE_ABSENT;
+}
+
+bool tlx_message_is_sms(const tlx_message *message) {
+  if (has(message, TLX_FIELD_type))
+    return tlx_message_says(message, TLX_FIELD_type, TLX_STR("SMS"));
+  return !has(message, TLX_FIELD_subject) && !has(message, TLX_FIELD_media_urls);
+}
+
+bool tlx_message_is_mms(const tlx_message *message) {
+  if (has(message, TLX_FIELD_type))
+    return tlx_message_says(message, TLX_FIELD_type, TLX_STR("MMS"));
+  const tlx_value *media = &message->fields[TLX_FIELD_media_urls];
+  bool has_media = has(message, TLX_FIELD_media_urls) &&
+                   (media->type != TLX_TYPE_LIST || message->media_urls.n > 0);
+  return has(message, TLX_FIELD_subject) || has_media;
 }

@@ -22,13 +22,14 @@ typedef enum tlx_type {
   TLX_TYPE_STRING,
   TLX_TYPE_BOOLEAN,
   TLX_TYPE_LIST,
-  TLX_TYPE_OTHER /* a number, a function, JSON null …: `given` says what */
+  TLX_TYPE_NULL, /* JSON's */
+  TLX_TYPE_OTHER /* a number, a function …: `given` says what */
 } tlx_type;
 
 typedef struct tlx_value {
   tlx_type type;
-  tlx_str str;    /* TLX_TYPE_STRING */
-  char given[40]; /* words for the value, unless it is a string: "the number 42", "a boolean" */
+  tlx_str str;       /* TLX_TYPE_STRING */
+  const char *given; /* words for a value that is not of the field's type: "the number 42" */
 } tlx_value;
 
 /* What a table in the place of a list holds. */
@@ -38,18 +39,42 @@ typedef struct tlx_list {
   tlx_value items[TLX_MAX_MEDIA]; /* the first of them; complete when is_sequence and n fits */
 } tlx_list;
 
+#define TLX_MAX_GIVEN (TLX_N_FIELDS + TLX_MAX_MEDIA)
+
 typedef struct tlx_message {
   tlx_value fields[TLX_N_FIELDS];
+  size_t n_strangers; /* keys that name no field, also those beyond the array */
+  size_t n_given;     /* room used of `words` */
+  /* What follows is set only as far as the above says. */
   tlx_list media_urls;                  /* when that field is TLX_TYPE_LIST */
-  tlx_str strangers[TLX_MAX_STRANGERS]; /* keys that name no field */
-  size_t n_strangers;                   /* all of them, also those beyond the array */
+  tlx_str strangers[TLX_MAX_STRANGERS]; /* the first of them */
+  char words[TLX_MAX_GIVEN][40];        /* what `given` points to */
 } tlx_message;
+
+/* Makes it a message without fields. Its words move with it no more than other views do. */
+void tlx_message_start(tlx_message *message);
 
 /* The fields' names as on the wire, TLX_N_FIELDS of them, by tlx_field. */
 extern const char *const tlx_field_names[TLX_N_FIELDS];
 
+/* By tlx_field, a tlx_type. */
+extern const unsigned char tlx_field_types[TLX_N_FIELDS];
+
 /* What a field may hold. Thread-safe. */
-tlx_type tlx_field_type(tlx_field field);
+static inline tlx_type tlx_field_type(tlx_field field) {
+  return (tlx_type)tlx_field_types[field];
+}
+
+/* Yes when the service would take the message for an SMS: `type`, or else no media
+ * and no subject. Thread-safe. */
+bool tlx_message_is_sms(const tlx_message *message);
+
+/* Yes when it would take it for an MMS. Neither, where `type` is none that it has, or is not given
+ * and the list of media is empty: of that the service's pages say an MMS, and a reply said SMS. */
+bool tlx_message_is_mms(const tlx_message *message);
+
+/* Yes when the field is a string of these bytes. Thread-safe. */
+bool tlx_message_says(const tlx_message *message, tlx_field field, tlx_str expected);
 
 /* The field called `name`, or TLX_N_FIELDS. Thread-safe. */
 tlx_field tlx_field_named(tlx_str name);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define MAX_DIGITS 24
+#define MAX_IDEMPOTENCY_KEY 255
 #define HTTP_PORT 80
 #define HTTPS_PORT 443
 
@@ -58,15 +59,32 @@ void tlx_request_write_prefix(const tlx_target *target, char *out) {
   put_prefix(target, out);
 }
 
-size_t tlx_request_size(size_t n_prefix, size_t n_body) {
-  char digits[MAX_DIGITS];
-  return n_prefix + decimal(n_body, digits).n + END_OF_HEAD.n + n_body;
+bool tlx_is_idempotency_key(tlx_str key) {
+  if (key.n == 0 || key.n > MAX_IDEMPOTENCY_KEY) return false;
+  for (size_t i = 0; i < key.n; i++) {
+    char c = key.p[i], lower = (char)(c | 0x20);
+    bool is_letter = lower >= 'a' && lower <= 'z';
+    if (!is_letter && !(c >= '0' && c <= '9') && c != '_' && c != '-') return false;
+  }
+  return true;
 }
 
-void tlx_request_write(tlx_str prefix, tlx_str body, char *out) {
+static size_t put_own(tlx_str prefix, const tlx_post *post, char *out) {
   char digits[MAX_DIGITS];
   size_t n = put(out, 0, prefix);
-  n = put(out, n, decimal(body.n, digits));
+  n = put(out, n, decimal(post->body.n, digits));
+  if (post->idempotency_key.n > 0) {
+    n = put(out, n, TLX_STR("\r\n" TLX_IDEMPOTENCY_HEADER ": "));
+    n = put(out, n, post->idempotency_key);
+  }
   n = put(out, n, END_OF_HEAD);
-  put(out, n, body);
+  return put(out, n, post->body);
+}
+
+size_t tlx_request_size(size_t n_prefix, const tlx_post *post) {
+  return put_own((tlx_str){ NULL, n_prefix }, post, NULL);
+}
+
+void tlx_request_write(tlx_str prefix, const tlx_post *post, char *out) {
+  put_own(prefix, post, out);
 }

@@ -29,10 +29,22 @@ size_t tlx_request_prefix_size(const tlx_target *target);
  * scheme's own: RFC 9110 §7.2), the headers, and "Content-Length: ". */
 void tlx_request_write_prefix(const tlx_target *target, char *out);
 
-/* How many bytes a request with this body takes. */
-size_t tlx_request_size(size_t n_prefix, size_t n_body);
+#define TLX_IDEMPOTENCY_HEADER "Idempotency-Key"
 
-/* Writes exactly so many: prefix, length, empty line, body. */
-void tlx_request_write(tlx_str prefix, tlx_str body, char *out);
+/* What one request has of its own. */
+typedef struct tlx_post {
+  tlx_str body;
+  tlx_str idempotency_key; /* of a header; none when empty */
+} tlx_post;
+
+/* Yes for 1 to 255 letters, digits, _ and -. Source: replies of the service to others; its page on
+ * idempotency, which is about other requests, has a colon as well. Thread-safe. */
+bool tlx_is_idempotency_key(tlx_str key);
+
+/* How many bytes such a request takes. */
+size_t tlx_request_size(size_t n_prefix, const tlx_post *post);
+
+/* Writes exactly so many: prefix, length, the header of its own, empty line, body. */
+void tlx_request_write(tlx_str prefix, const tlx_post *post, char *out);
 
 #endif

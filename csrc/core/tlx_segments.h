@@ -12,6 +12,9 @@
 /* The service refuses a message of more parts (its code 40302). */
 #define TLX_MAX_PARTS 10
 
+/* Of some routes, where the profile does not cut long texts into several messages. */
+#define TLX_MAX_PARTS_OF_ROUTES 25
+
 typedef enum tlx_encoding {
   TLX_ENCODING_AUTO, /* GSM-7 when every character is in it, otherwise UCS-2 */
   TLX_ENCODING_GSM7, /* substitutions are applied, then a character outside GSM-7 is an error */

@@ -184,10 +184,10 @@ static bool launch(tlx_http *http, tlx_transfer *t, double now_ms) {
   return is_placed;
 }
 
-tlx_transfer *tlx_http_start(tlx_http *http, tlx_str body, tlx_str recipient,
+tlx_transfer *tlx_http_start(tlx_http *http, const tlx_post *post, tlx_str recipient,
                              const tlx_http_limits *limits, void *owner) {
   heed_fork(http);
-  tlx_transfer *t = tlx_transfer_new((tlx_str){ http->prefix, http->n_prefix }, body, recipient,
+  tlx_transfer *t = tlx_transfer_new((tlx_str){ http->prefix, http->n_prefix }, post, recipient,
                                      http->dialler.is_sealed, http->max_response_bytes);
   if (!t) return NULL;
   t->http = http;

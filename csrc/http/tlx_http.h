@@ -44,13 +44,13 @@ void tlx_http_free(tlx_http *http);
 /*
  * Begins one POST.
  *
- * body       Copied.
+ * post       What it views is copied.
  * recipient  Copied. A reply in which it does not stand is the last on its connection.
  * owner      What tlx_transfer_owner gives back; not looked at. NULL where the caller waits for
  * this transfer himself: tlx_http_finished will not return it. Returns a transfer, which the caller
  * frees, or NULL when memory is short: then nothing was sent.
  */
-tlx_transfer *tlx_http_start(tlx_http *http, tlx_str body, tlx_str recipient,
+tlx_transfer *tlx_http_start(tlx_http *http, const tlx_post *post, tlx_str recipient,
                              const tlx_http_limits *limits, void *owner);
 
 /*

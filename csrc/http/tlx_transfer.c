@@ -6,13 +6,13 @@
 
 #include "tlx_recipient.h"
 
-tlx_transfer *tlx_transfer_new(tlx_str prefix, tlx_str body, tlx_str recipient, bool is_sealed,
-                               size_t max_response_bytes) {
-  size_t n = tlx_request_size(prefix.n, body.n);
+tlx_transfer *tlx_transfer_new(tlx_str prefix, const tlx_post *post, tlx_str recipient,
+                               bool is_sealed, size_t max_response_bytes) {
+  size_t n = tlx_request_size(prefix.n, post);
   tlx_transfer *t = malloc(sizeof *t + n + recipient.n);
   if (!t) return NULL;
   *t = (tlx_transfer){ .owner = NULL };
-  tlx_request_write(prefix, body, t->request);
+  tlx_request_write(prefix, post, t->request);
   tlx_exchange_init(&t->exchange, (tlx_str){ t->request, n }, is_sealed, max_response_bytes);
   if (recipient.n > 0) memcpy(t->request + n, recipient.p, recipient.n);
   t->recipient = (tlx_str){ t->request + n, recipient.n };

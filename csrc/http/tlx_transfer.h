@@ -27,9 +27,10 @@ struct tlx_transfer {
   char request[];
 };
 
-/* A transfer that waits; NULL when memory is short. `body` and `recipient` are copied. */
-tlx_transfer *tlx_transfer_new(tlx_str prefix, tlx_str body, tlx_str recipient, bool is_sealed,
-                               size_t max_response_bytes);
+/* A transfer that waits; NULL when memory is short. What `post` views, and `recipient`, is copied.
+ */
+tlx_transfer *tlx_transfer_new(tlx_str prefix, const tlx_post *post, tlx_str recipient,
+                               bool is_sealed, size_t max_response_bytes);
 
 /* It ends for a reason of the carrier's, whose words are copied. */
 void tlx_transfer_fail(tlx_transfer *transfer, tlx_kind failure, const char *cause);

@@ -13,10 +13,11 @@
 #include <lua.h>
 
 #include "tlx.h"
+#include "tlx_findings.h"
 #include "tlx_message.h"
+#include "tlx_quote.h"
 #include "tlx_reply.h"
 #include "tlx_request.h"
-#include "tlx_violations.h"
 
 /* Lua 5.1's names for what 5.2 renamed; LuaJIT has the 5.1 ones too. */
 #if LUA_VERSION_NUM < 502
@@ -98,26 +99,47 @@ void ltlx_json_decode(lua_State *L, tlx_str text);
 
 /* In the place of the body that ltlx_json_encode left: the same with its members in order, which
  * is that of the message's fields, then of the bytes of the names, as in every object within. Equal
- * messages have equal bodies, whatever the Lua. [-1, +1] */
+ * messages have equal bodies, whatever the Lua. An empty list of media is written as one, and a
+ * webhook URL that is none is left out. [-1, +1] */
 void ltlx_json_order(lua_State *L);
 
 /* ltlx_message.c */
 
+/* How a message is judged. */
+typedef struct ltlx_judging {
+  double now_s; /* wall clock, seconds since 1970 */
+  tlx_policy policy;
+} ltlx_judging;
+
 /* Reads the message at `index`, a table, with raw access. Views live while the table does. Faults
- * of `extra` are added to `violations`: the core does not know Lua's tables. [-0, +0] */
-void ltlx_read_message(lua_State *L, int index, tlx_message *message, tlx_violations *violations);
+ * of `extra` are added to `findings`: the core does not know Lua's tables. [-0, +0] */
+void ltlx_read_message(lua_State *L, int index, tlx_message *message, tlx_findings *findings);
 
-/* Reads and checks the message. Returns true when there is none to find. [-0, +0] */
-bool ltlx_check_message(lua_State *L, int index, double now_s, tlx_violations *violations);
+/* Reads and judges the message. Returns whether it may be sent. [-0, +0] */
+bool ltlx_check_message(lua_State *L, int index, const ltlx_judging *judging,
+                        tlx_findings *findings);
 
-/* Checks the message and pushes the body of its request; or returns false and pushes nil, err.
- * [-0, +1] or [-0, +2] */
-bool ltlx_push_checked_body(lua_State *L, int index, double now_s);
+/* Judges the message and pushes the body of its request, and its warnings or nil; or returns false
+ * and pushes nil, err. [-0, +2] */
+bool ltlx_push_checked_body(lua_State *L, int index, const ltlx_judging *judging);
 
 /* ltlx_extra.c */
 
 /* Adds what cannot be sent of the table at `index`, which is the message's `extra`. [-0, +0] */
-void ltlx_check_extra(lua_State *L, int index, tlx_violations *violations);
+void ltlx_check_extra(lua_State *L, int index, tlx_findings *findings);
+
+/* ltlx_rules.c */
+
+/* Reads what its sender has decided about the rules: at `accept` a table of true by the names of
+ * rules with a way out, true for a message that was judged already, or nil; at `accept + 1` whether
+ * it is strict. Raises on what is none of these. [-0, +0] */
+tlx_policy ltlx_read_policy(lua_State *L, int accept);
+
+/* Pushes nil, err for what was refused here. Returns 2. [-0, +2] */
+int ltlx_push_refusal(lua_State *L, const tlx_findings *findings);
+
+/* Pushes a list of the warnings, or nil when there is none. [-0, +1] */
+void ltlx_push_warnings(lua_State *L, const tlx_findings *findings);
 
 /* ltlx_settings.c: where requests go and what every one of them carries. */
 
@@ -135,6 +157,9 @@ typedef struct ltlx_settings {
  * unfit, never showing the key. Views live while what it pushed stays. [-0, +3] */
 void ltlx_read_settings(lua_State *L, int index, ltlx_settings *settings);
 
+/* Raises when it can be no header's value. [-0, +0] */
+void ltlx_check_idempotency_key(lua_State *L, tlx_str key);
+
 /* ltlx_result.c: what `send` returns. */
 
 typedef struct ltlx_answer {
@@ -150,9 +175,6 @@ typedef struct ltlx_answer {
 /* Pushes message, info or nil, err; a body that is none of the service's is err.unreadable, whole
  * and with whatever secrets it holds. Returns 2. [-0, +2] */
 int ltlx_push_answer(lua_State *L, const ltlx_answer *answer);
-
-/* Pushes nil, err for what was refused here. Returns 2. [-0, +2] */
-int ltlx_push_violations(lua_State *L, const tlx_violations *violations);
 
 /* Of the body of a reply. */
 #define LTLX_DEFAULT_MAX_RESPONSE_BYTES ((size_t)1 << 20)
@@ -194,6 +216,7 @@ void ltlx_open_files(lua_State *L);
 void ltlx_open_guarded(lua_State *L);
 void ltlx_open_postgres(lua_State *L);
 void ltlx_open_request(lua_State *L);
+void ltlx_open_rules(lua_State *L);
 void ltlx_open_segments(lua_State *L);
 
 #endif

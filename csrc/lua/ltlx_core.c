@@ -74,6 +74,7 @@ TLX_EXPORT int luaopen_telnyx_core(lua_State *L) {
   ltlx_open_guarded(L);
   ltlx_open_postgres(L);
   ltlx_open_request(L);
+  ltlx_open_rules(L);
   ltlx_open_segments(L);
   lua_pop(L, 1);
   return 1;

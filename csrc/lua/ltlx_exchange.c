@@ -105,11 +105,11 @@ static int l_exchange(lua_State *L) {
     .n_headers = read_headers(L, headers),
   };
   if (target.port == 0) luaL_error(L, "the request's port is missing");
-  tlx_str body = ltlx_field_string(L, 1, "body");
+  const tlx_post post = { .body = ltlx_field_string(L, 1, "body") };
   tlx_str prefix = push_prefix(L, &target);
-  size_t n = tlx_request_size(prefix.n, body.n);
+  size_t n = tlx_request_size(prefix.n, &post);
   carried *c = ltlx_new_object(L, sizeof *c + n, EXCHANGE);
-  tlx_request_write(prefix, body, c->request);
+  tlx_request_write(prefix, &post, c->request);
   tlx_exchange_init(&c->exchange, (tlx_str){ c->request, n }, target.is_https, max_response_bytes);
   c->is_live = true;
   return 1;

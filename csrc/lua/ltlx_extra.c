@@ -11,7 +11,7 @@
 
 typedef struct walk {
   lua_State *L;
-  tlx_violations *violations;
+  tlx_findings *findings;
   tlx_pointer pointer; /* of the entry of `extra` that is being walked */
   int depth;
   unsigned n_values; /* of all of `extra`, and as often as each will be written */
@@ -20,7 +20,8 @@ typedef struct walk {
 static void check_value(walk *w, int index);
 
 static void complain(walk *w, const char *detail) {
-  tlx_violations_add(w->violations, "10015", w->pointer.text, "'extra' cannot be sent: %s", detail);
+  tlx_findings_add(w->findings, TLX_RULE_extra, w->pointer.text, "'extra' cannot be sent: %s",
+                   detail);
 }
 
 /* lua-cjson writes 14 digits; a number that needs more would arrive as another. */
@@ -63,15 +64,15 @@ static void check_table(walk *w, int table) {
     return;
   }
   w->depth++;
-  size_t n = ltlx_rawlen(L, table), n_found = 0, n_before = w->violations->n;
+  size_t n = ltlx_rawlen(L, table), n_found = 0, n_before = w->findings->n;
   lua_pushnil(L);
-  while (w->violations->n == n_before && lua_next(L, table)) {
+  while (w->findings->n == n_before && lua_next(L, table)) {
     check_key(w, -2, n);
     check_value(w, lua_gettop(L));
     lua_pop(L, 1);
     n_found++;
   }
-  if (w->violations->n > n_before)
+  if (w->findings->n > n_before)
     lua_settop(L, table);
   else if (n > 0 && n != n_found)
     complain(w, "a list has no holes");
@@ -81,9 +82,9 @@ static void check_table(walk *w, int table) {
 /* False, and a complaint, when there are more than are sent. */
 static bool count_value(walk *w) {
   if (++w->n_values <= MAX_VALUES) return true;
-  tlx_violations_add(w->violations, "10015", "/extra",
-                     "'extra' cannot be sent: it holds more than 10000 values, those of a table "
-                     "counted each time it is met");
+  tlx_findings_add(w->findings, TLX_RULE_extra, "/extra",
+                   "'extra' cannot be sent: it holds more than 10000 values, those of a table "
+                   "counted each time it is met");
   return false;
 }
 
@@ -119,33 +120,33 @@ static void check_value(walk *w, int index) {
 /* The key is at -2, the value on top. */
 static void check_entry(walk *w) {
   lua_State *L = w->L;
-  tlx_violations *violations = w->violations;
+  tlx_findings *findings = w->findings;
   tlx_str name;
   if (lua_type(L, -2) != LUA_TSTRING) {
-    tlx_violations_add(violations, "10015", "/extra", "'extra' must have field names for keys");
+    tlx_findings_add(findings, TLX_RULE_extra, "/extra", "'extra' must have field names for keys");
     return;
   }
   name.p = lua_tolstring(L, -2, &name.n);
   w->pointer = tlx_pointer_to("/extra", name);
   check_string(w, -2);
   if (tlx_field_named(name) < TLX_N_FIELDS) {
-    tlx_violations_add(violations, "10015", w->pointer.text,
-                       "%s is a field of the message itself: give it outside 'extra'",
-                       tlx_quote(name).text);
+    tlx_findings_add(findings, TLX_RULE_extra, w->pointer.text,
+                     "%s is a field of the message itself: give it outside 'extra'",
+                     tlx_quote(name).text);
     return;
   }
   check_value(w, lua_gettop(L));
 }
 
-void ltlx_check_extra(lua_State *L, int index, tlx_violations *violations) {
+void ltlx_check_extra(lua_State *L, int index, tlx_findings *findings) {
   if (!lua_istable(L, index)) {
     char given[40];
     ltlx_describe(L, index, given, sizeof given);
-    tlx_violations_add(violations, "10026", "/extra",
-                       "'extra' must be a table of fields newer than this library, got %s", given);
+    tlx_findings_add(findings, TLX_RULE_extra, "/extra",
+                     "'extra' must be a table of fields newer than this library, got %s", given);
     return;
   }
-  walk w = { .L = L, .violations = violations };
+  walk w = { .L = L, .findings = findings };
   int top = lua_gettop(L);
   lua_pushnil(L);
   while (w.n_values <= MAX_VALUES && lua_next(L, index)) {

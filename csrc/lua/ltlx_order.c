@@ -163,16 +163,33 @@ static void put_list(ordering *o, tlx_str list) {
   put_byte(o, ']');
 }
 
+/* A table without entries may be either; of media there is a list. */
+static void mend_field(member *field) {
+  if (field->rank == TLX_FIELD_media_urls && tlx_str_eq(field->value, TLX_STR("{}"))) {
+    field->value = TLX_STR("[]");
+  }
+}
+
+/* What says that there is no webhook is not said: the service shows "" where there is none. */
+static bool is_left_out(const member *field) {
+  bool is_webhook =
+      field->rank == TLX_FIELD_webhook_url || field->rank == TLX_FIELD_webhook_failover_url;
+  return is_webhook &&
+         (tlx_str_eq(field->value, TLX_STR("\"\"")) || tlx_str_eq(field->value, TLX_STR("null")));
+}
+
 static void read_members(ordering *o, tlx_str object) {
   const char *p = object.p + 1, *end = object.p + object.n - 1;
   bool are_fields = !o->is_inside;
   for (; p < end; p++) {
-    member *next = o->unused++;
+    member *next = o->unused;
     const char *colon = past_string(p, end);
     next->name = (tlx_str){ p + 1, (size_t)(colon - p) - 2 };
     next->rank = are_fields ? (int)tlx_field_named(next->name) : 0;
     p = past_value(colon + 1, end);
     next->value = (tlx_str){ colon + 1, (size_t)(p - colon) - 1 };
+    if (are_fields) mend_field(next);
+    if (!are_fields || !is_left_out(next)) o->unused++;
   }
 }
 

@@ -15,6 +15,13 @@ typedef struct pending {
 
 enum { MESSAGE = 2, LIMITS, OWNER, BODY, RECIPIENT, PENDING_INDEX };
 
+static tlx_str read_idempotency_key(lua_State *L) {
+  tlx_str key = { NULL, 0 };
+  if (lua_istable(L, LIMITS)) key = ltlx_field_string(L, LIMITS, "idempotency_key");
+  ltlx_check_idempotency_key(L, key);
+  return key;
+}
+
 static tlx_http_limits read_limits(lua_State *L, const ltlx_client *c) {
   double timeout_s = c->timeout_s, connect_timeout_s = c->connect_timeout_s, deadline_s = 0;
   bool fresh = false;
@@ -84,6 +91,12 @@ static void let_go(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
+/* A message that a client has judged before goes by what it was told. */
+static tlx_policy read_policy(lua_State *L) {
+  bool is_judged = lua_istable(L, LIMITS) && ltlx_field_boolean(L, LIMITS, "judged");
+  return is_judged ? tlx_policy_of_judged() : (tlx_policy){ 0, false };
+}
+
 /* Leaves the body on top: as the limits have it, or else that of the message if it is in order.
  * Returns false when it is not, and leaves nil, err. */
 static bool push_checked_body(lua_State *L) {
@@ -93,7 +106,10 @@ static bool push_checked_body(lua_State *L) {
     if (lua_type(L, -1) == LUA_TSTRING) return true;
     lua_pop(L, 1);
   }
-  return ltlx_push_checked_body(L, MESSAGE, ltlx_now());
+  const ltlx_judging judging = { ltlx_now(), read_policy(L) };
+  bool is_right = ltlx_push_checked_body(L, MESSAGE, &judging);
+  if (is_right) lua_pop(L, 1); /* warnings are for who asks core.encode */
+  return is_right;
 }
 
 /* Stays on the stack: a finalizer may change the message. [-0, +1] */
@@ -126,8 +142,8 @@ static bool begin(lua_State *L, ltlx_client *c, bool is_held) {
   lua_settop(L, OWNER);
   tlx_http_limits limits = read_limits(L, c);
   if (!push_checked_body(L)) return false;
-  tlx_str body;
-  body.p = lua_tolstring(L, BODY, &body.n);
+  tlx_post post = { .idempotency_key = read_idempotency_key(L) };
+  post.body.p = lua_tolstring(L, BODY, &post.body.n);
   tlx_str recipient = push_recipient(L);
   pending *p = ltlx_new_object(L, sizeof *p, PENDING);
   ltlx_getuservalue(L, 1);
@@ -140,7 +156,7 @@ static bool begin(lua_State *L, ltlx_client *c, bool is_held) {
     tell_begun(L, false);
     luaL_error(L, "the client is closed; nothing was sent");
   }
-  p->transfer = tlx_http_start(c->http, body, recipient, &limits, is_held ? p : NULL);
+  p->transfer = tlx_http_start(c->http, &post, recipient, &limits, is_held ? p : NULL);
   if (p->transfer) return true;
   let_go(L, PENDING_INDEX);
   tell_begun(L, false);

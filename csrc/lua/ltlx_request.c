@@ -1,32 +1,50 @@
 #include "ltlx.h"
 
-/* core.validate(message [, now]) -> true | nil, err */
+/* Where `now`, `accept` and `strict` stand among the arguments. */
+enum { MESSAGE = 1, NOW, ACCEPT };
+
+static ltlx_judging read_judging(lua_State *L) {
+  return (ltlx_judging){
+    .now_s = lua_isnoneornil(L, NOW) ? ltlx_now() : (double)luaL_checknumber(L, NOW),
+    .policy = ltlx_read_policy(L, ACCEPT),
+  };
+}
+
+/* core.validate(message [, now [, accept [, strict]]]) -> true, warnings | nil, err */
 static int l_validate(lua_State *L) {
-  tlx_violations violations;
-  luaL_checktype(L, 1, LUA_TTABLE);
-  double now_s = (double)luaL_optnumber(L, 2, (lua_Number)ltlx_now());
-  if (!ltlx_check_message(L, 1, now_s, &violations)) return ltlx_push_violations(L, &violations);
+  tlx_findings findings;
+  luaL_checktype(L, MESSAGE, LUA_TTABLE);
+  ltlx_judging judging = read_judging(L);
+  if (!ltlx_check_message(L, MESSAGE, &judging, &findings)) return ltlx_push_refusal(L, &findings);
   lua_pushboolean(L, 1);
-  return 1;
+  if (findings.n == 0) return 1;
+  ltlx_push_warnings(L, &findings);
+  return 2;
 }
 
-/* core.encode(message [, now]) -> the body of its request, a string | nil, err */
+/* core.encode(message [, now [, accept [, strict]]]) -> the body of its request, a string,
+ * warnings | nil, err */
 static int l_encode(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  double now_s = (double)luaL_optnumber(L, 2, (lua_Number)ltlx_now());
-  return ltlx_push_checked_body(L, 1, now_s) ? 1 : 2;
+  luaL_checktype(L, MESSAGE, LUA_TTABLE);
+  ltlx_judging judging = read_judging(L);
+  ltlx_push_checked_body(L, MESSAGE, &judging);
+  return 2;
 }
 
-static void set_headers(lua_State *L, const ltlx_settings *settings) {
-  lua_createtable(L, LTLX_N_HEADERS, 0);
-  for (int i = 0; i < LTLX_N_HEADERS; i++) {
-    lua_createtable(L, 2, 0);
-    lua_pushlstring(L, settings->headers[i].name.p, settings->headers[i].name.n);
-    lua_rawseti(L, -2, 1);
-    lua_pushlstring(L, settings->headers[i].value.p, settings->headers[i].value.n);
-    lua_rawseti(L, -2, 2);
-    lua_rawseti(L, -2, i + 1);
-  }
+static void add_header(lua_State *L, const tlx_header *header, int place) {
+  lua_createtable(L, 2, 0);
+  lua_pushlstring(L, header->name.p, header->name.n);
+  lua_rawseti(L, -2, 1);
+  lua_pushlstring(L, header->value.p, header->value.n);
+  lua_rawseti(L, -2, 2);
+  lua_rawseti(L, -2, place);
+}
+
+static void set_headers(lua_State *L, const ltlx_settings *settings, tlx_str idempotency_key) {
+  const tlx_header last = { TLX_STR(TLX_IDEMPOTENCY_HEADER), idempotency_key };
+  lua_createtable(L, LTLX_N_HEADERS + 1, 0);
+  for (int i = 0; i < LTLX_N_HEADERS; i++) add_header(L, &settings->headers[i], i + 1);
+  if (idempotency_key.n > 0) add_header(L, &last, LTLX_N_HEADERS + 1);
   lua_setfield(L, -2, "headers");
 }
 
@@ -38,21 +56,41 @@ static void push_request(lua_State *L, const ltlx_settings *settings) {
   ltlx_set_string(L, "host", settings->target.host);
   ltlx_set_count(L, "port", settings->target.port);
   ltlx_set_string(L, "path", settings->target.path);
-  set_headers(L, settings);
+}
+
+/* The body that the settings have, or else that of the message. Returns false, and pushes nil, err,
+ * when it is not in order. [-0, +1] or [-0, +2] */
+static bool push_body(lua_State *L) {
+  tlx_str body = ltlx_field_string(L, 2, "body");
+  if (body.p) {
+    lua_pushlstring(L, body.p, body.n);
+    return true;
+  }
+  bool is_judged = ltlx_field_boolean(L, 2, "judged");
+  const ltlx_judging judging = {
+    .now_s = ltlx_field_number(L, 2, "now", 0, 1e12, ltlx_now()),
+    .policy = is_judged ? tlx_policy_of_judged() : (tlx_policy){ 0, false },
+  };
+  bool is_right = ltlx_push_checked_body(L, 1, &judging);
+  if (is_right) lua_pop(L, 1);
+  return is_right;
 }
 
 /* core.request(message, settings) -> request | nil, err */
 static int l_request(lua_State *L) {
-  static const char *const NAMES[] = { "api_key",    "base_url", "allow_http",
-                                       "user_agent", "now",      NULL };
+  static const char *const NAMES[] = { "api_key",         "base_url", "allow_http",
+                                       "user_agent",      "now",      "body",
+                                       "idempotency_key", "judged",   NULL };
   ltlx_settings settings;
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TTABLE);
   ltlx_check_names(L, 2, "request's settings", NAMES);
-  double now_s = ltlx_field_number(L, 2, "now", 0, 1e12, ltlx_now());
+  tlx_str idempotency_key = ltlx_field_string(L, 2, "idempotency_key");
+  ltlx_check_idempotency_key(L, idempotency_key);
   ltlx_read_settings(L, 2, &settings);
-  if (!ltlx_push_checked_body(L, 1, now_s)) return 2;
+  if (!push_body(L)) return 2;
   push_request(L, &settings);
+  set_headers(L, &settings, idempotency_key);
   lua_insert(L, -2);
   lua_setfield(L, -2, "body");
   return 1;

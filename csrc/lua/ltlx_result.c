@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ltlx.h"
+#include "tlx_number.h"
 
 static void set_rate_limit(lua_State *L, const tlx_verdict *verdict) {
   if (verdict->limit < 0 && verdict->remaining < 0 && verdict->reset_s < 0) return;
@@ -65,11 +66,10 @@ static tlx_str recipient_of(lua_State *L) {
 }
 
 /* Whether the message on top is for another recipient than the one that was written to. What the
- * service does not say, or writes otherwise than as +digits, is no evidence. [-0, +0] */
+ * service does not say, or what either writes otherwise than in E.164, is no evidence. [-0, +0] */
 static bool is_anothers(lua_State *L, tlx_str recipient) {
   tlx_str number = recipient_of(L);
-  bool are_numbers = recipient.n > 0 && recipient.p[0] == '+' && number.n > 0 && number.p[0] == '+';
-  return are_numbers && !tlx_str_eq(number, recipient);
+  return tlx_is_e164(recipient) && tlx_is_e164(number) && !tlx_str_eq(number, recipient);
 }
 
 /* The entry of the list is at -2. */
@@ -223,31 +223,5 @@ int ltlx_push_answer(lua_State *L, const ltlx_answer *answer) {
     return push_astray(L, answer, &verdict);
   }
   push_account(L, answer, &verdict);
-  return 2;
-}
-
-static void push_violation(lua_State *L, const tlx_violation *violation) {
-  lua_createtable(L, 0, 3);
-  ltlx_set_words(L, "code", violation->code);
-  ltlx_set_words(L, "detail", violation->detail);
-  lua_createtable(L, 0, 1);
-  ltlx_set_words(L, "pointer", violation->pointer);
-  lua_setfield(L, -2, "source");
-}
-
-int ltlx_push_violations(lua_State *L, const tlx_violations *violations) {
-  size_t n = tlx_violations_kept(violations);
-  luaL_checkstack(L, 12, "no room for the violations");
-  lua_pushnil(L);
-  lua_createtable(L, 0, 8);
-  ltlx_set_words(L, "outcome", tlx_outcome_name(TLX_OUTCOME_NOT_SENT));
-  ltlx_set_words(L, "kind", tlx_kind_name(TLX_KIND_INVALID));
-  ltlx_set_boolean(L, "retryable", false);
-  lua_createtable(L, (int)n, 0);
-  for (size_t i = 0; i < n; i++) {
-    push_violation(L, &violations->list[i]);
-    lua_rawseti(L, -2, (int)i + 1);
-  }
-  set_errors(L);
   return 2;
 }

@@ -4,6 +4,7 @@
 #include "tlx_outsiders.h"
 #include "tlx_savings.h"
 #include "tlx_segments.h"
+#include "tlx_sender.h"
 #include "tlx_smart.h"
 #include "tlx_utf8.h"
 
@@ -85,19 +86,19 @@ static void push_analysis(lua_State *L, tlx_str text, const tlx_segments *s,
 /* nil, err for a text that cannot be encoded. */
 static int push_fault(lua_State *L, tlx_str text, tlx_segments_status status,
                       const tlx_culprit *culprit) {
-  tlx_violations violations;
-  violations.n = 0;
+  tlx_findings findings;
+  tlx_findings_start(&findings, (tlx_policy){ 0, false });
   if (status == TLX_SEGMENTS_NOT_UTF8) {
-    tlx_violations_add(
-        &violations, "10028", "/text", "the text is not valid UTF-8: byte %lu is 0x%02X",
+    tlx_findings_add(
+        &findings, TLX_RULE_not_utf8, "/text", "the text is not valid UTF-8: byte %lu is 0x%02X",
         (unsigned long)culprit->byte + 1, (unsigned)(unsigned char)text.p[culprit->byte]);
   } else {
-    tlx_violations_add(&violations, "10015", "/text",
-                       "the text cannot be GSM-7: %s (U+%04lX) at byte %lu has no GSM-7 form",
-                       tlx_quote(character_at(text, culprit->byte)).text,
-                       (unsigned long)culprit->codepoint, (unsigned long)culprit->byte + 1);
+    tlx_findings_add(&findings, TLX_RULE_gsm7_impossible, "/text",
+                     "the text cannot be GSM-7: %s (U+%04lX) at byte %lu has no GSM-7 form",
+                     tlx_quote(character_at(text, culprit->byte)).text,
+                     (unsigned long)culprit->codepoint, (unsigned long)culprit->byte + 1);
   }
-  ltlx_push_violations(L, &violations);
+  ltlx_push_refusal(L, &findings);
   ltlx_set_count(L, "byte", culprit->byte + 1);
   return 2;
 }
@@ -236,19 +237,35 @@ static void set_detail(lua_State *L, tlx_str text, const tlx_segments *s,
   set_advice(L, text, s, options);
 }
 
-static tlx_segments_options read_options(lua_State *L, bool *wants_detail) {
-  static const char *const NAMES[] = { "charset", "encoding", "smart", "detail", NULL };
+static bool has_field(lua_State *L, int table, const char *key) {
+  lua_pushstring(L, key);
+  lua_rawget(L, table);
+  bool is_there = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return is_there;
+}
+
+/* Short codes send ASCII of 7 bits unless another encoding is asked for. */
+static tlx_charset read_charset(lua_State *L, tlx_encoding encoding) {
   static const char *const CHARSETS[] = { "telnyx", "3gpp", "ascii", NULL };
+  int named = ltlx_field_choice(L, 2, "charset", CHARSETS, "\"telnyx\", \"3gpp\" or \"ascii\"");
+  tlx_str from = ltlx_field_string(L, 2, "from");
+  bool is_by_sender = from.p && encoding == TLX_ENCODING_AUTO && !has_field(L, 2, "charset");
+  if (is_by_sender && tlx_sender_kind_of(from) == TLX_SENDER_SHORT_CODE) return TLX_CHARSET_ASCII;
+  return (tlx_charset)named;
+}
+
+static tlx_segments_options read_options(lua_State *L, bool *wants_detail) {
+  static const char *const NAMES[] = { "charset", "encoding", "smart", "detail", "from", NULL };
   static const char *const ENCODINGS[] = { "auto", "gsm7", "ucs2", NULL };
   tlx_segments_options options = { TLX_CHARSET_TELNYX, TLX_ENCODING_AUTO, false };
   *wants_detail = false;
   if (lua_isnoneornil(L, 2)) return options;
   luaL_checktype(L, 2, LUA_TTABLE);
   ltlx_check_names(L, 2, "options of segments", NAMES);
-  options.charset = (tlx_charset)ltlx_field_choice(L, 2, "charset", CHARSETS,
-                                                   "\"telnyx\", \"3gpp\" or \"ascii\"");
   options.encoding = (tlx_encoding)ltlx_field_choice(L, 2, "encoding", ENCODINGS,
                                                      "\"auto\", \"gsm7\" or \"ucs2\"");
+  options.charset = read_charset(L, options.encoding);
   if (options.charset == TLX_CHARSET_ASCII && options.encoding == TLX_ENCODING_GSM7) {
     luaL_error(L, "charset \"ascii\" and encoding \"gsm7\" exclude each other");
   }

@@ -62,6 +62,12 @@ static tlx_str read_user_agent(lua_State *L, int index) {
   return agent;
 }
 
+void ltlx_check_idempotency_key(lua_State *L, tlx_str key) {
+  if (key.n > 0 && !tlx_is_idempotency_key(key)) {
+    luaL_error(L, "'idempotency_key' must be 1 to 255 letters, digits, _ and -");
+  }
+}
+
 void ltlx_read_settings(lua_State *L, int index, ltlx_settings *settings) {
   index = ltlx_absindex(L, index);
   tlx_endpoint endpoint = read_endpoint(L, index);

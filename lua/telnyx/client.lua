@@ -4,6 +4,7 @@
 local core = require("telnyx.core")
 local cost = require("telnyx.send.cost")
 local engine = require("telnyx.send.engine")
+local life = require("telnyx.send.life")
 local options = require("telnyx.options")
 local outlook = require("telnyx.run.outlook")
 local pace = require("telnyx.run.pace")
@@ -29,6 +30,7 @@ Client.__name = "telnyx.client"
 local function merged_call(under, given, level)
   if given == nil or next(given) == nil then return under end
   local call = tables.merge(under, given)
+  if given.accept then call.accept = tables.merge(under.accept or {}, given.accept) end
   if given.retry then
     call.retry = tables.deep_copy(tables.merge(under.retry or {}, given.retry))
   end
@@ -45,6 +47,9 @@ local function call_options(own, policy)
     deadline = own.deadline or DEFAULT_DEADLINE,
     max_parts = own.max_parts,
     on_ucs2 = own.on_ucs2,
+    accept = own.accept and tables.copy(own.accept) or nil,
+    strict = own.strict,
+    idempotency_header = own.idempotency_header,
   }
 end
 
@@ -134,6 +139,7 @@ local function new_job(self, message, call, turn, is_over)
       begun = false,
       pending = false,
       body = false,
+      judged = true,
     },
     now = now,
     deadline = now + call.deadline,
@@ -279,6 +285,7 @@ local function claimed_job(self, taken, call)
   end
   job.message = message or {}
   if takes_body then job.limits.body = taken.body end
+  life.add_header(job)
   job.segments = cost.segments(job.message) or false
   job.entry, job.is_claimed = taken.entry, true
   job.now = taken.started_at
@@ -302,13 +309,14 @@ local function outbox_host(self, queue)
     check_add = options.add, check_withdrawal = options.withdrawal, is_key = options.is_key,
   }
   function host.prepare(message, given)
-    local call = tables.merge(self.call_, { key = given.key, max_parts = given.max_parts,
-      on_ucs2 = given.on_ucs2 })
+    local call = merged_call(self.call_, { key = given.key, max_parts = given.max_parts,
+      on_ucs2 = given.on_ucs2, accept = given.accept, strict = given.strict }, 4)
     local job = new_job(self, message, call)
     local body, err = own:make_ready(job)
     if not body then return nil, err end
     local entry = job.entry
     entry.body, entry.sender = body, pace.sender_of(job.message)
+    entry.warnings = job.warnings
     return entry
   end
   function host.check_run(given, level)

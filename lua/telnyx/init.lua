@@ -4,24 +4,33 @@ local client = require("telnyx.client")
 local core = require("telnyx.core")
 local errors = require("telnyx.errors")
 local journal = require("telnyx.journal")
+local options = require("telnyx.options")
+local rules = require("telnyx.rules")
 
 local telnyx = {
   VERSION = core.version,
   new = client.new,
   errors = errors.catalogue,
+  rules = rules.list,
   segments = core.segments,
   smart_encode = core.smart_encode,
   journal = journal,
 }
 
----Checks a message without sending it.
+---Judges a message without sending it.
 ---@param message telnyx.message
+---@param given { accept: table<string, boolean>|nil, strict: boolean|nil }|nil as of a call
 ---@return true|nil
----@return telnyx.error|nil every violation, in err.errors
-function telnyx.validate(message)
-  local ok, err = core.validate(message)
-  if ok then return true end
-  return nil, errors.new(err)
+---@return telnyx.warning[]|telnyx.error|nil warnings, if there are any; or what it would be refused
+---for, every violation in err.errors
+function telnyx.validate(message, given)
+  if type(message) ~= "table" then
+    error("validate expects a message, a table of fields; got a " .. type(message), 2)
+  end
+  local own = options.judging(given, 2)
+  local ok, told = core.validate(message, nil, own.accept or nil, own.strict)
+  if ok then return true, told and errors.titled(told) end
+  return nil, errors.new(told)
 end
 
 ---The outbox in a client's journal: messages wait there until a worker sends them.

@@ -2,6 +2,7 @@
 --- table each. Misuse raises, with the nearest known name.
 
 local core = require("telnyx.core")
+local rules = require("telnyx.rules")
 local tables = require("telnyx.tables")
 
 local options = {}
@@ -96,6 +97,22 @@ local function retry_of_call(value)
   return ok, "false, or a table without 'budget', which is a client's"
 end
 
+-- Rules that are let through, each by its name: no switch turns them all off.
+local function accept(value)
+  local expected = "a table of true or false by the names of rules"
+  if value == false then return true end
+  if type(value) ~= "table" then return false, expected end
+  for name, is_accepted in pairs(value) do
+    local fault = rules.fault_of(name)
+    if fault then return false, expected .. " (" .. fault .. ")" end
+    if type(is_accepted) ~= "boolean" then return false, expected end
+  end
+  return true
+end
+
+-- By what a message is judged.
+local JUDGING = { accept = accept, strict = flag }
+
 -- Of one call, and so of a profile and a client as well.
 local CALL = {
   timeout = seconds,
@@ -106,6 +123,9 @@ local CALL = {
     return value == false or count(value), "a whole number from 1 up, or false for any"
   end,
   on_ucs2 = on_ucs2,
+  accept = accept,
+  strict = flag,
+  idempotency_header = flag,
 }
 
 -- Of one call alone.
@@ -189,6 +209,8 @@ local ADD = {
   key = key_string,
   max_parts = count,
   on_ucs2 = on_ucs2,
+  accept = accept,
+  strict = flag,
   at = function(value)
     return type(value) == "number" and value >= 0 and value < YEAR_2200,
       "seconds since 1970, before the year 2200"
@@ -258,13 +280,13 @@ local function complain_unknown(what, name, known, level)
   error("unknown " .. what .. " " .. shown("", name) .. hint, level + 1)
 end
 
---- Copies `given` after checking each name and value against `rules`.
-local function read(given, rules, what, level)
+--- Copies `given` after checking each name and value against `checks`.
+local function read(given, checks, what, level)
   local copy = {}
   for name, value in pairs(given) do
-    local rule = rules[name]
-    if not rule then complain_unknown(what, name, names_of(rules), level + 1) end
-    local ok, expected = rule(value)
+    local check = checks[name]
+    if not check then complain_unknown(what, name, names_of(checks), level + 1) end
+    local ok, expected = check(value)
     if not ok then
       local message = "%s '%s' must be %s, got %s"
       error(message:format(what, name, expected, shown(name, value)), level + 1)
@@ -304,6 +326,17 @@ function options.call(given, level)
   if given == nil then return {} end
   check_table(given, "options", level + 1)
   local own = read(given, SEND, "option", level + 1) -- a tail call would hide a level
+  return own
+end
+
+---The options of `telnyx.validate`.
+---@param given table|nil
+---@param level integer
+---@return { accept: table|false|nil, strict: boolean|nil }
+function options.judging(given, level)
+  if given == nil then return {} end
+  check_table(given, "options", level + 1)
+  local own = read(given, JUDGING, "option", level + 1) -- a tail call would hide a level
   return own
 end
 
@@ -403,6 +436,7 @@ function options.profile(given, name, level)
   end
   local own = read(call, CALL, "option", level + 1)
   own.retry = own.retry and tables.copy(own.retry) -- false stays
+  own.accept = own.accept and tables.copy(own.accept)
   return fields, own
 end
 

@@ -41,6 +41,9 @@
 ---@field retry telnyx.retry_options|false|nil
 ---@field max_parts integer|nil
 ---@field on_ucs2 "allow"|"refuse"|"smart"|nil
+---@field accept table<string, boolean>|false|nil rules that are let through, by name
+---@field strict boolean|nil refuses what there is a warning for, but for what is accepted
+---@field idempotency_header boolean|nil sends the key as Idempotency-Key. Default false
 
 ---@class telnyx.send_options: telnyx.call_options
 ---@field key string|nil never posted twice under it
@@ -107,6 +110,8 @@
 ---@field deadline number|nil seconds, waiting for a connection included
 ---@field fresh boolean|nil do not use a kept-alive connection
 ---@field body string|false|nil the request's, where the sender takes it
+---@field judged boolean|nil the message was validated: only what cannot be sent is refused again
+---@field idempotency_key string|nil of a header
 ---@field begun boolean|nil set by who carries: whether anybody may have read a byte of this attempt
 ---@field pending table|false|nil set by who carries: what can be cancelled
 
@@ -127,10 +132,18 @@
 ---@field ratelimit telnyx.ratelimit|nil
 ---@field segments telnyx.segments|nil
 ---@field drift integer|nil parts that the service counted more than we
----@field warnings { code: string, title: string, detail: string }[]|nil
+---@field warnings telnyx.warning[]|nil
 ---@field attempts telnyx.attempt[]
 ---@field replayed boolean|nil from the journal, nothing was posted
 ---@field journal_error string|nil the outcome could not be recorded under its key
+
+---@class telnyx.warning
+---@field rule string of `telnyx.rules`
+---@field code string the service's, or the rule's own
+---@field title string
+---@field detail string
+---@field source { pointer: string }
+---@field let_through true|nil it would have been refused, and was accepted by `accept`
 
 ---@class telnyx.ratelimit
 ---@field limit integer|nil

@@ -1,6 +1,6 @@
 -- Telnyx's error codes that can meet a message: in the reply to a send
 -- (1xxxx, 2xxxx, 403xx) or later, in the `errors` of a webhook or a fetched
--- message (400xx, 401xx).
+-- message (400xx, 401xx); and this library's own.
 --
 -- A title here is what is shown when the service sends none of its own. The
 -- first sentence of an advice stands alone: it ends the one-line form of an
@@ -256,7 +256,28 @@ local rows = {
   { "40159", "sender", "Toll free registry error", TOLL_FREE },
 }
 
+-- Of this library alone: what no code of the service's is known for. Their advice is that of the
+-- rule by the same name. { name, class, title }
+local own = {
+  { "message_key", "request", "Not a field's name" },
+  { "unknown_field", "request", "Unknown field" },
+  { "extra", "request", "Invalid extra" },
+  { "more_faults", "request", "More faults" },
+  { "to_list", "request", "More than one recipient" },
+  { "text_empty", "content", "Empty text" },
+  { "media_empty", "content", "Empty list of media" },
+  { "url_private", "request", "URL that is not public" },
+  { "url_empty", "request", "Empty URL" },
+  { "max_parts", "content", "More parts than max_parts" },
+  { "on_ucs2", "content", "Text that would go as UCS-2" },
+  { "key_shape", "request", "Not a key" },
+  { "key_used", "request", "Key of another message" },
+}
+
 local codes = {}
+for _, row in ipairs(own) do
+  codes[row[1]] = { class = row[2], title = row[3], whose = whose[row[2]] }
+end
 for _, row in ipairs(rows) do
   codes[row[1]] = { class = row[2], title = row[3], advice = row[4],
     whose = row[5] or whose[row[2]] }

@@ -6,13 +6,14 @@
 
 local data = require("telnyx.errors.catalogue")
 local line = require("telnyx.errors.line")
+local rules = require("telnyx.rules")
 local secrets = require("telnyx.errors.secrets")
 
 ---@alias telnyx.outcome "not_sent"|"rejected"|"unknown"|"accepted"
 ---@alias telnyx.kind "invalid"|"connection"|"timeout"|"api"|"protocol"
 
 ---@class telnyx.advice
----@field title string   the service's own title for the code
+---@field title string   the service's own title for the code, or this library's for one of its own
 ---@field class string   one of the names in `errors.classes`
 ---@field advice string  what a person should do; one or two sentences
 ---@field whose telnyx.whose
@@ -27,7 +28,10 @@ local secrets = require("telnyx.errors.secrets")
 ---@field title? string
 ---@field detail? string
 ---@field pointer? string    JSON pointer to the field at fault
----@field errors? table[]    every error, in the service's shape
+---@field rule? string       of the first error, when it was refused here: `telnyx.rules`
+---@field source? "local"|"service"  who refused it
+---@field errors? table[]    every error, in the service's shape; of those made here also `rule`
+---@field warnings? telnyx.warning[]  what else was said of the message here
 ---@field class string       one of the names in `errors.classes`
 ---@field advice string      what a person should do
 ---@field whose telnyx.whose
@@ -58,7 +62,8 @@ end
 local function lookup(_, code)
   local entry = code ~= nil and data.codes[code_name(code)]
   if not entry then return nil end
-  return { title = entry.title, class = entry.class, advice = entry.advice, whose = entry.whose }
+  return { title = entry.title, class = entry.class, whose = entry.whose,
+    advice = entry.advice or rules.advice(code) }
 end
 
 --- Telnyx's codes: index with a string or a number; nil if unknown.
@@ -141,11 +146,15 @@ local function lift_first_error(err)
   if err.pointer == nil then err.pointer = pointer_of(first) end
 end
 
-local function name_errors(list)
+--- Gives the entries of a list, errors or warnings, the titles of their codes.
+---@param list table[]
+---@return table[] list the same
+function errors.titled(list)
   for _, entry in ipairs(list) do
     local known = type(entry) == "table" and errors.catalogue[entry.code]
     if known and entry.title == nil then entry.title = known.title end
   end
+  return list
 end
 
 -- Whoever asks for the key, or for funds, asks every message.
@@ -202,7 +211,9 @@ end
 ---@return telnyx.error
 function errors.new(fields, keeper)
   mask_fields(fields, keeper or NONE)
-  if type(fields.errors) == "table" then name_errors(fields.errors) end
+  if type(fields.errors) == "table" then errors.titled(fields.errors) end
+  if type(fields.warnings) == "table" then errors.titled(fields.warnings) end
+  if fields.source == nil and fields.kind == "api" then fields.source = "service" end
   lift_first_error(fields)
   explain(fields)
   return setmetatable(fields, Error)
@@ -211,6 +222,7 @@ end
 local function service_shape(violation)
   local source = violation.pointer and { pointer = violation.pointer } or nil
   return {
+    rule = violation.rule,
     code = code_name(violation.code),
     title = violation.title,
     detail = violation.detail,
@@ -219,7 +231,7 @@ local function service_shape(violation)
 end
 
 --- An error for a message that broke a rule before anything was sent.
----@param violations table  { code=, detail=, pointer=, title= }, or a list
+---@param violations table  { code=, detail=, pointer=, title=, rule=, advice= }, or a list
 ---@return telnyx.error
 function errors.invalid(violations)
   local list = violations[1] and violations or { violations }
@@ -227,8 +239,10 @@ function errors.invalid(violations)
   for index, violation in ipairs(list) do
     shaped[index] = service_shape(violation)
   end
+  local first = list[1] or {}
   return errors.new {
-    outcome = "not_sent", kind = "invalid", retryable = false, errors = shaped,
+    outcome = "not_sent", kind = "invalid", source = "local", retryable = false,
+    rule = first.rule, advice = first.advice, errors = shaped,
   }
 end
 

@@ -4,6 +4,7 @@
 local core = require("telnyx.core")
 local errors = require("telnyx.errors")
 local once = require("telnyx.send.once")
+local rules = require("telnyx.rules")
 local worker = require("telnyx.run.worker")
 
 ---@class telnyx.outbox
@@ -28,7 +29,7 @@ local function next_ord(self)
   return self.last_ord
 end
 
--- A row to be added; or nil and the error.
+-- A row to be added, and its warnings; or nil and the error.
 local function row_of(self, message, given, level)
   local own = self.host.check_add(given, level + 1)
   if type(message) ~= "table" then
@@ -42,7 +43,7 @@ local function row_of(self, message, given, level)
     body = entry.body, campaign = own.campaign, due = own.at or math.floor(now * 1000) / 1000,
     ord = next_ord(self),
     now = now,
-  }
+  }, entry.warnings
 end
 
 -- Without an outcome: its message may have been sent before.
@@ -58,20 +59,21 @@ local function failed(self, key, why)
     advice = "Mend the journal, and do it again: that does it once." })
 end
 
----Adds a message, which a worker will send. True: it waits. False: it was there already, or was
----sent under its key already; the row says how far it is. Another message under a key is refused,
----and so is what `send` would refuse without sending.
+---Adds a message, which a worker will send. True: it waits, and what there is to warn of. False: it
+---was there already, or was sent under its key already; the row says how far it is. Another message
+---under a key is refused, and so is what `send` would refuse without sending.
 ---@param message telnyx.message
 ---@param given { key: string, at: number|nil, campaign: string|nil, max_parts: integer|nil,
----on_ucs2: string|nil } `at`: not before, in seconds since 1970
+---on_ucs2: string|nil, accept: table|nil, strict: boolean|nil } `at`: not before, in seconds since
+---1970
 ---@return boolean|nil
----@return telnyx.journal_row|telnyx.error|nil
+---@return telnyx.warning[]|telnyx.journal_row|telnyx.error|nil
 function Outbox:add(message, given)
   check(self, "add", 2)
-  local row, err = row_of(self, message, given, 2)
-  if not row then return nil, err end
+  local row, told = row_of(self, message, given, 2)
+  if not row then return nil, told end
   local is_added, found = self.host.queue:add(row)
-  if is_added then return true end
+  if is_added then return true, told end
   if is_added == nil then return nil, failed(self, row.key, found) end
   if found.digest ~= row.digest then
     return nil, self.host.new_error(once.other_message(row.key, found.state).err)
@@ -90,13 +92,14 @@ end
 ---@return string|nil sql
 ---@return table|telnyx.error params strings and nils
 ---@return integer|nil n of them
+---@return telnyx.warning[]|nil
 function Outbox:statement(message, given)
   check(self, "statement", 2)
-  local row, err = row_of(self, message, given, 2)
-  if not row then return nil, err end
+  local row, told = row_of(self, message, given, 2)
+  if not row then return nil, told end
   local sql, params, n = self.host.queue:statement(row, given.placeholders == "$")
   if not sql then return nil, failed(self, row.key, params) end
-  return sql, params, n
+  return sql, params, n, told
 end
 
 local function check_key(self, method, key, level)
@@ -104,8 +107,10 @@ local function check_key(self, method, key, level)
     error(("%s expects a key, a string; got a %s"):format(method, type(key)), level + 1)
   end
   if self.host.is_key(key) then return true end
-  return nil, self.host.new_error({ outcome = "not_sent", kind = "invalid", retryable = false,
-    key = key, code = "10015", detail = "no key is like this: it is UTF-8, 1 to 255 bytes" })
+  local err = errors.invalid(rules.violation("key_shape",
+    "no key is like this: it is UTF-8, 1 to 255 bytes"))
+  err.key = key
+  return nil, err
 end
 
 ---Takes a message back that waits. False: it does not wait; the row, if there is one, says how far

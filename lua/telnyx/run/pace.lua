@@ -2,6 +2,8 @@
 --- An outbox has its own, in the journal's database. Each answers `reserve(name, step_s, n)`, and
 --- `due(name)` where a turn can be looked at before it is taken.
 
+local core = require("telnyx.core")
+
 local pace = {}
 
 -- A turn that comes late by this much does not cost the ones after it.
@@ -68,12 +70,6 @@ function Shared:reserve(name, step_s, n)
   return ends - now
 end
 
--- Toll-free numbers of the North American numbering plan.
-local TOLL_FREE = { ["800"] = true, ["833"] = true, ["844"] = true, ["855"] = true,
-  ["866"] = true, ["877"] = true, ["888"] = true }
-
-local UUID_LENGTH = 36
-
 ---By what the turns of a message go: its sender, or else the profile whose numbers send it.
 ---@param message table
 ---@return string
@@ -85,12 +81,6 @@ end
 ---What kind of sender a message has, by the service's names for their rates.
 ---@param from string|nil a profile's id: one of its numbers
 ---@return "number_pool"|"alphanumeric"|"short_code"|"toll_free"|"long_code"
-function pace.kind_of(from)
-  if type(from) ~= "string" or from == "" or #from == UUID_LENGTH then return "number_pool" end
-  if from:find("%a") then return "alphanumeric" end
-  if not from:find("^%+") then return "short_code" end
-  if TOLL_FREE[from:match("^%+1(%d%d%d)") or ""] then return "toll_free" end
-  return "long_code"
-end
+pace.kind_of = core.sender_kind
 
 return pace

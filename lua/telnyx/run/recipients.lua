@@ -18,6 +18,7 @@ for _, name in ipairs(core.fields) do COLUMNS[#COLUMNS + 1] = name end
 ---@field nth integer|nil the how manieth message to its recipient this is
 ---@field message telnyx.message|nil with the defaults
 ---@field segments telnyx.segments|nil of an SMS
+---@field warnings telnyx.warning[]|nil
 ---@field fault string|nil instead of these: a sentence
 
 ---@class telnyx.recipients_options
@@ -26,6 +27,8 @@ for _, name in ipairs(core.fields) do COLUMNS[#COLUMNS + 1] = name end
 ---@field extra string[]|nil columns that are allowed, and not read
 ---@field max_parts integer|nil as a client's
 ---@field on_ucs2 "allow"|"refuse"|"smart"|nil as a client's
+---@field accept table<string, boolean>|nil as a client's
+---@field strict boolean|nil as a client's
 
 -- Fields ----------------------------------------------------------------------------------------
 
@@ -71,12 +74,13 @@ end
 -- By the same steps as a send, so that none is refused later for what could be seen now.
 ---@return telnyx.segments|nil
 ---@return string|nil why
+---@return telnyx.warning[]|nil
 local function judged(message, limits)
   local priced, segments = cost.apply(message, limits)
   if not priced then return nil, details_of(segments) end
-  local is_valid, err = core.validate(priced)
-  if not is_valid then return nil, details_of(err) end
-  return segments
+  local is_valid, told = core.validate(priced, nil, limits.accept or nil, limits.strict)
+  if not is_valid then return nil, details_of(told) end
+  return segments, nil, told
 end
 
 -- Keys ------------------------------------------------------------------------------------------
@@ -119,12 +123,13 @@ end
 local function recipient_of(row, keys, given)
   local message, unread = message_of(row.fields, given.defaults or {})
   if not message then return nil, unread end
-  local segments, refused = judged(message, given)
+  local segments, refused, warnings = judged(message, given)
   if refused then return nil, refused end
   local nth = keys.count(message.to)
   local key, unusable = key_of(row, nth, message, keys)
   if not key then return nil, unusable end
-  return { line = row.line, key = key, nth = nth, message = message, segments = segments }
+  return { line = row.line, key = key, nth = nth, message = message, segments = segments,
+    warnings = warnings }
 end
 
 ---An iterator over the recipients of a file. The faults of the file, and of its messages, are

@@ -4,7 +4,7 @@ local clock = require("telnyx.sandbox.clock")
 local options = require("telnyx.sandbox.options")
 local Service = require("telnyx.sandbox.service")
 
-local Sender = {}
+local Sender = { takes_body = true }
 Sender.__index = Sender
 
 ---@param given telnyx.sandbox.sender_options|nil
@@ -97,9 +97,9 @@ function Sender:carry(request, limits)
   return exchange:reply(self.service.now())
 end
 
----Makes one attempt.
+---Makes one attempt. A message that its client has not judged is judged here.
 ---@param message table
----@param limits { timeout: number|nil }|nil
+---@param limits { timeout: number|nil, body: string|false|nil, idempotency_key: string|nil }|nil
 ---@return table|nil message
 ---@return table info_or_error
 function Sender:send(message, limits)
@@ -107,6 +107,9 @@ function Sender:send(message, limits)
     base_url = "https://" .. HOST .. "/v2",
     api_key = self.api_key,
     now = self.service.now(),
+    body = limits and limits.body or nil,
+    judged = limits and limits.judged,
+    idempotency_key = limits and limits.idempotency_key,
   })
   if not request then return nil, err end
   return self:carry(request, limits)

@@ -3,17 +3,23 @@
 
 local core = require("telnyx.core")
 local errors = require("telnyx.errors")
+local rules = require("telnyx.rules")
 local tables = require("telnyx.tables")
 
 local cost = {}
-
-local MAX_PARTS = 10
 
 ---@param message table
 ---@return boolean
 local function is_sms(message)
   if message.type ~= nil then return message.type == "SMS" end
   return message.media_urls == nil and message.subject == nil
+end
+
+-- What a text is counted by. Most need nothing said.
+local function options_of(from, encoding)
+  local is_short = type(from) == "string" and core.sender_kind(from) == "short_code"
+  if not encoding and not is_short then return nil end
+  return { encoding = encoding, from = is_short and from or nil }
 end
 
 ---The analysis of an SMS; nil for an MMS, and for what validation will refuse.
@@ -25,11 +31,11 @@ function cost.segments(message)
   if encoding ~= nil and encoding ~= "auto" and encoding ~= "gsm7" and encoding ~= "ucs2" then
     return nil
   end
-  return (core.segments(message.text, encoding and { encoding = encoding }))
+  return (core.segments(message.text, options_of(message.from, encoding)))
 end
 
-local function refusal(code, detail, segments)
-  local err = errors.invalid({ code = code, pointer = "/text", detail = detail })
+local function refusal(rule, detail, segments)
+  local err = errors.invalid(rules.violation(rule, detail, "/text"))
   err.segments = segments
   return err
 end
@@ -38,15 +44,15 @@ local function ucs2_refusal(segments)
   local culprit = segments.forced_by
   local why = culprit and ("'%s' (U+%04X) at byte %d is not in GSM-7"):format(
     culprit.character, culprit.codepoint, culprit.byte) or "encoding = \"ucs2\" asks for it"
-  return refusal("10015", "the text would be sent as UCS-2, in " .. segments.parts
+  return refusal("on_ucs2", "the text would be sent as UCS-2, in " .. segments.parts
     .. " part(s), and on_ucs2 = \"refuse\": " .. why, segments)
 end
 
 -- With the service's substitutions, where they bring the text back to GSM-7.
 local function substituted(message, segments)
   local text, n_replaced = core.smart_encode(message.text)
-  local after = core.segments(text)
-  if after.encoding ~= "GSM-7" or after.units == 0 then return message, segments end
+  local after = core.segments(text, options_of(message.from))
+  if after.encoding == "UCS-2" or after.units == 0 then return message, segments end
   local copy = tables.merge(message, { text = text })
   after.replaced = n_replaced
   return copy, after
@@ -78,27 +84,10 @@ function cost.apply(message, call)
   end
   if call.max_parts and segments.parts > call.max_parts then
     local detail = "the text makes %d parts as %s; max_parts allows %d"
-    local err = refusal("40328",
+    return nil, refusal("max_parts",
       detail:format(segments.parts, segments.encoding, call.max_parts), segments)
-    err.advice = "Shorten the text, or raise max_parts."
-    return nil, err
   end
   return message, segments
-end
-
----What is worth telling of an accepted SMS: the service may count otherwise where
----only the exact count is over its limit.
----@param segments telnyx.segments
----@return { code: string, title: string, detail: string }[]|nil
-function cost.warnings(segments)
-  if segments.parts <= MAX_PARTS then return nil end
-  local detail = "the text makes %d parts when no character is split, %d by the service's own"
-    .. " sum; its limit is %d"
-  return { {
-    code = "40302",
-    title = errors.catalogue["40302"].title,
-    detail = detail:format(segments.parts, segments.formula_parts, MAX_PARTS),
-  } }
 end
 
 ---How far the service's own count is from ours; nil when they agree or it gave none.

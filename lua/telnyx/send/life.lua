@@ -6,6 +6,7 @@ local cost = require("telnyx.send.cost")
 local errors = require("telnyx.errors")
 local once = require("telnyx.send.once")
 local retry = require("telnyx.send.retry")
+local rules = require("telnyx.rules")
 local tables = require("telnyx.tables")
 
 -- With less time than this left, an attempt could only end as unknown.
@@ -135,9 +136,9 @@ local function succeed(engine, job, message, info)
   if engine.budget then engine.budget:put(job.now) end
   info.outcome = "accepted"
   info.attempts = job.attempts
+  info.warnings = job.warnings
   if job.segments then
     info.segments = job.segments
-    info.warnings = cost.warnings(job.segments)
     info.drift = cost.drift(job.segments, message.parts)
   end
   return message, info
@@ -154,6 +155,7 @@ local function fail(engine, job, err)
   local seems_unsent = err.outcome == "not_sent" or err.outcome == "rejected"
   if job.may_be_sent and seems_unsent then taint(err) end
   err.attempts = job.attempts
+  err.warnings = err.warnings or job.warnings
   return nil, engine:new_error(err)
 end
 
@@ -290,26 +292,55 @@ local function carry_under_key(engine, job, task)
   return settle(engine, job, carried(engine, job, task))
 end
 
+-- Who needs no body has none made. `told`: warnings, or err.
+---@return string|true|nil
+---@return table|nil told
+local function judge(engine, job)
+  local call = job.call
+  local needs_body = call.key or engine.takes_body
+  return (needs_body and core.encode or core.validate)(job.message, nil, call.accept or nil,
+    call.strict)
+end
+
+local life = {}
+
+---A key goes along as a header, if that is asked for and it can be one. It changes no outcome.
+---@param job telnyx.job
+---@return boolean is_right false: it cannot be one
+function life.add_header(job)
+  local key = job.call.idempotency_header and (job.entry and job.entry.key or job.call.key)
+  if not key then return true end
+  local is_right = core.is_idempotency_key(key)
+  if is_right then job.limits.idempotency_key = key end
+  return is_right
+end
+
+local function unfit_header(key)
+  return errors.invalid(rules.violation("idempotency_key",
+    ("with idempotency_header, a key is 1 to 255 letters, digits, _ and -; got %q"):format(key),
+    "/header/Idempotency-Key"))
+end
+
 -- Once a send, and before a key or a turn is used up: both stay free for the message put right.
 -- What is validated is what is sent, at every attempt.
 local function check(engine, job)
   local key = job.call.key
-  if not key and not engine.takes_body then return core.validate(job.message) end
-  local body, err = core.encode(job.message)
-  if not body then return nil, err end
+  local body, told = judge(engine, job)
+  if not body then return nil, told end
+  job.warnings = told and errors.titled(told) or nil
+  if not life.add_header(job) then return nil, unfit_header(key) end
   if engine.takes_body then job.limits.body = body end
   if key then job.entry = once.entry(key, body, job.message.to) end
   return body
 end
 
-local life = {}
-
 -- A text that costs too much is not all that may be wrong.
-local function with_other_faults(err, message)
-  local _, invalid = core.validate(message)
+local function with_other_faults(err, job)
+  local _, invalid = core.validate(job.message, nil, job.call.accept or nil, job.call.strict)
   for _, fault in ipairs(invalid and invalid.errors or {}) do
     err.errors[#err.errors + 1] = fault
   end
+  err.warnings = invalid and (invalid.errors and invalid.warnings or invalid)
   return err
 end
 
@@ -320,7 +351,7 @@ end
 ---@return table|nil err
 function life.make_ready(engine, job)
   local priced, segments = cost.apply(job.message, job.call)
-  if not priced then return fail(engine, job, with_other_faults(segments, job.message)) end
+  if not priced then return fail(engine, job, with_other_faults(segments, job)) end
   job.message, job.segments = priced, segments
   local body, err = check(engine, job)
   if not body then return fail(engine, job, err) end
@@ -333,7 +364,7 @@ local function told_of_sent(engine, job)
   local key = job.call.key
   if not key then return nil end
   for _, message in ipairs { job.message, cost.substituted(job.message) } do
-    local body = core.encode(message)
+    local body = core.encode(message, nil, true)
     local told = body and once.look(engine.journal, once.entry(key, body, message.to))
     if told and (told.message or told.err.outcome ~= "not_sent") then return told end
   end

@@ -8,6 +8,7 @@ local interrupt = require("telnyx.interrupt")
 local json = require("cjson.safe").new()
 local machine = require("telnyx.journal.machine")
 local moments = require("telnyx.moments")
+local rules = require("telnyx.rules")
 local tables = require("telnyx.tables")
 
 local once = {}
@@ -160,8 +161,8 @@ end
 ---@param state string of that one's row
 ---@return telnyx.told
 function once.other_message(key, state)
-  local err = errors.invalid({ code = "10015",
-    detail = ("the key %q was used for another message"):format(key) })
+  local err = errors.invalid(rules.violation("key_used",
+    ("the key %q was used for another message"):format(key)))
   err.key, err.state = key, state
   return { err = err }
 end

@@ -1,34 +1,9 @@
-#include "tlx_violations.h"
+#include "tlx_quote.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tlx_utf8.h"
-
-void tlx_violations_add(tlx_violations *violations, const char *code, const char *pointer,
-                        const char *detail, ...) {
-  size_t i = violations->n++;
-  if (i >= TLX_MAX_VIOLATIONS) {
-    tlx_violation *last = &violations->list[TLX_MAX_VIOLATIONS - 1];
-    last->code = "10015";
-    last->pointer[0] = '\0';
-    snprintf(last->detail, sizeof last->detail, "%lu more faults",
-             (unsigned long)(violations->n - TLX_MAX_VIOLATIONS + 1));
-    return;
-  }
-  tlx_violation *v = &violations->list[i];
-  v->code = code;
-  snprintf(v->pointer, sizeof v->pointer, "%s", pointer);
-  va_list arguments;
-  va_start(arguments, detail);
-  vsnprintf(v->detail, sizeof v->detail, detail, arguments);
-  va_end(arguments);
-}
-
-size_t tlx_violations_kept(const tlx_violations *violations) {
-  return violations->n < TLX_MAX_VIOLATIONS ? violations->n : TLX_MAX_VIOLATIONS;
-}
 
 /* Writes what stands for the character at `p`; returns the bytes of it that were read. */
 typedef size_t writer(const char *p, const char *end, char piece[8]);
