@@ -18,7 +18,8 @@ end
 local function is_ipv4(text)
   local count = 0
   for number in text:gmatch("[^.]+") do
-    if not number:find("^[1-9]?%d?%d$") or tonumber(number) > 255 then return false end
+    local is_plain = number:find("^%d%d?%d?$") and not number:find("^0%d")
+    if not is_plain or tonumber(number) > 255 then return false end
     count = count + 1
   end
   return count == 4 and text:find("^%d+%.%d+%.%d+%.%d+$") ~= nil

@@ -53,10 +53,12 @@ function rules.to(case, report)
   end
 end
 
--- The profile may hold a number that stands in where names do not pass.
+-- The profile may hold a number that stands in where names do not pass: with no
+-- profile, there is no telling.
 local function check_reach(case, report)
   local to = case.fields.to
-  if not to or not addresses.takes_no_names(to) then return end
+  local is_barred = to and addresses.takes_no_names(to)
+  if not is_barred or not case.fields.messaging_profile_id then return end
   if not case.rulebook.fallback_sender then return report("40301", "/to") end
   case.facts.sender = case.rulebook.fallback_sender
 end
