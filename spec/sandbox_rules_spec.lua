@@ -374,6 +374,17 @@ do
       { smart_encoding = true } },
   })
 
+  it("the sandbox substitutes in an SMS alone", function()
+    local function substituted(changes)
+      local _, data = outcome({ smart_encoding = true }, sms(changes))
+      return { data.smart_encoding_applied, data.encoding }
+    end
+    assert.are.same({ true, "GSM-7" }, substituted { text = "’" })
+    assert.are.same({ false, "UCS-2" }, substituted { text = "’", type = "MMS" })
+    assert.are.same({ false, "UCS-2" }, substituted { text = "’", encoding = "gsm7",
+      type = "MMS" })
+  end)
+
   it("the sandbox shows of encodings the two that are published", function()
     local function shown(changes)
       local _, data = outcome(nil, sms(changes))

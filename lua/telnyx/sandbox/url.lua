@@ -55,7 +55,7 @@ end
 -- The dot of the root may end a name; no other label may be empty.
 local function is_name(host)
   local name = host:gsub("%.$", "")
-  if name == "" or ("." .. name .. "."):find("..", 1, true) then return false end
+  if ("." .. name .. "."):find("..", 1, true) then return false end
   local escapes_are_whole = not name:gsub("%%%x%x", ""):find("%", 1, true)
   return escapes_are_whole and name:find("^[%w%-_.%%\128-\255]+$") ~= nil
 end
