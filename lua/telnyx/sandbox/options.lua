@@ -21,8 +21,8 @@ local options = {}
 ---@field refuses_own_number boolean|nil refuses a message to its own sender; default false
 ---@field idempotency boolean|nil heeds the header Idempotency-Key; default false
 ---@field rate_limit integer|nil requests per minute; default a million
----@field keep integer|nil how many messages, and rows of the ledger, are kept: the newest;
--- default 100,000
+---@field keep integer|nil how many messages, rows of the ledger, and replies under a key are
+-- kept: the newest; default 100,000
 
 ---@class telnyx.sandbox.sender_options: telnyx.sandbox.options
 ---@field api_key string|nil the key that is sent; default "KEY_SANDBOX"
