@@ -173,10 +173,17 @@ local lua = {
   { "sandbox/uuid" },
   { "sandbox/ring" },
   { "sandbox/limiter" },
-  { "sandbox/options" },
+  { "sandbox/addresses" },
+  { "sandbox/url" },
+  { "sandbox/timestamp" },
+  { "sandbox/replay" },
+  { "sandbox/options", "telnyx.sandbox.addresses" },
+  { "sandbox/schema", "telnyx.sandbox.json" },
   { "sandbox/reference", "telnyx.sandbox.utf8" },
   { "sandbox/errors", "telnyx.sandbox.json" },
-  { "sandbox/validate", "telnyx.moments telnyx.sandbox.json" },
+  { "sandbox/validate", [[
+    telnyx.sandbox.addresses telnyx.sandbox.schema telnyx.sandbox.timestamp telnyx.sandbox.url
+  ]] },
   { "sandbox/message", "telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.json" },
   { "sandbox/forecast", "telnyx.sandbox.errors telnyx.sandbox.json telnyx.sandbox.message" },
   { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },
@@ -184,7 +191,8 @@ local lua = {
   { "sandbox/service", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.forecast
     telnyx.sandbox.json telnyx.sandbox.limiter telnyx.sandbox.message telnyx.sandbox.options
-    telnyx.sandbox.reference telnyx.sandbox.store telnyx.sandbox.utf8 telnyx.sandbox.uuid
+    telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.store telnyx.sandbox.utf8
+    telnyx.sandbox.uuid
     telnyx.sandbox.validate telnyx.sandbox.weather
   ]] },
   { "sandbox/sender", [[

@@ -183,9 +183,9 @@ describe("the sandbox's rules", function()
   local cases = {
     -- what, body, expected
     { "no to", { from = "+18445550001", text = "x" }, "10004 /to" },
-    { "null to", sms { to = null }, "10004 /to" },
-    { "a list of recipients", sms { to = { "+18665550001" } }, "40310 /to" },
-    { "a number for a phone number", sms { to = 18665550001 }, "10026 /to" },
+    { "null to", sms { to = null }, "10015 /to" },
+    { "a list of recipients", sms { to = { "+18665550001" } }, "10015 /to" },
+    { "a number for a phone number", sms { to = 18665550001 }, "10015 /to" },
     { "a national number", sms { to = "8665550001" }, "40310 /to" },
     { "punctuation", sms { to = "+1 (866) 555-0001" }, "40310 /to" },
     { "a leading zero", sms { to = "+08665550001" }, "40310 /to" },
@@ -194,38 +194,36 @@ describe("the sandbox's rules", function()
     { "a bad alphanumeric from", sms { from = "TwelveLetters" }, "40325 /from" },
     { "an alphanumeric from without a profile", sms { from = "Acme" },
       "10004 /messaging_profile_id" },
-    { "an alphanumeric from with media", sms { from = "Acme", messaging_profile_id = PROFILE,
-      media_urls = urls(1) }, "40308 /from" },
+    { "an alphanumeric from with media", sms { from = "Acme", to = "+447700900123",
+      messaging_profile_id = PROFILE, media_urls = urls(1) }, "40308 /from" },
     { "neither from nor profile", { to = "+18665550001", text = "x" }, "10004 /from" },
     { "a profile that is no UUID", sms { messaging_profile_id = "abc" },
       "10006 /messaging_profile_id" },
     { "no content", { from = "+18445550001", to = "+18665550001" }, "40316 /text" },
     { "an empty text", sms { text = "" }, "40316 /text" },
-    { "a text that is a number", sms { text = 42 }, "10026 /text" },
+    { "a text that is a number", sms { text = 42 }, "10015 /text" },
     { "eleven parts", sms { text = long }, "40302 /text" },
-    { "five parts with auto_detect", sms { text = ("a"):rep(700), auto_detect = true },
-      "40328 /text" },
     { "type SMS with media", sms { type = "SMS", media_urls = urls(1) }, "40304 /media_urls" },
     { "type SMS with a subject", sms { type = "SMS", subject = "x" }, "40304 /subject" },
     { "eleven media", sms { media_urls = urls(11) }, "40317 /media_urls" },
     { "media that are one string", sms { media_urls = "https://example.com" },
-      "10026 /media_urls" },
+      "10015 /media_urls" },
     { "media that are an object", '{"from":"+18445550001","to":"+18665550001","text":"x",'
-      .. '"media_urls":{}}', "10026 /media_urls" },
+      .. '"media_urls":{}}', "10015 /media_urls" },
     { "a medium that is no URL", sms { media_urls = { "https://example.com", "cat.png" } },
       "10003 /media_urls/1" },
-    { "a medium that is a number", sms { media_urls = { 7 } }, "10026 /media_urls/0" },
+    { "a medium that is a number", sms { media_urls = { 7 } }, "10015 /media_urls/0" },
     { "a webhook over ftp", sms { webhook_url = "ftp://example.com" }, "10003 /webhook_url" },
     { "a webhook of 2001 characters", sms {
       webhook_failover_url = "https://example.com/" .. ("x"):rep(1981) },
       "10003 /webhook_failover_url" },
     { "a webhook with a space", sms { webhook_url = "https://example.com/a b" },
       "10003 /webhook_url" },
-    { "a lower-case type", sms { type = "sms" }, "10032 /type" },
-    { "an upper-case encoding", sms { encoding = "GSM7" }, "10032 /encoding" },
-    { "gsm7 for what cannot be", sms { encoding = "gsm7", text = "中" }, "10015 /encoding" },
-    { "a boolean in words", sms { auto_detect = "true" }, "10026 /auto_detect" },
-    { "a null that must not be", sms { text = "x", subject = null }, "10026 /subject" },
+    { "a lower-case type", sms { type = "sms" }, "10015 /type" },
+    { "an upper-case encoding", sms { encoding = "GSM7" }, "10015 /encoding" },
+    { "gsm7 for what cannot be", sms { encoding = "gsm7", text = "中" }, "10015 /text" },
+    { "a boolean in words", sms { auto_detect = "true" }, "10015 /auto_detect" },
+    { "a null that must not be", sms { text = "x", subject = null }, "10015 /subject" },
     { "send_at without a zone", sms { send_at = "2025-03-22T12:00:00" }, "10015 /send_at" },
     { "send_at on a day that is none", sms { send_at = "2025-02-30T12:00:00Z" },
       "10015 /send_at" },
@@ -246,12 +244,13 @@ describe("the sandbox's rules", function()
   local good = {
     ["a short code as sender"] = sms { from = "12345" },
     ["a short code as recipient"] = sms { to = "123456" },
-    ["an alphanumeric sender"] = sms { from = "Acme Inc 1", messaging_profile_id = PROFILE },
+    ["an alphanumeric sender"] = sms { from = "Acme Inc 1", to = "+447700900123",
+      messaging_profile_id = PROFILE },
     ["a number pool"] = { to = "+18665550001", text = "x", messaging_profile_id = PROFILE },
     ["a profile of any UUID version"] = sms {
       messaging_profile_id = "403195BD-8A0F-FC7E-0D1B-6F7A8B9C0D1E" },
     ["ten parts"] = sms { text = ("a"):rep(1530) },
-    ["five parts without auto_detect"] = sms { text = ("a"):rep(700) },
+    ["five parts with auto_detect"] = sms { text = ("a"):rep(700), auto_detect = true },
     ["ten media"] = sms { media_urls = urls(10) },
     ["a URL of 2000 characters"] = sms { webhook_url = "https://example.com/" .. ("x"):rep(1980) },
     ["send_at null"] = sms { send_at = null },
@@ -269,7 +268,7 @@ describe("the sandbox's rules", function()
   it("report everything that is wrong at once", function()
     local _, decoded = post(service_at(), { to = {}, from = "?", type = "sms",
       webhook_url = "x", auto_detect = 1 })
-    assert.are.equal("10026 /auto_detect, 40310 /to, 40305 /from, 10032 /type, 40316 /text, "
+    assert.are.equal("10015 /to, 10015 /type, 10015 /auto_detect, 40305 /from, 40316 /text, "
       .. "10003 /webhook_url", summary(decoded))
   end)
 
@@ -396,8 +395,8 @@ describe("the sandbox's doors", function()
 end)
 
 describe("the sandbox's options", function()
-  local known = "api_keys, keep, now, rate_limit, recommended_parts, segments,"
-    .. " smart_encoding, uuid"
+  local known = "api_keys, chunking, fallback_sender, idempotency, keep, max_parts, now,"
+    .. " rate_limit, recommended_parts, refuses_own_number, segments, smart_encoding, uuid"
 
   -- The message without its position, which must be the caller's own line.
   local function complaint(make, given)
@@ -422,6 +421,14 @@ describe("the sandbox's options", function()
     { { rate_limit = -1 }, "'rate_limit' " .. whole:format(0) .. "-1" },
     { { rate_limit = "2" }, "'rate_limit' " .. whole:format(0) .. "\"2\"" },
     { { keep = 0 }, "'keep' " .. whole:format(1) .. "0" },
+    { { max_parts = 0 }, "'max_parts' " .. whole:format(1) .. "0" },
+    { { chunking = 1 }, "'chunking' must be true or false, got 1" },
+    { { idempotency = "yes" }, "'idempotency' must be true or false, got \"yes\"" },
+    { { refuses_own_number = 1 }, "'refuses_own_number' must be true or false, got 1" },
+    { { fallback_sender = "12345" },
+      "'fallback_sender' must be a phone number such as +13125550001, got \"12345\"" },
+    { { fallback_sender = true },
+      "'fallback_sender' must be a phone number such as +13125550001, got true" },
   }
   local visible = "'api_key' must be a string of visible ASCII characters, got a "
   local of_sender = {

@@ -19,8 +19,13 @@ local ORGANIZATION = "4001932d-2ba1-4e67-9a3e-5a5b2b3c4d5e"
 local PROFILE = "403195bd-8a0f-4c7e-9d1b-6f7a8b9c0d1e"
 local POOL_NUMBER = "+15550000001"
 
+-- The service publishes two names; a short code's ASCII goes by that of the seven bits.
+local function shown_encoding(analysis)
+  return analysis and analysis.encoding == "UCS-2" and "UCS-2" or "GSM-7"
+end
+
 ---@param fields table the validated request
----@param facts { type: string, analysis: table|nil, send_at: number|nil }
+---@param facts telnyx.sandbox.facts
 ---@param context { id: string, now: number, fate: table|nil }
 ---@return table record
 function message.new(fields, facts, context)
@@ -32,7 +37,8 @@ function message.new(fields, facts, context)
     send_at = facts.send_at,
     type = facts.type,
     fields = fields,
-    encoding = analysis and analysis.encoding or "GSM-7",
+    sender = facts.sender or fields.from or POOL_NUMBER,
+    encoding = shown_encoding(analysis),
     characters = analysis and analysis.characters or 0,
     parts = facts.type == "SMS" and analysis.parts or 1,
     smart = analysis ~= nil and (analysis.replaced or 0) > 0,
@@ -113,7 +119,7 @@ function message.render(record, now)
     { "type", record.type },
     { "organization_id", ORGANIZATION },
     { "messaging_profile_id", fields.messaging_profile_id or PROFILE },
-    { "from", address(fields.from or POOL_NUMBER) },
+    { "from", address(record.sender) },
     { "to", json.array { address(fields.to, progress.status) } },
     { "cc", json.array {} },
     { "text", fields.text or "" },

@@ -1,6 +1,8 @@
 --- What `sandbox.new` and `sandbox.sender` may be told: names and values, in one
 -- table each. Misuse raises at once.
 
+local addresses = require("telnyx.sandbox.addresses")
+
 local options = {}
 
 ---@class telnyx.sandbox.options
@@ -9,11 +11,18 @@ local options = {}
 ---@field segments function|nil default telnyx.core's
 ---@field api_keys string[]|fun(key: string): boolean|string|nil the keys that are let in, or a
 -- function that says so (or gives the code of the refusal); default any that begins with KEY
----@field recommended_parts integer|nil what auto_detect lets through; default 4
+---@field max_parts integer|nil how many parts the route takes; default 10
+---@field chunking boolean|nil whether the messaging profile sends longer texts in pieces
+-- (auto_chunk_long_messages); default false
+---@field recommended_parts integer|nil what auto_detect lets through; default all
 ---@field smart_encoding boolean|nil the messaging profile's smart encoding; default false
+---@field fallback_sender string|nil the messaging profile's number that sends to where an
+-- alphanumeric sender cannot; default none
+---@field refuses_own_number boolean|nil refuses a message to its own sender; default false
+---@field idempotency boolean|nil heeds the header Idempotency-Key; default false
 ---@field rate_limit integer|nil requests per minute; default a million
----@field keep integer|nil how many messages, and rows of the ledger, are kept: the newest;
--- default 100,000
+---@field keep integer|nil how many messages, rows of the ledger, and replies under a key are
+-- kept: the newest; default 100,000
 
 ---@class telnyx.sandbox.sender_options: telnyx.sandbox.options
 ---@field api_key string|nil the key that is sent; default "KEY_SANDBOX"
@@ -42,6 +51,11 @@ local function visible(value)
     "a string of visible ASCII characters"
 end
 
+local function number(value)
+  return type(value) == "string" and addresses.is_number(value),
+    "a phone number such as +13125550001"
+end
+
 local function is_list_of_strings(value)
   if type(value) ~= "table" then return false end
   for index, item in pairs(value) do
@@ -60,8 +74,13 @@ local SERVICE = {
   uuid = func,
   segments = func,
   api_keys = keys,
+  max_parts = whole_from(1),
+  chunking = flag,
   recommended_parts = whole_from(1),
   smart_encoding = flag,
+  fallback_sender = number,
+  refuses_own_number = flag,
+  idempotency = flag,
   rate_limit = whole_from(0),
   keep = whole_from(1),
 }

@@ -9,6 +9,7 @@ local Limiter = require("telnyx.sandbox.limiter")
 local message = require("telnyx.sandbox.message")
 local options = require("telnyx.sandbox.options")
 local reference_of = require("telnyx.sandbox.reference")
+local replay = require("telnyx.sandbox.replay")
 local Store = require("telnyx.sandbox.store")
 local utf8 = require("telnyx.sandbox.utf8")
 local uuid = require("telnyx.sandbox.uuid")
@@ -19,6 +20,8 @@ local Service = {}
 Service.__index = Service
 
 local KEEP = 100000
+
+local MAX_PARTS = 10
 
 ---@class telnyx.sandbox.request
 ---@field method string
@@ -65,10 +68,17 @@ function Service.new(given)
   return setmetatable({
     now = own.now or function() return clock.now() end,
     uuid = own.uuid or uuid,
-    segments = own.segments or core_segments,
     admits = type(keys) == "table" and one_of(keys) or keys,
-    recommended_parts = own.recommended_parts or 4,
-    smart_encoding = own.smart_encoding or false,
+    rules = {
+      segments = own.segments or core_segments,
+      max_parts = own.max_parts or MAX_PARTS,
+      chunking = own.chunking,
+      recommended_parts = own.recommended_parts,
+      smart_encoding = own.smart_encoding or false,
+      fallback_sender = own.fallback_sender,
+      refuses_own_number = own.refuses_own_number,
+    },
+    idempotency = own.idempotency,
     limiter = Limiter.new(own.rate_limit or 1000000, 60),
     store = Store.new(own.keep or KEEP),
   }, Service)
@@ -123,13 +133,9 @@ local function read_body(request)
 end
 
 function Service:rulebook(request, now)
-  return {
-    now = now,
-    source = request.body,
-    segments = self.segments,
-    recommended_parts = self.recommended_parts,
-    smart_encoding = self.smart_encoding,
-  }
+  local book = { now = now, source = request.body }
+  for name, value in pairs(self.rules) do book[name] = value end
+  return book
 end
 
 -- The weather over a recipient, unless it has already struck this message as
@@ -147,6 +153,7 @@ function Service:accept(fields, facts, reference, fate, now)
   return record
 end
 
+-- The second result is the reply that a broken connection kept from the client.
 function Service:create(request, now)
   local body, unreadable = read_body(request)
   if not body then return refuse { unreadable } end
@@ -159,8 +166,35 @@ function Service:create(request, now)
   if not row or row.accepted then
     record = self:accept(fields, facts, reference, row and row.fate, now)
   end
-  if row and not row.fate then return forecast.response(row, record, now) end
-  return reply(200, message.body(record, now))
+  local accepted = record and reply(200, message.body(record, now))
+  if row and not row.fate then
+    return forecast.response(row, record, now), row.stage and accepted
+  end
+  return accepted
+end
+
+-- A request that is answered without being carried out still counts as a post.
+function Service:count(request)
+  local body = read_body(request)
+  if body then self.store:seen(reference_of(body)) end
+end
+
+function Service:create_once(request, now, key)
+  local response, unheard = self:create(request, now)
+  local kept = replay.keep(request, unheard or response)
+  if kept then self.store:keep_reply(key, kept) end
+  return response
+end
+
+function Service:answer(request, now)
+  local key = self.idempotency and request.headers["idempotency-key"]
+  if not key then return (self:create(request, now)) end
+  local kept = replay.is_key(key) and self.store:reply(key)
+  if kept == nil then return self:create_once(request, now, key) end
+  self:count(request)
+  if not kept then return refuse { replay.problems.malformed } end
+  if kept.body ~= request.body then return refuse { replay.problems.reused } end
+  return replay.again(kept)
 end
 
 local routes = {}
@@ -168,7 +202,7 @@ local routes = {}
 function routes.post_message(self, request)
   local now = self.now()
   local allowed, headers = self.limiter:take(now)
-  local response = allowed and self:create(request, now) or refuse { { code = "10011" } }
+  local response = allowed and self:answer(request, now) or refuse { { code = "10011" } }
   for name, value in pairs(headers) do
     -- A 429 of the weather says about waiting what its row says, and no more.
     if response.status ~= 429 or not allowed then response.headers[name] = value end

@@ -23,6 +23,7 @@ function Store:reset()
   self.messages = Ring.new(self.keep)
   self.rows = Ring.new(self.keep)
   self.strikes = Ring.new(self.keep)
+  self.replies = Ring.new(self.keep)
 end
 
 local function row_of(self, reference)
@@ -54,6 +55,18 @@ end
 ---@return table|nil record
 function Store:message(id)
   return self.messages:get(id)
+end
+
+---@param key string an idempotency key
+---@return table|nil kept what was kept under it
+function Store:reply(key)
+  return self.replies:get(key)
+end
+
+---@param key string an idempotency key
+---@param kept table
+function Store:keep_reply(key, kept)
+  self.replies:put(key, kept)
 end
 
 ---How many times something has happened, this time included.
