@@ -30,6 +30,8 @@ before anything is sent. Ended early, start it again: nobody gets a message twic
   --concurrency N       messages under way at once, at most (16)
   --max-parts N         refuse texts of more parts
   --on-ucs2 WHAT        allow, refuse or smart: replace what forces UCS-2
+  --accept RULE         let through what this rule refuses; may be repeated
+  --strict              refuse what there is a warning for, too
   --allow-column NAME   a column that is there, and is not read; may be repeated
   --journal FILE        where it is remembered what was sent (RESULTS.CSV.db)
 
@@ -70,12 +72,22 @@ local function way(word) return WAYS[word], "allow, refuse or smart" end
 
 local function any(word) return word end
 
+local function rule(word)
+  for _, one in ipairs(telnyx.rules()) do
+    if one.name == word and one.way_out then return word end
+  end
+  return nil, "a rule with a way out, as docs/validation.md lists them"
+end
+
 local OPTIONS = {
   ["--from"] = { "from", any }, ["--profile-id"] = { "profile_id", any },
   ["--rate"] = { "rate", number_above_0 }, ["--concurrency"] = { "concurrency", whole_number },
   ["--max-parts"] = { "max_parts", whole_number }, ["--on-ucs2"] = { "on_ucs2", way },
   ["--allow-column"] = { "extra", any }, ["--journal"] = { "journal", any },
+  ["--accept"] = { "accept", rule },
 }
+
+local FLAGS = { ["--dry-run"] = "is_dry", ["--strict"] = "strict" }
 
 local function read_option(asked, name, word)
   local option = OPTIONS[name] or misused("there is no option " .. name)
@@ -84,19 +96,21 @@ local function read_option(asked, name, word)
   if not value then misused(("%s must be %s, not %q"):format(name, expected, word)) end
   if option[1] == "extra" then
     table.insert(asked.extra, value:lower())
+  elseif option[1] == "accept" then
+    asked.accept[value] = true
   else
     asked[option[1]] = value
   end
 end
 
 local function read_arguments(words)
-  local asked, files, i = { rate = 20, extra = {} }, {}, 1
+  local asked, files, i = { rate = 20, extra = {}, accept = {} }, {}, 1
   while words[i] do
     local name, value = words[i]:match("^(%-%-[^=]+)=(.*)$")
     if words[i] == "--help" then
       fail(OK, USAGE)
-    elseif words[i] == "--dry-run" then
-      asked.is_dry = true
+    elseif FLAGS[words[i]] then
+      asked[FLAGS[words[i]]] = true
     elseif words[i]:find("^%-") then
       if not name then i = i + 1 end
       read_option(asked, name or words[i - 1], value or words[i])
@@ -132,6 +146,8 @@ local function rows_of(asked, read)
     extra = asked.extra,
     max_parts = asked.max_parts,
     on_ucs2 = asked.on_ucs2,
+    accept = asked.accept,
+    strict = asked.strict,
   })
   if not rows and is_read then fail(FAULTY, heading_in_words(why)) end
   if not rows then fail(NO_FILE, why) end
@@ -147,11 +163,21 @@ local function faults_in_words(check)
   return table.concat(words, "\n")
 end
 
+-- One a rule, with the first that it is about.
+local function tell_warnings(asked, check)
+  for _, warning in ipairs(check.warnings) do
+    local more = warning.n > 1 and (", and %s more"):format(progress.number(warning.n - 1)) or ""
+    io.stderr:write(("%s: line %d: %s (%s%s)\n"):format(asked.people, warning.line, warning.detail,
+      warning.rule, more))
+  end
+end
+
 -- Before anything is sent.
 local function check_all(asked, people, see)
   local rows, is_read = rows_of(asked, people:first())
   local check = recipients.check(rows, FAULTS_TOLD, see)
   if check.n_faults > 0 then fail(is_read() and FAULTY or NO_FILE, faults_in_words(check)) end
+  tell_warnings(asked, check)
   return check.n
 end
 
@@ -246,7 +272,8 @@ local function send(asked, people)
   had(own:take_early())
   local total = check_all(asked, people)
   require_some(asked, total)
-  local options = { max_parts = asked.max_parts, on_ucs2 = asked.on_ucs2 }
+  local options = { max_parts = asked.max_parts, on_ucs2 = asked.on_ucs2, accept = asked.accept,
+    strict = asked.strict }
   made(MISUSED, telnyx.new, options):close() -- before a file is made
   had(own:take())
   options.journal = had(own:open_journal(asked.journal or had(own:journal_path()), function(path)

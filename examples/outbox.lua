@@ -66,15 +66,18 @@ function commands.order(db, phone, text)
   -- AUTOINCREMENT: an order's number, and so its message's key, is never used again.
   ask(db, [[CREATE TABLE IF NOT EXISTS orders (
     id INTEGER PRIMARY KEY AUTOINCREMENT, phone TEXT, text TEXT)]])
+  local warnings
   local id = in_transaction(db, function()
     local rows = ask(db, "INSERT INTO orders (phone, text) VALUES (?, ?) RETURNING id", phone,
       text)
-    local sql, params, n = db.outbox:statement({ from = FROM, to = phone, text = text },
+    local sql, params, n, told = db.outbox:statement({ from = FROM, to = phone, text = text },
       { key = ("order-%d"):format(rows[1].id) })
     if not sql then error(params, 0) end -- a message that would be refused: no order
     ask(db, sql, unpack(params, 1, n))
+    warnings = told
     return rows[1].id
   end)
+  for _, warning in ipairs(warnings or {}) do io.stderr:write(warning.detail, "\n") end
   print(("order %d is written, and its message waits"):format(id))
 end
 

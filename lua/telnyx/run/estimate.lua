@@ -54,6 +54,7 @@ local function note_text(dearest, recipient, segments)
   if place > N_DEAREST then return end
   table.insert(dearest, place, { text = text, line = recipient.line, n = 1,
     parts = segments.parts, price = price, encoding = recipient.message.encoding,
+    from = recipient.message.from,
     replaced = segments.replaced })
   dearest[N_DEAREST + 1] = nil
 end
@@ -83,7 +84,7 @@ end
 function Estimate:finish()
   for _, one in ipairs(self.dearest) do
     one.segments = core.segments(one.text, { detail = true, encoding = one.encoding,
-      smart = one.replaced ~= nil })
+      smart = one.replaced ~= nil, from = one.from })
   end
 end
 

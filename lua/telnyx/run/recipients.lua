@@ -151,10 +151,29 @@ function recipients.rows(read, given)
   end
 end
 
+---@class telnyx.recipients_warning of all that break a rule
+---@field rule string
+---@field n integer how many do
+---@field line integer of the first
+---@field detail string of the first
+
 ---@class telnyx.recipients_check
 ---@field n integer how many there are
 ---@field n_faults integer
 ---@field faults string[] the first of them
+---@field warnings telnyx.recipients_warning[] one a rule, in the order in which they were met
+
+local function note_warnings(check, recipient)
+  for _, warning in ipairs(recipient.warnings or {}) do
+    local rule = warning.rule
+    local own = check.by_rule[rule]
+    if not own then
+      own = { rule = rule, n = 0, line = recipient.line, detail = warning.detail }
+      check.by_rule[rule], check.warnings[#check.warnings + 1] = own, own
+    end
+    own.n = own.n + 1
+  end
+end
 
 ---Goes through all of them.
 ---@param rows fun(): telnyx.recipient|nil
@@ -162,14 +181,15 @@ end
 ---@param see fun(recipient: telnyx.recipient)|nil gets each that has no fault
 ---@return telnyx.recipients_check
 function recipients.check(rows, n_told, see)
-  local check = { n = 0, n_faults = 0, faults = {} }
+  local check = { n = 0, n_faults = 0, faults = {}, warnings = {}, by_rule = {} }
   for recipient in rows do
     check.n = check.n + 1
     if recipient.fault then
       check.n_faults = check.n_faults + 1
       if check.n_faults <= n_told then check.faults[check.n_faults] = recipient.fault end
-    elseif see then
-      see(recipient)
+    else
+      note_warnings(check, recipient)
+      if see then see(recipient) end
     end
   end
   return check
