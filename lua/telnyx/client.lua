@@ -285,9 +285,9 @@ local function claimed_job(self, taken, call)
   end
   job.message = message or {}
   if takes_body then job.limits.body = taken.body end
-  life.add_header(job)
   job.segments = cost.segments(job.message) or false
   job.entry, job.is_claimed = taken.entry, true
+  life.add_header(job) -- a key that cannot be one goes without
   job.now = taken.started_at
   job.deadline = taken.started_at + call.deadline
   return job
