@@ -14,7 +14,7 @@ typedef struct tlx_check {
   const tlx_message *message;
   double now_s;
   tlx_findings *findings;
-  bool is_sms, is_mms; /* as the service takes it; neither, where `type` is none that it has */
+  bool is_sms, is_mms; /* as the service takes it; neither, where that is not known */
   unsigned usable;     /* a bit for each field that is there, of its type and of UTF-8 */
   unsigned meant;      /* … that an unknown field is probably a slip for */
 } tlx_check;
@@ -38,6 +38,9 @@ static inline bool tlx_check_lacks(const tlx_check *check, tlx_field field) {
 static inline tlx_str tlx_check_string(const tlx_check *check, tlx_field field) {
   return check->message->fields[field].str;
 }
+
+/* `encoding` is not there, or one of those that are. */
+bool tlx_check_is_encoding_known(const tlx_check *check);
 
 /* The JSON pointer to a field. */
 tlx_pointer tlx_check_pointer(tlx_field field);

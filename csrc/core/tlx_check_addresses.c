@@ -1,3 +1,4 @@
+#include "tlx_ascii.h"
 #include "tlx_check.h"
 #include "tlx_number.h"
 #include "tlx_sender.h"
@@ -126,6 +127,12 @@ static void check_other_from(tlx_check *check, tlx_str from) {
   }
 }
 
+/* What begins with + and a digit was meant for a number. */
+static bool is_name(tlx_str from) {
+  bool is_number = from.n > 1 && from.p[0] == '+' && tlx_ascii_is(from.p[1], TLX_ASCII_DIGIT);
+  return !is_number && tlx_ascii_has(from, TLX_ASCII_LETTER | TLX_ASCII_NONE);
+}
+
 static void check_from(tlx_check *check) {
   if (tlx_check_lacks(check, TLX_FIELD_from) &&
       tlx_check_lacks(check, TLX_FIELD_messaging_profile_id)) {
@@ -137,7 +144,7 @@ static void check_from(tlx_check *check) {
   tlx_str from = tlx_check_string(check, TLX_FIELD_from);
   if (tlx_is_e164(from)) {
     check_number_of_from(check, from);
-  } else if (tlx_has_letter(from)) {
+  } else if (is_name(from)) {
     check_alphanumeric(check, from);
   } else {
     check_other_from(check, from);

@@ -131,9 +131,10 @@ static void check_sms_content(tlx_check *check, tlx_field field, tlx_rule_id rul
 
 void tlx_check_media(tlx_check *check) {
   bool is_usable = tlx_check_is_usable(check, TLX_FIELD_media_urls);
+  const tlx_list *list = &check->message->media_urls;
   if (check->is_sms && tlx_check_has(check, TLX_FIELD_type)) {
     check_sms_content(check, TLX_FIELD_subject, TLX_RULE_sms_with_subject);
-    if (is_usable && check->message->media_urls.n > 0) {
+    if (is_usable && list->n > 0 && list->is_sequence) {
       check_sms_content(check, TLX_FIELD_media_urls, TLX_RULE_sms_with_media);
     }
   }

@@ -115,9 +115,15 @@ static void check_content(tlx_check *check) {
   }
 }
 
+/* What has to be put right otherwise may leave it an MMS, or in another encoding. */
+static bool is_sure_sms(const tlx_check *check) {
+  bool is_contradicted = tlx_check_has(check, TLX_FIELD_subject) || has_media(check);
+  return check->is_sms && !is_contradicted && tlx_check_is_encoding_known(check);
+}
+
 void tlx_check_text(tlx_check *check) {
   check_content(check);
-  if (!tlx_check_is_usable(check, TLX_FIELD_text) || !check->is_sms) return;
+  if (!tlx_check_is_usable(check, TLX_FIELD_text) || !is_sure_sms(check)) return;
   tlx_str text = tlx_check_string(check, TLX_FIELD_text);
   if (text.n == 0) return;
   if (asked_encoding(check) == TLX_ENCODING_GSM7 && !check_gsm7(check, text)) return;

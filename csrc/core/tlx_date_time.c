@@ -70,7 +70,7 @@ static int days_since_1970(int year, int month, int day) {
 
 static bool epoch_s(const int date[3], const int time[3], double *seconds) {
   int year = date[0], month = date[1], day = date[2];
-  if (year < 1970 || month < 1 || month > 12) return false;
+  if (month < 1 || month > 12) return false;
   if (day < 1 || day > days_in_month(year, month)) return false;
   if (time[0] > 23 || time[1] > 59 || time[2] > 60) return false;
   *seconds =
@@ -167,5 +167,5 @@ bool tlx_parse_http_date(const char *text, double *seconds) {
   } else {
     asctime_date(&r, date, time);
   }
-  return r.ok && r.p == r.end && epoch_s(date, time, seconds);
+  return r.ok && r.p == r.end && date[0] >= 1970 && epoch_s(date, time, seconds);
 }

@@ -5,7 +5,7 @@
 #include "tlx.h"
 
 /*
- * Reads a date-time of RFC 3339 §5.6, such as 2026-11-23T14:05:00Z, in the years from 1970 on.
+ * Reads a date-time of RFC 3339 §5.6, such as 2026-11-23T14:05:00Z.
  *
  * seconds  Since 1970, written only on success.
  * Returns false when it is not one, or names no real day.

@@ -38,22 +38,3 @@ bool tlx_message_says(const tlx_message *message, tlx_field field, tlx_str expec
   const tlx_value *value = &message->fields[field];
   return value->type == TLX_TYPE_STRING && tlx_str_eq(value->str, expected);
 }
-
-static bool has(const tlx_message *message, tlx_field field) {
-  return message->fields[field].type != TLX_TYPE_ABSENT;
-}
-
-bool tlx_message_is_sms(const tlx_message *message) {
-  if (has(message, TLX_FIELD_type))
-    return tlx_message_says(message, TLX_FIELD_type, TLX_STR("SMS"));
-  return !has(message, TLX_FIELD_subject) && !has(message, TLX_FIELD_media_urls);
-}
-
-bool tlx_message_is_mms(const tlx_message *message) {
-  if (has(message, TLX_FIELD_type))
-    return tlx_message_says(message, TLX_FIELD_type, TLX_STR("MMS"));
-  const tlx_value *media = &message->fields[TLX_FIELD_media_urls];
-  bool has_media = has(message, TLX_FIELD_media_urls) &&
-                   (media->type != TLX_TYPE_LIST || message->media_urls.n > 0);
-  return has(message, TLX_FIELD_subject) || has_media;
-}

@@ -65,14 +65,6 @@ static inline tlx_type tlx_field_type(tlx_field field) {
   return (tlx_type)tlx_field_types[field];
 }
 
-/* Yes when the service would take the message for an SMS: `type`, or else no media
- * and no subject. Thread-safe. */
-bool tlx_message_is_sms(const tlx_message *message);
-
-/* Yes when it would take it for an MMS. Neither, where `type` is none that it has, or is not given
- * and the list of media is empty: of that the service's pages say an MMS, and a reply said SMS. */
-bool tlx_message_is_mms(const tlx_message *message);
-
 /* Yes when the field is a string of these bytes. Thread-safe. */
 bool tlx_message_says(const tlx_message *message, tlx_field field, tlx_str expected);
 

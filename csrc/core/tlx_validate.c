@@ -100,19 +100,44 @@ static void check_fields(tlx_check *check) {
   }
 }
 
+/* ---- SMS or MMS ---- */
+
+/* That there are media is known of a list that is one. */
+static bool has_media(const tlx_check *check) {
+  const tlx_list *media = &check->message->media_urls;
+  return tlx_check_is_usable(check, TLX_FIELD_media_urls) && media->is_sequence && media->n > 0;
+}
+
+/* As the service takes it: by `type`, or else by whether it has media or a subject. Of an empty
+ * list of media its pages say an MMS, and a reply said SMS. */
+static void find_kind(tlx_check *check) {
+  if (tlx_check_has(check, TLX_FIELD_type)) {
+    check->is_sms = tlx_message_says(check->message, TLX_FIELD_type, TLX_STR("SMS"));
+    check->is_mms = tlx_message_says(check->message, TLX_FIELD_type, TLX_STR("MMS"));
+  } else {
+    check->is_sms =
+        !tlx_check_has(check, TLX_FIELD_subject) && !tlx_check_has(check, TLX_FIELD_media_urls);
+    check->is_mms = tlx_check_is_usable(check, TLX_FIELD_subject) || has_media(check);
+  }
+}
+
 /* ---- values out of a list ---- */
 
-static void check_choices(tlx_check *check) {
+bool tlx_check_is_encoding_known(const tlx_check *check) {
   const tlx_message *message = check->message;
+  return !tlx_check_has(check, TLX_FIELD_encoding) ||
+         tlx_message_says(message, TLX_FIELD_encoding, TLX_STR("auto")) ||
+         tlx_message_says(message, TLX_FIELD_encoding, TLX_STR("gsm7")) ||
+         tlx_message_says(message, TLX_FIELD_encoding, TLX_STR("ucs2"));
+}
+
+static void check_choices(tlx_check *check) {
   if (tlx_check_is_usable(check, TLX_FIELD_type) && !check->is_sms && !check->is_mms) {
     tlx_findings_add(check->findings, TLX_RULE_type_choice, "/type",
                      "'type' must be \"SMS\" or \"MMS\", got %s",
                      tlx_quote(tlx_check_string(check, TLX_FIELD_type)).text);
   }
-  if (tlx_check_is_usable(check, TLX_FIELD_encoding) &&
-      !tlx_message_says(message, TLX_FIELD_encoding, TLX_STR("auto")) &&
-      !tlx_message_says(message, TLX_FIELD_encoding, TLX_STR("gsm7")) &&
-      !tlx_message_says(message, TLX_FIELD_encoding, TLX_STR("ucs2"))) {
+  if (tlx_check_is_usable(check, TLX_FIELD_encoding) && !tlx_check_is_encoding_known(check)) {
     tlx_findings_add(check->findings, TLX_RULE_encoding_choice, "/encoding",
                      "'encoding' must be \"auto\", \"gsm7\" or \"ucs2\", got %s",
                      tlx_quote(tlx_check_string(check, TLX_FIELD_encoding)).text);
@@ -120,13 +145,10 @@ static void check_choices(tlx_check *check) {
 }
 
 void tlx_validate(const tlx_message *message, double now_s, tlx_findings *findings) {
-  tlx_check check = { .message = message,
-                      .now_s = now_s,
-                      .findings = findings,
-                      .is_sms = tlx_message_is_sms(message),
-                      .is_mms = tlx_message_is_mms(message) };
+  tlx_check check = { .message = message, .now_s = now_s, .findings = findings };
   check_strangers(&check); /* first: a mistyped name is the cause of what else is missing */
   check_fields(&check);
+  find_kind(&check);
   tlx_check_addresses(&check);
   tlx_check_text(&check);
   tlx_check_media(&check);

@@ -99,6 +99,7 @@ each("from", { "+2345678", "+234567890123456", "+18445550001", "12345", "123456"
 each("from", {
   "+234567", "+2345678901234567", "+0123456789", "18445550001", "123456789",
   "+1 844 555 0001", " +18445550001", "+18445550001\n", "+", "", "12 34 5", "+1844555\0001", "-",
+  "+1844555a", "+1844555000a", "+1<your number>",
 }, { "from_shape /from" })
 each("from", { "1", "1234", "1234567", "12345678" }, { "from_short_code /from" })
 each("from", { "+1844555000", "+184455500010", "+11445550001", "+10445550001", "+1234567" },
@@ -107,10 +108,10 @@ each("from", {
   "Telnyx", "A", "A2345678901", "Big Bank 1", "1a", " a", "ABCDEFGHIJK",
 }, true, { messaging_profile_id = PROFILE, to = "+447700900001" })
 each("from", {
-  "Big-Bank", "Bank!", "Bank_1", "a.b", "Bank\n", "Ba\0nk", "+1844555a", "Caf\195\169",
+  "Big-Bank", "Bank!", "Bank_1", "a.b", "Bank\n", "Ba\0nk", "B+1", "中国", "Caf\195\169",
   "B\195\169\195\169\195\169\195\169\195\169\195\169\195\169\195\169\195\169\195\169",
 }, { "from_characters /from" }, { messaging_profile_id = PROFILE, to = "+447700900001" })
-each("from", { "ABCDEFGHIJKL", "Big-Bank-and-Sons", "+1844555000a" }, { "from_alphanumeric /from" },
+each("from", { "ABCDEFGHIJKL", "Big-Bank-and-Sons", "中国中国中国中国中国中国" }, { "from_alphanumeric /from" },
   { messaging_profile_id = PROFILE, to = "+447700900001" })
 add("an alphanumeric sender without a profile", { from = "Telnyx", to = "+447700900001" },
   { "alphanumeric_profile /messaging_profile_id" })
@@ -386,6 +387,7 @@ each("send_at", {
 each("send_at", {
   "2024-01-01T00:03:59Z", "2024-01-01T00:00:00Z", "2023-12-31T23:59:59Z", "2024-01-06T00:01:01Z",
   "2024-01-07T00:00:00Z", "2025-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z",
+  "1969-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "0000-01-01T00:00:00Z",
   "2024-01-01T05:30:00+05:30", "2024-01-01T05:35:00+06:00", "2024-01-01T00:05:00+00:05",
 }, { "send_at_window /send_at" })
 each("send_at", {
@@ -423,6 +425,22 @@ for description, row in pairs {
   ["a mistyped profile of an alphanumeric sender"] = {
     { from = "Telnyx", to = "+447700900001", messaging_profile_id = 42 },
     { "value_type /messaging_profile_id" } },
+  ["a mistyped subject of an alphanumeric sender"] = {
+    { from = "Telnyx", to = "+447700900001", messaging_profile_id = PROFILE, subject = 42 },
+    { "value_type /subject" } },
+  ["media that are no list of an alphanumeric sender"] = {
+    { from = "Telnyx", to = "+447700900001", messaging_profile_id = PROFILE,
+      media_urls = { url = URL } }, { "media_list /media_urls" } },
+  ["an encoding that is none of a long text"] = {
+    { encoding = "utf8", text = ("a"):rep(2000) }, { "encoding_choice /encoding" } },
+  ["a mistyped encoding of a long text"] = {
+    { encoding = 42, text = ("a"):rep(2000) }, { "value_type /encoding" } },
+  ["media of an SMS with a long text"] = {
+    { type = "SMS", media_urls = { URL }, text = ("a"):rep(2000) },
+    { "sms_with_media /media_urls" } },
+  ["a subject of an SMS that cannot be GSM-7"] = {
+    { type = "SMS", subject = "Hi", text = "中", encoding = "gsm7" },
+    { "sms_with_subject /subject" } },
   ["a mistyped type"] = { { type = 42, text = ("a"):rep(2000) }, { "value_type /type" } },
   ["Latin-1 in the recipient"] = { { to = "+1866\233" }, { "not_utf8 /to" } },
   ["Latin-1 in the sender"] = { { from = "caf\233" }, { "not_utf8 /from" } },
