@@ -1,9 +1,10 @@
-# Random input for what reads input: the counting of segments, and the replies of whoever answers.
+# Random input for what reads input: the counting of segments, the replies of whoever answers, and
+# the judging of messages.
 #
-#   make fuzz            both, FUZZ_SECONDS each
-#   make fuzz-exchange   one of them: fuzz-segments, fuzz-exchange
+#   make fuzz            all, FUZZ_SECONDS each
+#   make fuzz-exchange   one of them: fuzz-segments, fuzz-exchange, fuzz-validate
 
-.PHONY: fuzz fuzz-segments fuzz-exchange
+.PHONY: fuzz fuzz-segments fuzz-exchange fuzz-validate
 
 FUZZ_SECONDS ?= 20
 FUZZ_CC ?= clang
@@ -14,10 +15,10 @@ build/fuzz/%: spec/c/fuzz_%.c $(CORE_SOURCES) $(CORE_HEADERS)
 	$(quietly)$(FUZZ_CC) $(TLX_CFLAGS) -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
 	  -fsanitize=fuzzer,address,undefined -o $@ $< $(CORE_SOURCES) -lm
 
-fuzz: fuzz-segments fuzz-exchange
+fuzz: fuzz-segments fuzz-exchange fuzz-validate
 
 # What it finds on the way stays in build/fuzz/corpus-*, so that the next run starts from there.
-fuzz-segments fuzz-exchange: fuzz-%: build/fuzz/%
+fuzz-segments fuzz-exchange fuzz-validate: fuzz-%: build/fuzz/%
 	@mkdir -p build/fuzz/seeds-$* build/fuzz/corpus-$*
 	@$(call paths,5.4) lua5.4 spec/c/fuzz_seeds_$*.lua build/fuzz/seeds-$*
 	@echo "fuzzing $* for $(FUZZ_SECONDS) s"

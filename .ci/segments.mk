@@ -27,4 +27,5 @@ build/portable-5.4/telnyx/core.so: $(SOURCES) $(CORE_HEADERS)
 
 test-portable: build/portable-5.4/telnyx/core.so
 	@echo "== Lua 5.4, without SIMD"
-	@$(call paths,portable-5.4) lua5.4 /usr/bin/busted spec/segments_spec.lua spec/segments_advice_spec.lua
+	@$(call paths,portable-5.4) lua5.4 /usr/bin/busted spec/segments_spec.lua \
+	  spec/segments_advice_spec.lua spec/validate_spec.lua spec/rules_spec.lua spec/endpoint_spec.lua

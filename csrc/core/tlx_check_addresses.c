@@ -1,5 +1,6 @@
-#include "tlx_ascii.h"
 #include "tlx_check.h"
+
+#include "tlx_ascii.h"
 #include "tlx_number.h"
 #include "tlx_sender.h"
 #include "tlx_utf8.h"
@@ -66,14 +67,6 @@ static void check_number_of_from(tlx_check *check, tlx_str from) {
   }
 }
 
-static size_t count_characters(tlx_str s) {
-  size_t n = 0;
-  for (size_t i = 0; i < s.n; i++) {
-    if (((unsigned char)s.p[i] & 0xC0) != 0x80) n++;
-  }
-  return n;
-}
-
 static bool is_to_us_or_canada(const tlx_check *check) {
   if (!tlx_check_is_usable(check, TLX_FIELD_to)) return false;
   tlx_str to = tlx_check_string(check, TLX_FIELD_to);
@@ -99,7 +92,7 @@ static void check_alphanumeric_use(tlx_check *check) {
 }
 
 static void check_alphanumeric(tlx_check *check, tlx_str from) {
-  size_t n = count_characters(from);
+  size_t n = tlx_utf8_characters(from);
   if (n > TLX_MAX_ALPHANUMERIC) {
     tlx_findings_add(check->findings, TLX_RULE_from_alphanumeric, "/from",
                      "an alphanumeric 'from' must be 1 to 11 characters, got %u: %s", (unsigned)n,

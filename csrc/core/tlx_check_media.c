@@ -1,6 +1,7 @@
+#include "tlx_check.h"
+
 #include <stdio.h>
 
-#include "tlx_check.h"
 #include "tlx_url.h"
 #include "tlx_utf8.h"
 
@@ -27,16 +28,8 @@ static place place_of_item(size_t i) {
   return at;
 }
 
-static size_t count_characters(tlx_str s) {
-  size_t n = 0;
-  for (size_t i = 0; i < s.n; i++) {
-    if (((unsigned char)s.p[i] & 0xC0) != 0x80) n++;
-  }
-  return n;
-}
-
 static bool is_too_long(tlx_str url) {
-  return url.n > MAX_URL_CHARACTERS && count_characters(url) > MAX_URL_CHARACTERS;
+  return url.n > MAX_URL_CHARACTERS && tlx_utf8_characters(url) > MAX_URL_CHARACTERS;
 }
 
 /* It is not shown where there may be a password in it. */
@@ -58,7 +51,7 @@ static void tell_of_url(tlx_check *check, const place *at, tlx_str text, const c
   if (is_too_long(text)) {
     tlx_findings_add(check->findings, TLX_RULE_url_length, at->pointer,
                      "%s must be at most %d characters long, got %lu", at->name, MAX_URL_CHARACTERS,
-                     (unsigned long)count_characters(text));
+                     (unsigned long)tlx_utf8_characters(text));
   } else if (fault) {
     tell_url(check, TLX_RULE_url_shape, at, fault, text);
   } else {

@@ -1,4 +1,5 @@
 #include "tlx_check.h"
+
 #include "tlx_segments.h"
 #include "tlx_sender.h"
 #include "tlx_utf8.h"

@@ -1,4 +1,5 @@
 #include "tlx_check.h"
+
 #include "tlx_date_time.h"
 
 #define SEND_AT_EARLIEST_S (5 * 60)

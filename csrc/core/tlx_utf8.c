@@ -38,3 +38,11 @@ size_t tlx_utf8_valid_prefix(tlx_str text) {
   }
   return (size_t)(p - text.p);
 }
+
+size_t tlx_utf8_characters(tlx_str text) {
+  size_t n = 0;
+  for (size_t i = 0; i < text.n; i++) {
+    if (((unsigned char)text.p[i] & 0xC0) != 0x80) n++;
+  }
+  return n;
+}

@@ -52,4 +52,7 @@ static inline size_t tlx_utf8_read(const char *p, const char *end, uint32_t *cod
  */
 size_t tlx_utf8_valid_prefix(tlx_str text);
 
+/* How many code points well-formed UTF-8 holds. Thread-safe. */
+size_t tlx_utf8_characters(tlx_str text);
+
 #endif
