@@ -5,6 +5,7 @@
 #   make bench-where      by function, where the instructions of a message go
 #   make bench-frames     what step(0) takes of a frame, with 64 in flight and 64 answers at once
 #   make bench-segments   counting, against a scan and against the parts of a text
+#   make bench-validate   judging a message, against lua-cjson's writing of it
 #   make bench-nginx      what a page of nginx notices of a hundred sends under way
 #   make bench-journal    what a key costs, by journal and processes, and among a million rows
 #   make bench-outbox     what an outbox costs, by journal and workers, and among a million rows
@@ -14,9 +15,9 @@
 # They need what make deps-check installs; without valgrind or strace their columns say "-".
 
 .PHONY: bench bench-send bench-where bench-frames bench-nginx bench-journal bench-outbox bench-scale \
-  bench-memory
+  bench-memory bench-validate
 
-bench: bench-send bench-frames bench-segments bench-nginx bench-journal bench-outbox bench-memory
+bench: bench-send bench-frames bench-segments bench-validate bench-nginx bench-journal bench-outbox bench-memory
 
 BENCH_CFLAGS = -std=c99 -Ispec/c -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
   -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
@@ -50,6 +51,9 @@ bench-where: build $(BENCH_TOOLS)
 bench-frames: build $(BENCH_TOOLS)
 	@$(with_service) lua5.4 spec/bench/frames.lua
 	@$(with_service) luajit spec/bench/frames.lua
+
+bench-validate: build
+	@$(LUA54) spec/bench/validate.lua
 
 bench-nginx: build
 	@$(LUA54) spec/bench/nginx.lua
