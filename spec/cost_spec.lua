@@ -29,6 +29,16 @@ describe("max_parts", function()
     assert.equal(0, n_accepted)
   end)
 
+  it("is told beside on_ucs2 and what else is wrong, each by its rule", function()
+    local message, err = sent(UCS2, { max_parts = 2, on_ucs2 = "refuse" }, { to = "nobody" })
+    assert.is_nil(message)
+    local told = {}
+    for i, one in ipairs(err.errors) do told[i] = one.rule end
+    assert.same({ "on_ucs2", "max_parts", "to_shape" }, told)
+    assert.equal("local", err.source)
+    assert.is_string(err.errors[3].advice)
+  end)
+
   it("lets through what fits", function()
     local message, info, n_accepted = sent(UCS2, { max_parts = 3 })
     assert.equal(3, message.parts)

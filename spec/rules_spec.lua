@@ -52,6 +52,13 @@ describe("the list of rules", function()
     end
   end)
 
+  it("has each by its name", function()
+    assert.equal("refuse", telnyx.rules("to_shape").verdict)
+    assert.is_nil(telnyx.rules("nonsense"))
+    telnyx.rules("to_shape").verdict = "x"
+    assert.equal("refuse", telnyx.rules("to_shape").verdict)
+  end)
+
   it("is a copy", function()
     telnyx.rules()[1].name = "x"
     table.remove(telnyx.rules())
@@ -108,7 +115,9 @@ describe("a rule", function()
       assert.is_nil(ok)
       assert.equal(name, names_of(err.errors))
       assert.equal(name, err.rule)
-      assert.is_true((core.validate(message, NOW, { [name] = true }, true)))
+      local is_accepted, told = core.validate(message, NOW, { [name] = true }, true)
+      assert.is_true(is_accepted)
+      assert.is_true(told[1].let_through)
     end)
   end)
 
@@ -196,7 +205,8 @@ describe("telnyx.validate", function()
     local ok, warnings = telnyx.validate(with { to = "+18445550001" })
     assert.is_true(ok)
     assert.same({ { rule = "to_is_from", code = "40310", title = "Invalid 'to' address",
-      detail = warnings[1].detail, source = { pointer = "/to" } } }, warnings)
+      detail = warnings[1].detail, advice = "Send to another number than the sender.",
+      source = { pointer = "/to" } } }, warnings)
     ok, warnings = telnyx.validate(with {})
     assert.is_true(ok)
     assert.is_nil(warnings)
@@ -234,6 +244,73 @@ describe("telnyx.validate", function()
   it("raises on what is no message", function()
     assert.error_matches(function() telnyx.validate("x") end,
       "validate expects a message, a table of fields; got a string")
+  end)
+end)
+
+describe("client:validate", function()
+  local calls = 0
+  local client = telnyx.new {
+    sender = { send = function() calls = calls + 1 end },
+    defaults = { from = "+18445550001" }, max_parts = 1, accept = { to_shape = true },
+    profiles = { strict = { strict = true } },
+  }
+
+  it("judges by the client's fields and options, and sends nothing", function()
+    assert.same({ true }, { client:validate { to = "+18665550001", text = "x" } })
+    local ok, warnings = client:validate { to = "8665550001", text = "x" }
+    assert.is_true(ok)
+    assert.equal("to_shape", names_of(warnings))
+    local refused, err = client:validate { to = "+18665550001", text = ("x"):rep(161) }
+    assert.is_nil(refused)
+    assert.equal("max_parts", err.rule)
+    assert.is_true((client:validate({ to = "+18665550001", text = ("x"):rep(161) },
+      { max_parts = 2 })))
+    assert.is_nil((client:profile("strict"):validate { to = "+18445550001", text = "x" }))
+    assert.equal("idempotency_key", select(2, client:validate({ to = "+18665550001", text = "x" },
+      { key = "a b", idempotency_header = true })).rule)
+    assert.equal(0, calls)
+  end)
+
+  it("uses up no key", function()
+    assert.is_true((client:validate({ to = "+18665550001", text = "x" }, { key = "k" })))
+    assert.is_true((client:validate({ to = "+18665550001", text = "y" }, { key = "k" })))
+  end)
+
+  it("raises where send would", function()
+    assert.error_matches(function() client:validate("x") end, "validate expects a message")
+    assert.error_matches(function() client:validate({}, { nonsense = 1 }) end, "unknown option")
+  end)
+end)
+
+describe("who refused it", function()
+  local function source_of(number)
+    local own = telnyx.new { sender = sandbox.sender(), retry = false }
+    local _, err = own:send(with { to = number })
+    own:close()
+    return err.source, err.outcome
+  end
+
+  it("is the service where it did, and nobody where nobody knows", function()
+    assert.same({ "service", "rejected" }, { source_of("+15550040300") })
+    assert.same({ "service", "rejected" }, { source_of("+15550042900") })
+    assert.same({ nil, "unknown" }, { source_of("+15550000500") })
+    assert.same({ nil, "unknown" }, { source_of("+15550090013") })
+    assert.same({ "local", "not_sent" }, { source_of("x") })
+  end)
+end)
+
+describe("the line of a refusal", function()
+  it("names the rule, unless its code does", function()
+    local _, err = telnyx.validate(with { to = "x" })
+    assert.matches("%(/to, rule to_shape%)$", tostring(err))
+    _, err = telnyx.validate(with { to = { "x" } })
+    assert.matches("not sent: to_list More than one recipient: .*%(/to%)$", tostring(err))
+  end)
+
+  it("says how to let too many parts through", function()
+    local _, err = telnyx.validate(with { text = ("x"):rep(1531) })
+    assert.matches("accept = { too_many_parts = true }", err.advice, 1, true)
+    assert.matches("auto_chunk_long_messages", err.detail, 1, true)
   end)
 end)
 

@@ -44,9 +44,7 @@ tlx_policy tlx_policy_of_judged(void) {
 }
 
 tlx_ruling tlx_policy_rule_on(const tlx_policy *policy, tlx_rule_id rule) {
+  if (tlx_rules[rule].is_warning && !policy->is_strict) return TLX_WARNED;
   bool is_accepted = tlx_rules[rule].has_way_out && (policy->accepted & bit_of(rule)) != 0;
-  if (tlx_rules[rule].is_warning) {
-    return policy->is_strict && !is_accepted ? TLX_REFUSED : TLX_WARNED;
-  }
   return is_accepted ? TLX_LET_THROUGH : TLX_REFUSED;
 }

@@ -35,10 +35,11 @@ tlx_policy ltlx_read_policy(lua_State *L, int accept) {
 /* ---- what is told ---- */
 
 static void push_finding(lua_State *L, const tlx_finding *finding) {
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 8);
   ltlx_set_words(L, "rule", tlx_rules[finding->rule].name);
   ltlx_set_words(L, "code", tlx_rules[finding->rule].code);
   ltlx_set_words(L, "detail", finding->detail);
+  ltlx_set_words(L, "advice", tlx_rules[finding->rule].advice);
   lua_createtable(L, 0, 1);
   ltlx_set_words(L, "pointer", finding->pointer);
   lua_setfield(L, -2, "source");

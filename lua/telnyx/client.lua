@@ -164,6 +164,18 @@ local function job_for(self, method, message, given)
   return new_job(self, message, call)
 end
 
+---Judges a message as `send` would, by this client's fields and options, without sending it.
+---@param message telnyx.message
+---@param given telnyx.send_options|nil
+---@return true|nil
+---@return telnyx.warning[]|telnyx.error|nil warnings, if there are any; or why it would be refused
+function Client:validate(message, given)
+  local job = job_for(self, "validate", message, given)
+  local body, err = self.engine_:make_ready(job)
+  if not body then return nil, err end
+  return true, job.warnings
+end
+
 ---Sends one message and waits for its outcome.
 ---@param message telnyx.message
 ---@param given telnyx.send_options|nil

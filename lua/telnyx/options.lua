@@ -104,7 +104,7 @@ local function accept(value)
   if type(value) ~= "table" then return false, expected end
   for name, is_accepted in pairs(value) do
     local fault = rules.fault_of(name)
-    if fault then return false, expected .. " (" .. fault .. ")" end
+    if fault then return false, fault, true end
     if type(is_accepted) ~= "boolean" then return false, expected end
   end
   return true
@@ -286,7 +286,8 @@ local function read(given, checks, what, level)
   for name, value in pairs(given) do
     local check = checks[name]
     if not check then complain_unknown(what, name, names_of(checks), level + 1) end
-    local ok, expected = check(value)
+    local ok, expected, is_told = check(value)
+    if not ok and is_told then error(("%s '%s': %s"):format(what, name, expected), level + 1) end
     if not ok then
       local message = "%s '%s' must be %s, got %s"
       error(message:format(what, name, expected, shown(name, value)), level + 1)

@@ -28,11 +28,13 @@ local function copy(rule)
   return own
 end
 
----All of them, in the order in which they are told.
----@return telnyx.rule[]
-function rules.list()
+---All of them, in the order in which they are told; or the one by this name.
+---@param name string|nil
+---@return telnyx.rule[]|telnyx.rule|nil
+function rules.list(name)
+  if name ~= nil then return by_name[name] and copy(by_name[name]) end
   local list = {}
-  for i, name in ipairs(names) do list[i] = copy(by_name[name]) end
+  for i, own in ipairs(names) do list[i] = copy(by_name[own]) end
   return list
 end
 

@@ -142,6 +142,7 @@
 ---@field code string the service's, or the rule's own
 ---@field title string
 ---@field detail string
+---@field advice string
 ---@field source { pointer: string }
 ---@field let_through true|nil it would have been refused, and was accepted by `accept`
 

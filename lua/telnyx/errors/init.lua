@@ -29,7 +29,7 @@ local secrets = require("telnyx.errors.secrets")
 ---@field detail? string
 ---@field pointer? string    JSON pointer to the field at fault
 ---@field rule? string       of the first error, when it was refused here: `telnyx.rules`
----@field source? "local"|"service"  who refused it
+---@field source? "local"|"service"  who refused it; nil where nobody did
 ---@field errors? table[]    every error, in the service's shape; of those made here also `rule`
 ---@field warnings? telnyx.warning[]  what else was said of the message here
 ---@field class string       one of the names in `errors.classes`
@@ -213,7 +213,9 @@ function errors.new(fields, keeper)
   mask_fields(fields, keeper or NONE)
   if type(fields.errors) == "table" then errors.titled(fields.errors) end
   if type(fields.warnings) == "table" then errors.titled(fields.warnings) end
-  if fields.source == nil and fields.kind == "api" then fields.source = "service" end
+  if fields.source == nil and fields.kind == "api" and fields.outcome == "rejected" then
+    fields.source = "service"
+  end
   lift_first_error(fields)
   explain(fields)
   return setmetatable(fields, Error)
@@ -226,6 +228,7 @@ local function service_shape(violation)
     code = code_name(violation.code),
     title = violation.title,
     detail = violation.detail,
+    advice = violation.advice,
     source = source,
   }
 end

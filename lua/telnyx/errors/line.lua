@@ -87,8 +87,10 @@ local function coded(err)
   if detail then text = text and text .. ": " .. detail or detail end
   if not text then return nil end
   text = without_stop(text)
-  local pointer = clean(err.pointer)
-  if pointer then text = ("%s (%s)"):format(text, pointer) end
+  local places = { clean(err.pointer) }
+  local rule = clean(err.rule)
+  if rule and rule ~= err.code then places[#places + 1] = "rule " .. rule end
+  if places[1] then text = ("%s (%s)"):format(text, table.concat(places, ", ")) end
   return text .. count_more(err)
 end
 

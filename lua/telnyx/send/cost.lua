@@ -34,18 +34,33 @@ function cost.segments(message)
   return (core.segments(message.text, options_of(message.from, encoding)))
 end
 
-local function refusal(rule, detail, segments)
-  local err = errors.invalid(rules.violation(rule, detail, "/text"))
-  err.segments = segments
-  return err
-end
-
-local function ucs2_refusal(segments)
+local function of_ucs2(segments)
   local culprit = segments.forced_by
   local why = culprit and ("'%s' (U+%04X) at byte %d is not in GSM-7"):format(
     culprit.character, culprit.codepoint, culprit.byte) or "encoding = \"ucs2\" asks for it"
-  return refusal("on_ucs2", "the text would be sent as UCS-2, in " .. segments.parts
-    .. " part(s), and on_ucs2 = \"refuse\": " .. why, segments)
+  return rules.violation("on_ucs2", ("the text would be sent as UCS-2, in %d %s, and on_ucs2 ="
+    .. " \"refuse\": %s"):format(segments.parts, segments.parts == 1 and "part" or "parts", why),
+    "/text")
+end
+
+local function of_parts(segments, most)
+  return rules.violation("max_parts", ("the text makes %d parts as %s; max_parts allows %d")
+    :format(segments.parts, segments.encoding, most), "/text")
+end
+
+-- All that it costs too much for.
+local function refusal(segments, call)
+  local violations = {}
+  if segments.encoding == "UCS-2" and call.on_ucs2 == "refuse" then
+    violations[1] = of_ucs2(segments)
+  end
+  if call.max_parts and segments.parts > call.max_parts then
+    violations[#violations + 1] = of_parts(segments, call.max_parts)
+  end
+  if #violations == 0 then return nil end
+  local err = errors.invalid(violations)
+  err.segments = segments
+  return err
 end
 
 -- With the service's substitutions, where they bring the text back to GSM-7.
@@ -76,17 +91,12 @@ end
 function cost.apply(message, call)
   local segments = cost.segments(message)
   if not segments then return message, nil end
-  if segments.encoding == "UCS-2" then
-    if call.on_ucs2 == "refuse" then return nil, ucs2_refusal(segments) end
-    if call.on_ucs2 == "smart" and message.encoding ~= "ucs2" then
-      message, segments = substituted(message, segments)
-    end
+  local may_substitute = call.on_ucs2 == "smart" and message.encoding ~= "ucs2"
+  if may_substitute and segments.encoding == "UCS-2" then
+    message, segments = substituted(message, segments)
   end
-  if call.max_parts and segments.parts > call.max_parts then
-    local detail = "the text makes %d parts as %s; max_parts allows %d"
-    return nil, refusal("max_parts",
-      detail:format(segments.parts, segments.encoding, call.max_parts), segments)
-  end
+  local err = refusal(segments, call)
+  if err then return nil, err end
   return message, segments
 end
 
