@@ -247,6 +247,52 @@ describe("telnyx.validate", function()
   end)
 end)
 
+describe("the kind of a sender", function()
+  local PROFILE = vectors.profile
+  local KINDS = {
+    long_code = { "+12125550001", "+447700900001", "+1 844 555 0001", "+1844", "+1844555000" },
+    toll_free = { "+18005550001", "+18335550001", "+18445550001", "+18555550001", "+18665550001",
+      "+18775550001", "+18885550001" },
+    short_code = { "12345", "123456", "1" },
+    alphanumeric = { "Telnyx", "1a", "Big-Bank", "abcdef", ("a"):rep(32) .. "b", "+1a" },
+    number_pool = { "", PROFILE, PROFILE:upper(), (PROFILE:gsub("-", "")), "{" .. PROFILE .. "}" },
+  }
+
+  for kind, senders in pairs(KINDS) do
+    for _, sender in ipairs(senders) do
+      it(("of %q is %s"):format(sender, kind), function()
+        assert.equal(kind, core.sender_kind(sender))
+      end)
+    end
+  end
+
+  it("of none is a number pool's", function()
+    assert.equal("number_pool", core.sender_kind(nil))
+    assert.equal("number_pool", core.sender_kind(42))
+  end)
+
+  it("decides how a text is counted", function()
+    local function counted(text, options) return core.segments(text, options).encoding end
+    assert.equal("ASCII", counted("x", { from = "12345" }))
+    assert.equal("GSM-7", counted("x", { from = "+18445550001" }))
+    assert.equal("GSM-7", counted("x", { from = "12345", charset = "telnyx" }))
+    assert.equal("GSM-7", counted("x", { from = "12345", encoding = "gsm7" }))
+    assert.equal("UCS-2", counted("x", { from = "12345", encoding = "ucs2" }))
+    assert.equal("UCS-2", counted("é", { from = "12345" }))
+    assert.equal(1, core.segments(("]"):rep(160), { from = "12345" }).parts)
+    assert.equal(3, core.segments(("]"):rep(160), { from = "+18445550001" }).parts)
+    assert.is_false((pcall(core.segments, "x", { from = 12345 })))
+  end)
+
+  it("decides it for what is sent, too", function()
+    local own = telnyx.new { sender = sandbox.sender() }
+    local _, info = own:send(with { from = "12345", text = ("]"):rep(160) })
+    assert.equal("ASCII", info.segments.encoding)
+    assert.equal(1, info.segments.parts)
+    own:close()
+  end)
+end)
+
 describe("client:validate", function()
   local calls = 0
   local client = telnyx.new {

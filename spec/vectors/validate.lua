@@ -157,6 +157,8 @@ for i = 1, 36 do
       { "profile_id /messaging_profile_id" })
   end
 end
+add("a profile with a letter whose bytes look like digits but for a bit",
+  { messaging_profile_id = "ñ" .. PROFILE:sub(3) }, { "profile_id /messaging_profile_id" })
 add("a bad profile instead of a sender", { from = ABSENT, messaging_profile_id = "abc" },
   { "profile_id /messaging_profile_id" })
 
