@@ -292,6 +292,23 @@ describe("the words of a violation", function()
     expect_words(detail_of(with { encoding = "utf8" }), { "auto", "gsm7", "ucs2" })
   end)
 
+  it("show no password of a URL", function()
+    for _, url in ipairs {
+      "https://user:hunter2@exa mple.com/", "ftp://user:hunter2@example.com/", "https://hunter2@",
+      "https://user:hunter2@e..com/", "https://user:hunter2@localhost/",
+      "https://user:hunter2@example.com/" .. ("a"):rep(2000),
+    } do
+      for _, changes in ipairs {
+        { webhook_url = url }, { webhook_failover_url = url }, { media_urls = { url } },
+      } do
+        local ok, told = core.validate(with(changes), NOW)
+        local detail = (ok and told or told.errors)[1].detail
+        assert.is_nil(detail:find("hunter2", 1, true), detail)
+      end
+    end
+    expect_words(detail_of(with { webhook_url = "example.com/x" }), { "example.com/x" })
+  end)
+
   it("stay one line, of UTF-8, and short, whatever was given", function()
     local nasty = "\27[31m\r\n\0" .. ("x"):rep(100000)
     for _, field in ipairs { "to", "from", "messaging_profile_id", "type", "encoding", "send_at",

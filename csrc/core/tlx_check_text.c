@@ -57,7 +57,7 @@ static bool is_from_short_code(const tlx_check *check) {
 }
 
 static size_t least_of(size_t a, size_t b) {
-  return b > 0 && b < a ? b : a;
+  return b < a ? b : a;
 }
 
 /* Short codes send ASCII of 7 bits, or so it is documented. */

@@ -139,7 +139,6 @@ local function new_job(self, message, call, turn, is_over)
       begun = false,
       pending = false,
       body = false,
-      judged = true,
     },
     now = now,
     deadline = now + call.deadline,
@@ -296,7 +295,7 @@ local function claimed_job(self, taken, call)
     error(("the message under '%s' cannot be read"):format(taken.entry.key), 0)
   end
   job.message = message or {}
-  if takes_body then job.limits.body = taken.body end
+  if takes_body then job.limits.body = taken.body else job.limits.judged = true end
   job.segments = cost.segments(job.message) or false
   job.entry, job.is_claimed = taken.entry, true
   life.add_header(job) -- a key that cannot be one goes without

@@ -288,7 +288,7 @@ local GOOD_URLS = {
   "https://example.com:1/", "https://example.com:65535/", "https://example.com:/",
   "https://example.com:00080/", "https://xn--bcher-kva.example.com/", "https://bücher.de/größe",
   "https://例え.jp/絵.png", "https://93.184.216.34/", "http://[2606:2800:220:1::1]/",
-  "http://[2606:2800:220:1:248:1893:25c8:1946]:8080/x", "http://[64:ff9b::93.184.216.34]/",
+  "http://[2606:2800:220:1:248:1893:25c8:1946]:8080/x", "http://[64:ff9b::93.184.216.34]/", "http://[1:2:3:4:5:6:93.184.216.34]/",
   "https://example.com/a'b(c)!*;,~|{}<>^`", "https://example.com/a@b:c", "https://a.co/%20",
   "https://1password.com/", "https://3.com/", "https://example.community/", "https://testing.io/",
   "https://lan.example.com/", "https://e.co/", "http://172.15.0.1/", "http://172.32.0.1/",

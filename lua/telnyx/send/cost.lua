@@ -6,6 +6,8 @@ local errors = require("telnyx.errors")
 local rules = require("telnyx.rules")
 local tables = require("telnyx.tables")
 
+local byte = string.byte
+
 local cost = {}
 
 ---@param message table
@@ -14,6 +16,8 @@ local function is_sms(message)
   if message.type ~= nil then return message.type == "SMS" end
   return message.media_urls == nil and message.subject == nil
 end
+
+local PLUS = ("+"):byte()
 
 -- What a text is counted by. Most need nothing said.
 local function options_of(from, encoding)
@@ -31,7 +35,11 @@ function cost.segments(message)
   if encoding ~= nil and encoding ~= "auto" and encoding ~= "gsm7" and encoding ~= "ucs2" then
     return nil
   end
-  return (core.segments(message.text, options_of(message.from, encoding)))
+  local from = message.from
+  if not encoding and type(from) == "string" and byte(from) == PLUS then
+    return (core.segments(message.text))
+  end
+  return (core.segments(message.text, options_of(from, encoding)))
 end
 
 local function of_ucs2(segments)
@@ -50,14 +58,11 @@ end
 
 -- All that it costs too much for.
 local function refusal(segments, call)
-  local violations = {}
-  if segments.encoding == "UCS-2" and call.on_ucs2 == "refuse" then
-    violations[1] = of_ucs2(segments)
-  end
-  if call.max_parts and segments.parts > call.max_parts then
-    violations[#violations + 1] = of_parts(segments, call.max_parts)
-  end
-  if #violations == 0 then return nil end
+  local is_ucs2 = call.on_ucs2 == "refuse" and segments.encoding == "UCS-2"
+  local is_long = call.max_parts and segments.parts > call.max_parts
+  if not is_ucs2 and not is_long then return nil end
+  local violations = { is_ucs2 and of_ucs2(segments) or of_parts(segments, call.max_parts) }
+  if is_ucs2 and is_long then violations[2] = of_parts(segments, call.max_parts) end
   local err = errors.invalid(violations)
   err.segments = segments
   return err

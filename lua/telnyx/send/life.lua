@@ -136,7 +136,7 @@ local function succeed(engine, job, message, info)
   if engine.budget then engine.budget:put(job.now) end
   info.outcome = "accepted"
   info.attempts = job.attempts
-  info.warnings = job.warnings
+  if job.warnings then info.warnings = job.warnings end
   if job.segments then
     info.segments = job.segments
     info.drift = cost.drift(job.segments, message.parts)
@@ -292,16 +292,6 @@ local function carry_under_key(engine, job, task)
   return settle(engine, job, carried(engine, job, task))
 end
 
--- Who needs no body has none made. `told`: warnings, or err.
----@return string|true|nil
----@return table|nil told
-local function judge(engine, job)
-  local call = job.call
-  local needs_body = call.key or engine.takes_body
-  return (needs_body and core.encode or core.validate)(job.message, nil, call.accept or nil,
-    call.strict)
-end
-
 local life = {}
 
 ---A key goes along as a header, if that is asked for and it can be one. It changes no outcome.
@@ -324,12 +314,13 @@ end
 -- Once a send, and before a key or a turn is used up: both stay free for the message put right.
 -- What is validated is what is sent, at every attempt.
 local function check(engine, job)
-  local key = job.call.key
-  local body, told = judge(engine, job)
+  local call, key = job.call, job.call.key
+  local judge = (key or engine.takes_body) and core.encode or core.validate -- a body, if need be
+  local body, told = judge(job.message, nil, call.accept or nil, call.strict)
   if not body then return nil, told end
-  job.warnings = told and errors.titled(told) or nil
-  if not life.add_header(job) then return nil, unfit_header(key) end
-  if engine.takes_body then job.limits.body = body end
+  if told then job.warnings = errors.titled(told) end
+  if call.idempotency_header and not life.add_header(job) then return nil, unfit_header(key) end
+  if engine.takes_body then job.limits.body = body else job.limits.judged = true end
   if key then job.entry = once.entry(key, body, job.message.to) end
   return body
 end
