@@ -120,6 +120,11 @@ describe("the headers that are read", function()
     assert.equal(1.5, info_of("Retry-After-Ms: 1500\r\nRetry-After: 7\r\n").retry_after)
   end)
 
+  it("ask for no wait by a date that cannot be", function()
+    assert.is_nil(info_of("Retry-After: Fri, 01 Jan 1960 00:00:00 GMT\r\n").retry_after)
+    assert.equal(0, info_of("Retry-After: Thu, 01 Jan 1970 00:00:00 GMT\r\n").retry_after)
+  end)
+
   it("are not those that only look like them", function()
     local err = info_of("x-request-ie: a\r\nretry-aftex: 7\r\ny-request-id: b\r\n")
     assert.is_nil(err.request_id)

@@ -334,6 +334,29 @@ describe("ill-formed UTF-8", function()
   end)
 end)
 
+describe("a byte that is none of UTF-8", function()
+  it("is found wherever it stands", function()
+    for n = 1, 41 do
+      for at = 1, n do
+        for _, byte in ipairs { "\128", "\255", "\195" } do
+          local text = ("a"):rep(at - 1) .. byte .. ("a"):rep(n - at)
+          local _, err = core.validate(with { text = text }, NOW)
+          assert.matches(("byte %d is 0x"):format(at), err.detail, 1, true)
+        end
+      end
+    end
+  end)
+
+  it("is not seen in what is", function()
+    for n = 0, 40 do
+      for at = 0, n do
+        local text = ("a"):rep(at) .. "\195\169" .. ("a"):rep(n - at)
+        assert.is_true(core.is_utf8(text))
+      end
+    end
+  end)
+end)
+
 describe("independent violations", function()
   local FAULTS = {
     { "to", "+155", "to_shape /to" },

@@ -188,8 +188,8 @@ static void read_members(ordering *o, tlx_str object) {
     next->rank = are_fields ? (int)tlx_field_named(next->name) : 0;
     p = past_value(colon + 1, end);
     next->value = (tlx_str){ colon + 1, (size_t)(p - colon) - 1 };
-    if (are_fields) mend_field(next);
-    if (!are_fields || !is_left_out(next)) o->unused++;
+    mend_field(next);
+    if (!is_left_out(next)) o->unused++;
   }
 }
 

@@ -86,8 +86,10 @@ int ltlx_push_refusal(lua_State *L, const tlx_findings *findings) {
 }
 
 void ltlx_push_warnings(lua_State *L, const tlx_findings *findings) {
+  size_t n = tlx_findings_kept(findings), i = 0;
   luaL_checkstack(L, 12, "no room for the findings");
-  if (findings->n == findings->n_refused) {
+  while (i < n && findings->list[i].ruling == TLX_REFUSED) i++;
+  if (i == n) {
     lua_pushnil(L);
   } else {
     push_list(L, findings, false);

@@ -89,7 +89,9 @@ add("a number for a recipient", { to = 18665550001 }, { "value_type /to" })
 add("to that is from", { to = "+18445550001" }, true, { "to_is_from /to" })
 add("a short code to itself", { to = "12345", from = "12345" }, true, { "to_is_from /to" })
 add("to that is nearly from", { to = "+18445550002" }, true)
-add("faults of both are no pair", { to = "+1844555", from = "+1844555" },
+add("a name to itself", { to = "Telnyx", from = "Telnyx", messaging_profile_id = PROFILE },
+  { "to_shape /to" })
+add("faults of both are a pair all the same", { to = "+1844555", from = "+1844555" },
   { "to_nanp /to", "from_nanp /from" }, { "to_is_from /to" })
 
 -- from and messaging_profile_id
@@ -288,7 +290,8 @@ local GOOD_URLS = {
   "https://example.com:1/", "https://example.com:65535/", "https://example.com:/",
   "https://example.com:00080/", "https://xn--bcher-kva.example.com/", "https://bücher.de/größe",
   "https://例え.jp/絵.png", "https://93.184.216.34/", "http://[2606:2800:220:1::1]/",
-  "http://[2606:2800:220:1:248:1893:25c8:1946]:8080/x", "http://[64:ff9b::93.184.216.34]/", "http://[1:2:3:4:5:6:93.184.216.34]/",
+  "http://[2606:2800:220:1:248:1893:25c8:1946]:8080/x", "http://[64:ff9b::93.184.216.34]/",
+  "http://[1:2:3:4:5:6:93.184.216.34]/",
   "https://example.com/a'b(c)!*;,~|{}<>^`", "https://example.com/a@b:c", "https://a.co/%20",
   "https://1password.com/", "https://3.com/", "https://example.community/", "https://testing.io/",
   "https://lan.example.com/", "https://e.co/", "http://172.15.0.1/", "http://172.32.0.1/",
@@ -322,7 +325,9 @@ local BAD_URLS = {
   "https://[bad/", "https://[]/", "https://[::1/", "https://[::1]x/", "https://[::1]:x/",
   "https://[1:2:3:4:5:6:7]/", "https://[1:2:3:4:5:6:7:8:9]/", "https://[1::2::3]/",
   "https://[1:2:3:4:5:6:7:8::]/", "https://[12345::1]/", "https://[::g]/", "https://[::1.2.3]/",
-  "https://[::1.2.3.256]/", "https://[1:]/", "https://[:1]/", "https://[1:2:3:4:5:6:7:1.2.3.4]/",
+  "https://[::1.2.3.256]/", "https://[1:]/", "https://[:1]/", "https://[::1:]/",
+  "https://[1:2:3:4:5:6:7:8:]/", "https://example.com:4294967377/",
+  "https://[1:2:3:4:5:6:7:1.2.3.4]/",
   "https://::1/", "https://example.com\\@evil.com/", "https://example.com/\"x\"",
   "https://exa%20mple.com/", "https://exa$mple.com/", "https://example,com/",
   "https://<your-host>/hook", "http:///", "https://example.com/" .. ("a"):rep(40) .. " ",

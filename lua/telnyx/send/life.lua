@@ -327,11 +327,9 @@ end
 
 -- A text that costs too much is not all that may be wrong.
 local function with_other_faults(err, job)
-  local _, invalid = core.validate(job.message, nil, job.call.accept or nil, job.call.strict)
-  for _, fault in ipairs(invalid and invalid.errors or {}) do
-    err.errors[#err.errors + 1] = fault
-  end
-  err.warnings = invalid and (invalid.errors and invalid.warnings or invalid)
+  local ok, told = core.validate(job.message, nil, job.call.accept or nil, job.call.strict)
+  for _, fault in ipairs(not ok and told.errors or {}) do err.errors[#err.errors + 1] = fault end
+  if ok then err.warnings = told else err.warnings = told.warnings end
   return err
 end
 
