@@ -54,6 +54,7 @@ local lua = {
   { "moments" },
   { "interrupt" },
   { "rules", "telnyx.core" },
+  { "fields", "telnyx.core telnyx.tables" },
   { "options", "telnyx.core telnyx.rules telnyx.tables" },
   { "profiles", "telnyx.core telnyx.options" },
   { "errors/catalogue" },
@@ -152,12 +153,13 @@ local lua = {
   { "run/campaign", "telnyx.core telnyx.interrupt" },
 
   { "client", [[
-    telnyx.core telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.outlook
+    telnyx.core telnyx.fields telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.outlook
     telnyx.run.pace telnyx.run.send_all telnyx.run.stored telnyx.send.cost telnyx.send.engine
     telnyx.send.life telnyx.send.retry telnyx.tables
   ]] },
   { "init", [[
-    telnyx.client telnyx.core telnyx.errors telnyx.journal telnyx.options telnyx.rules
+    telnyx.client telnyx.core telnyx.errors telnyx.fields telnyx.journal telnyx.options
+    telnyx.rules
   ]] },
 
   -- What commands show to people.

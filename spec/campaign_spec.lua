@@ -178,9 +178,9 @@ describe("examples/campaign.lua", function()
       local text, code = send(people_of)
       assert.equal(0, code, text)
       assert.equal(4, server:ledger().accepted)
-      assert.matches("people.csv: line 2: 'to' is a short code of 3 digits[^\n]* %(to_short_code,"
-        .. " and 1 more%)\n", text)
-      assert.matches("line 5: 'to' is the same as 'from'[^\n]* %(to_is_from%)\n", text)
+      assert.matches("people.csv, line 2: warning: 'to' is a short code of 3 digits[^\n]*"
+        .. " %(to_short_code, and 1 more%)\n", text)
+      assert.matches("line 5: warning: 'to' is the same as 'from'[^\n]* %(to_is_from%)\n", text)
     end)
 
     it("is refused where there is a warning, when that is strict", function()
@@ -195,7 +195,7 @@ describe("examples/campaign.lua", function()
       local long = ("to,text\n+18665550001,%s\n"):format(("x"):rep(1531))
       local text, code = send(long)
       assert.equal(65, code, text)
-      assert.matches("auto_chunk_long_messages", text)
+      assert.matches("auto_chunk_long_messages[^\n]*%(too_many_parts%)\n", text)
       assert.equal(0, server:ledger().posts)
       text, code = send(long, "--accept=too_many_parts")
       assert.equal(1, code, text) -- the service has the last word

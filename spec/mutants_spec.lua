@@ -73,6 +73,7 @@ end
 -- { what the library says alone, by its rule; why }
 local OF_LIBRARY = {
   unknown_field = "ours: what the service does with one is not known",
+  to_missing = "an empty one: none, or a bad one, and nobody knows which",
   to_list = "one recipient a call, told apart from other wrong types, which are 10015 there",
   sms_with_subject = "told beside the media: each of the two has a way out of its own",
   not_utf8 = "the same, with the field for a pointer: the sandbox has only the body's bytes",
@@ -93,6 +94,7 @@ local OF_SANDBOX = {
     function(message) return is_list(message.media_urls) and #message.media_urls == 0 end },
   { "^40301 /to$", "the library warns: the profile may have a number to fall back on",
     function(message) return warns(message, "alphanumeric_abroad") end },
+  { "^40310 /to$", "the library's to_missing", function(message) return message.to == "" end },
   { "^10015 /to$", "the library's to_list",
     function(message) return type(message.to) == "table" end },
   { "^10015 /text$", "characters of the standard's GSM-7 that the service does not document",

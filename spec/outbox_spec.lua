@@ -161,6 +161,42 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.equal(2, #sender.posted)
     end)
 
+    it("says of what was added that it is there, though it would be refused by now", function()
+      open(nil, { accept = { to_shape = true } })
+      local at = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() + 600)
+      local dated, bad = message(), { from = FROM, to = "86", text = "x" }
+      dated.send_at = at
+      assert.is_true(box:add(dated, { key = "dated" }))
+      assert.is_true(box:add(bad, { key = "bad" }))
+      local strict = telnyx.new { sender = sender, journal = journal }
+      local other = strict:outbox()
+      local is_added, row = other:add(bad, { key = "bad" })
+      assert.is_false(is_added)
+      assert.equal("queued", row.state)
+      run()
+      is_added, row = other:add(bad, { key = "bad" })
+      assert.is_false(is_added)
+      assert.equal("accepted", row.state)
+      assert.equal(2, #sender.posted)
+      assert.is_string((other:statement(bad, { key = "bad" })))
+      local refused, err = other:add(bad, { key = "another" })
+      assert.is_nil(refused)
+      assert.equal("to_shape", err.rule)
+      bad.text = "y"
+      refused, err = other:add(bad, { key = "bad" })
+      assert.is_nil(refused)
+      assert.equal("to_shape", err.rule)
+      strict:close()
+    end)
+
+    it("keeps a recipient that no database takes out of the row", function()
+      open(nil, { accept = { to_shape = true } })
+      assert.is_true(box:add({ from = FROM, to = "8665\0" .. "550001", text = "x" }, { key = "k" }))
+      run()
+      assert.equal(1, #sender.posted)
+      assert.is_nil(assert(journal:get("k")).to)
+    end)
+
     it("keeps what is posted: defaults, extra fields and lists are those of the adding", function()
       open(nil, { defaults = { from = FROM, webhook_url = "https://example.org/x" } })
       local given = { to = TO, text = "é", media_urls = { "https://example.org/a.png" },

@@ -241,6 +241,14 @@ describe("telnyx.validate", function()
     assert.matches("there is no rule to_shap; did you mean 'to_shape'?", why, 1, true)
   end)
 
+  it("takes a message as a client does: false is none, and fields may be inherited", function()
+    assert.same({ true }, { telnyx.validate(with { webhook_url = false, subject = false }) })
+    local heir = setmetatable({ to = "+18665550001" }, { __index = with { text = "x" } })
+    assert.same({ true }, { telnyx.validate(heir) })
+    assert.is_nil((telnyx.validate(setmetatable(with {}, { __index = { type = "sms" } }))))
+    assert.is_nil((telnyx.validate(with { text = false })))
+  end)
+
   it("raises on what is no message", function()
     assert.error_matches(function() telnyx.validate("x") end,
       "validate expects a message, a table of fields; got a string")

@@ -13,9 +13,11 @@ static bool is_own_short_code(tlx_str s) {
   return tlx_is_digits(s, 5, 6);
 }
 
-/* For a number that was written without its plus. */
+/* For a number that was written as at home. */
 static const char *hint(tlx_str s) {
-  return tlx_is_digits(s, MOST_SHORT_CODE + 1, 15) ? ": is its + missing?" : "";
+  if (!tlx_is_digits(s, MOST_SHORT_CODE + 1, 15)) return "";
+  if (s.p[0] == '0' || s.n <= 10) return ": write it with + and its country's code";
+  return ": is its + missing?";
 }
 
 /* ---- to ---- */
@@ -34,14 +36,17 @@ static void check_short_to(tlx_check *check, tlx_str to) {
                    tlx_quote(to).text);
 }
 
+static const char WANTED[] = "the recipient's number, such as \"+18665550001\"";
+
 static void check_to(tlx_check *check) {
   if (tlx_check_lacks(check, TLX_FIELD_to)) {
-    tlx_findings_add(check->findings, TLX_RULE_to_missing, "/to",
-                     "'to' is required: the recipient's number, such as \"+18665550001\"");
+    tlx_findings_add(check->findings, TLX_RULE_to_missing, "/to", "'to' is required: %s", WANTED);
   }
   if (!tlx_check_is_usable(check, TLX_FIELD_to)) return;
   tlx_str to = tlx_check_string(check, TLX_FIELD_to);
-  if (tlx_is_e164(to)) {
+  if (to.n == 0) {
+    tlx_findings_add(check->findings, TLX_RULE_to_missing, "/to", "'to' is empty: %s", WANTED);
+  } else if (tlx_is_e164(to)) {
     check_number_of_to(check, to);
   } else if (tlx_is_digits(to, LEAST_SHORT_CODE, MOST_SHORT_CODE)) {
     check_short_to(check, to);
@@ -112,6 +117,9 @@ static void check_other_from(tlx_check *check, tlx_str from) {
     if (is_own_short_code(from)) return;
     tlx_findings_add(check->findings, TLX_RULE_from_short_code, "/from",
                      "a short code in 'from' must be 5 or 6 digits, got %s", tlx_quote(from).text);
+  } else if (from.n == 0) {
+    tlx_findings_add(check->findings, TLX_RULE_from_shape, "/from",
+                     "'from' is empty: leave it out to send from a profile's number pool");
   } else {
     tlx_findings_add(check->findings, TLX_RULE_from_shape, "/from",
                      "'from' must be + and 7 to 15 digits not starting with 0, a short code of 5 "
@@ -151,7 +159,8 @@ static void check_pair(tlx_check *check) {
     return;
   }
   tlx_str to = tlx_check_string(check, TLX_FIELD_to);
-  if (!tlx_str_eq(to, tlx_check_string(check, TLX_FIELD_from)) || tlx_has_letter(to)) return;
+  bool is_same = tlx_str_eq(to, tlx_check_string(check, TLX_FIELD_from));
+  if (!is_same || to.n == 0 || tlx_has_letter(to)) return;
   tlx_findings_add(check->findings, TLX_RULE_to_is_from, "/to",
                    "'to' is the same as 'from': the service may refuse it, got %s",
                    tlx_quote(to).text);

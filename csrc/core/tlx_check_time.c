@@ -18,7 +18,7 @@ void tlx_check_time(tlx_check *check) {
   double at_s = 0;
   if (!tlx_parse_date_time(text, &at_s)) {
     tlx_findings_add(check->findings, TLX_RULE_send_at_form, "/send_at",
-                     "'send_at' must be a time with seconds and a zone, such as "
+                     "'send_at' must be a real date and time with seconds and a zone, such as "
                      "\"2026-01-31T09:00:00Z\", got %s",
                      tlx_quote(text).text);
   } else if (!is_in_window(at_s - check->now_s)) {

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+/* More digits of a second than a double has. */
+#define MOST_FRACTION 1e15
+
 typedef struct reader {
   const char *p, *end;
   bool ok;
@@ -34,8 +37,10 @@ static double fraction(reader *r) {
   if (!take(r, '.')) return 0;
   if (r->p == r->end || *r->p < '0' || *r->p > '9') r->ok = false;
   while (r->p < r->end && *r->p >= '0' && *r->p <= '9') {
-    value = value * 10 + (*r->p - '0');
-    scale *= 10;
+    if (scale < MOST_FRACTION) {
+      value = value * 10 + (*r->p - '0');
+      scale *= 10;
+    }
     r->p++;
   }
   return value / scale;

@@ -10,7 +10,6 @@
 
 #define HTTP_PORT 80
 #define HTTPS_PORT 443
-#define MAX_PORT_DIGITS 5
 #define MAX_PORT 65535
 #define N_GROUPS 8 /* of an IPv6 address */
 
@@ -224,10 +223,10 @@ static bool split_port(tlx_str authority, tlx_url *url) {
   return !url->has_colon || port.p[0] == ':';
 }
 
+/* However many zeros it has in front. */
 static unsigned port_value(tlx_str digits) {
   unsigned port = 0;
-  if (digits.n > MAX_PORT_DIGITS) return 0;
-  for (size_t i = 0; i < digits.n; i++) {
+  for (size_t i = 0; i < digits.n && port <= MAX_PORT; i++) {
     if (!is_digit(digits.p[i])) return 0;
     port = port * 10 + (unsigned)(digits.p[i] - '0');
   }
@@ -245,7 +244,8 @@ static const char *read_authority(tlx_str rest, tlx_url *url) {
   size_t n_user = user_length(authority);
   url->has_user = n_user > 0;
   url->rest = after(rest, n_authority);
-  if (!split_port(after(authority, n_user), url) || !is_host(url->host)) return "name a host";
+  if (!split_port(after(authority, n_user), url) || !is_host(url->host))
+    return "name a host that can be";
   return tlx_url_port(url) == 0 ? "name a port from 1 to 65535, or none" : NULL;
 }
 
@@ -273,13 +273,20 @@ bool tlx_host_is_loopback(tlx_str host) {
          (read_ip4(host, octets) && octets[0] == 127);
 }
 
+/* The networks that RFC 6890 lists as not global, and all that is no host's from 224 on. */
 static bool is_private_ip4(const int octets[4]) {
-  static const unsigned char ONE[] = { 0, 10, 127 };
-  for (size_t i = 0; i < sizeof ONE; i++) {
-    if (octets[0] == ONE[i]) return true;
+  static const struct {
+    unsigned char first, second, n_bits; /* of the second that count */
+  } NETWORKS[] = {
+    { 0, 0, 0 },     { 10, 0, 0 },   { 100, 64, 2 },  { 127, 0, 0 },
+    { 169, 254, 8 }, { 172, 16, 4 }, { 192, 168, 8 }, { 198, 18, 7 },
+  };
+  for (size_t i = 0; i < sizeof NETWORKS / sizeof NETWORKS[0]; i++) {
+    int step = 1 << (8 - NETWORKS[i].n_bits);
+    bool is_second = octets[1] / step == NETWORKS[i].second / step;
+    if (octets[0] == NETWORKS[i].first && is_second) return true;
   }
-  return (octets[0] == 100 && octets[1] / 64 == 1) || (octets[0] == 169 && octets[1] == 254) ||
-         (octets[0] == 172 && octets[1] / 16 == 1) || (octets[0] == 192 && octets[1] == 168);
+  return octets[0] >= 224;
 }
 
 static bool are_zero(const int *groups, int n) {
@@ -289,11 +296,13 @@ static bool are_zero(const int *groups, int n) {
   return true;
 }
 
-/* ::1 and ::, fc00::/7, fe80::/10, and what stands for a private IPv4 address. */
+/* ::1 and ::, fc00::/7, fe80::/10, the examples of documents, and what stands for a private IPv4
+ * address. */
 static bool is_private_ip6(const int groups[N_GROUPS]) {
   const int octets[4] = { groups[6] / 256, groups[6] % 256, groups[7] / 256, groups[7] % 256 };
   if (are_zero(groups, N_GROUPS - 1)) return groups[N_GROUPS - 1] <= 1;
   if (are_zero(groups, 5) && groups[5] == 0xFFFF) return is_private_ip4(octets);
+  if (groups[0] == 0x2001 && groups[1] == 0xDB8) return true;
   return groups[0] / 0x200 == 0xFC00 / 0x200 || groups[0] / 0x40 == 0xFE80 / 0x40;
 }
 
@@ -323,20 +332,29 @@ static bool is_private_label(tlx_str label) {
   }
 }
 
+/* No public label begins with a digit: 127.1 and 0x7f.1 are odd spellings of addresses. A name
+ * beyond ASCII may have dots of its own. */
 static bool is_private_name(tlx_str name) {
   if (name.n > 0 && name.p[name.n - 1] == '.') name.n--;
   tlx_str label = last_label(name);
-  return label.n == name.n || is_private_label(label);
+  if (label.n == name.n) return !tlx_ascii_has(name, TLX_ASCII_NONE);
+  return is_digit(label.p[0]) || is_private_label(label);
 }
 
-static bool is_private_address(tlx_str host) {
+static bool is_private_address(tlx_str host, bool *is_private) {
   int octets[4], groups[N_GROUPS];
-  if (host.p[0] == '[') return is_ip6(host, groups) && is_private_ip6(groups);
-  return read_ip4(host, octets) && is_private_ip4(octets);
+  if (host.p[0] == '[') {
+    *is_private = is_ip6(host, groups) && is_private_ip6(groups);
+    return true;
+  }
+  if (!read_ip4(host, octets)) return false;
+  *is_private = is_private_ip4(octets);
+  return true;
 }
 
 bool tlx_host_is_private(tlx_str host) {
+  bool is_private = false;
   bool may_be_address = host.n > 0 && (host.p[0] == '[' || is_digit(host.p[0]));
-  if (may_be_address && is_private_address(host)) return true;
-  return !may_be_address && is_private_name(host);
+  if (may_be_address && is_private_address(host, &is_private)) return is_private;
+  return is_private_name(host);
 }

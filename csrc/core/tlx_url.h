@@ -33,8 +33,8 @@ unsigned tlx_url_port(const tlx_url *url);
 /* An IPv4 address of 127/8 in its four octets, [::1], or localhost in any case. */
 bool tlx_host_is_loopback(tlx_str host);
 
-/* This machine, a private network, or a name that is never public: RFC 1918, 3927, 4193, 4291,
- * 6598, 6761, 6762; and a name without a dot. */
+/* This machine, a network that is not global, or a name that is never public: RFC 6761, 6762, 6890;
+ * and a name without a dot, or whose last label begins with a digit. */
 bool tlx_host_is_private(tlx_str host);
 
 #endif

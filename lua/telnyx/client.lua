@@ -4,6 +4,7 @@
 local core = require("telnyx.core")
 local cost = require("telnyx.send.cost")
 local engine = require("telnyx.send.engine")
+local fields = require("telnyx.fields")
 local life = require("telnyx.send.life")
 local options = require("telnyx.options")
 local outlook = require("telnyx.run.outlook")
@@ -75,51 +76,13 @@ local function new(given)
   }, Client)
 end
 
--- Of these, false is a value, and elsewhere that there is to be none.
-local BOOLEAN = { use_profile_webhooks = true, auto_detect = true }
-
-local FIELDS = tables.copy(core.fields)
-FIELDS[#FIELDS + 1] = "extra"
-
-local function put_inherited(flat, message)
-  for _, name in ipairs(FIELDS) do
-    local value = message[name]
-    if value == false and not BOOLEAN[name] then
-      flat[name] = nil
-    elseif value ~= nil then
-      flat[name] = value
-    end
-  end
-end
-
--- Fields over those that are there: a table of fields is merged, lists are replaced, and false
--- leaves out. A copy without a metatable, at every depth: what is validated is what is sent, also
--- at the second attempt.
-local function merged(defaults, message)
-  -- Of a size that most messages need: a table that grows is dear.
-  local flat = { to = nil, from = nil, text = nil, type = nil }
-  for name, value in next, defaults do flat[name] = value end
-  for name, value in next, message do
-    if value == false and not BOOLEAN[name] then value = nil end
-    flat[name] = value
-  end
-  if getmetatable(message) then put_inherited(flat, message) end
-  local urls, extra = flat.media_urls, flat.extra
-  if urls and type(urls) == "table" then flat.media_urls = tables.copy(urls) end
-  if extra and type(extra) == "table" then
-    local under = type(defaults.extra) == "table" and defaults.extra or {}
-    flat.extra = tables.deep_copy(tables.merge(under, extra))
-  end
-  return flat
-end
-
 ---@return telnyx.job
 -- Sixteen fields: a table with one more takes twice the room.
 local function new_job(self, message, call, turn, is_over)
   local own = self.engine_
   local now = own.loop:now()
   return {
-    message = merged(self.defaults_, message),
+    message = fields.merged(self.defaults_, message),
     call = call,
     pending = false,
     entry = false,
@@ -274,7 +237,7 @@ function Client:send_all(source, given)
     run = function(body, run) return self.engine_:run(body, run) end,
     pace = self.pace_, clock = function() return loop:now() end,
     is_key = options.is_key,
-    new_error = function(fields) return self.engine_:new_error(fields) end,
+    new_error = function(err) return self.engine_:new_error(err) end,
     begin = function(message, key, turn, is_over, callback)
       local own = key and tables.merge(call, { key = key, looks_first = is_paced }) or call
       local job = new_job(self, message, own, turn, is_over)
@@ -315,7 +278,7 @@ local function outbox_host(self, queue)
   local host = {
     loop = own.loop, journal = own.journal, queue = queue, random = own.random,
     is_closed = function() return own.is_closed end,
-    new_error = function(fields) return own:new_error(fields) end,
+    new_error = function(err) return own:new_error(err) end,
     run = function(body, run) return own:run(body, run) end,
     check_add = options.add, check_withdrawal = options.withdrawal, is_key = options.is_key,
   }
@@ -324,6 +287,7 @@ local function outbox_host(self, queue)
       on_ucs2 = given.on_ucs2, accept = given.accept, strict = given.strict }, 4)
     local job = new_job(self, message, call)
     local body, err = own:make_ready(job)
+    body = body or life.known_body(own, job) -- its row says more than that it would be refused now
     if not body then return nil, err end
     local entry = job.entry
     entry.body, entry.sender = body, pace.sender_of(job.message)
@@ -366,7 +330,7 @@ function Client:profile(name)
     engine_ = self.engine_,
     pace_ = self.pace_,
     profiles_ = self.profiles_,
-    defaults_ = merged(self.defaults_, profile.fields),
+    defaults_ = fields.merged(self.defaults_, profile.fields),
     call_ = merged_call(self.call_, profile.call, 2),
   }, Client)
 end

@@ -3,6 +3,7 @@
 local client = require("telnyx.client")
 local core = require("telnyx.core")
 local errors = require("telnyx.errors")
+local fields = require("telnyx.fields")
 local journal = require("telnyx.journal")
 local options = require("telnyx.options")
 local rules = require("telnyx.rules")
@@ -28,7 +29,8 @@ function telnyx.validate(message, given)
     error("validate expects a message, a table of fields; got a " .. type(message), 2)
   end
   local own = options.judging(given, 2)
-  local ok, told = core.validate(message, nil, own.accept or nil, own.strict)
+  local flat = fields.merged({}, message)
+  local ok, told = core.validate(flat, nil, own.accept or nil, own.strict)
   if ok then return true, told and errors.titled(told) end
   return nil, errors.new(told)
 end

@@ -697,7 +697,7 @@ return {
     refused = "sender_missing value_type",
     body = { to = "+19876543210", text = 123 } },
   { from = "ringofhealth/telnyx_client message_test", known = "unknown",
-    refused = "sender_missing to_shape",
+    refused = "sender_missing to_missing",
     body = { to = "", text = "Hello!" } },
   { from = "ringofhealth/telnyx_client message_test", known = "unknown",
     refused = "sender_missing to_missing",

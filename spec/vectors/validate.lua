@@ -66,6 +66,9 @@ add("many things wrong at once", {
 
 -- to
 add("no recipient", { to = ABSENT }, { "to_missing /to" })
+add("an empty recipient", { to = "" }, { "to_missing /to" })
+add("an empty recipient of an empty sender", { to = "", from = "" },
+  { "to_missing /to", "from_shape /from" })
 each("to", {
   "+2345678", "+234567890123456", "+998901234567", "+18665550001", "+12005550001", "+19995550001",
   "12345", "123456",
@@ -73,7 +76,7 @@ each("to", {
 each("to", {
   "+123456", "+234567", "+2345678901234567", "+1234567890123456", "+0123456789", "18665550001",
   "8665550001", "12", "1", "123456789", "+1 866 555 0001", "+1(866)5550001", "+1-866-555-0001",
-  " +18665550001", "+18665550001 ", "+18665550001\n", "+1866555000a", "++18665550001", "+", "",
+  " +18665550001", "+18665550001 ", "+18665550001\n", "+1866555000a", "++18665550001", "+",
   "TELNYX", "+1866555\0001", "12345\0", "+18665550001,+18665550002", "tel:+18665550001",
   "+1866555000:", "+1866555000/",
 }, { "to_shape /to" })
@@ -293,11 +296,14 @@ local GOOD_URLS = {
   "http://[2606:2800:220:1:248:1893:25c8:1946]:8080/x", "http://[64:ff9b::93.184.216.34]/",
   "http://[1:2:3:4:5:6:93.184.216.34]/",
   "https://example.com/a'b(c)!*;,~|{}<>^`", "https://example.com/a@b:c", "https://a.co/%20",
-  "https://1password.com/", "https://3.com/", "https://example.community/", "https://testing.io/",
+  "https://1password.com/", "https://3.com/", "https://127.0.0.1.nip.io/",
+  "https://example.community/", "https://testing.io/", "https://example.com:000080/",
+  "https://example。com/", "http://197.18.0.1/", "http://198.17.0.1/", "http://198.20.0.1/",
+  "http://223.1.1.1/", "http://[2001:db9::]/",
   "https://lan.example.com/", "https://e.co/", "http://172.15.0.1/", "http://172.32.0.1/",
   "http://100.63.0.1/", "http://100.128.0.1/", "http://192.169.0.1/", "http://169.253.0.1/",
   "http://11.0.0.1/", "http://128.0.0.1/", "http://9.255.255.255/", "http://[fec0::1]/",
-  "http://[fb00::1]/", "http://[::2]/", "http://[::ffff:8.8.8.8]/", "http://[2001:db8::]/",
+  "http://[fb00::1]/", "http://[::2]/", "http://[::ffff:8.8.8.8]/",
   url_of(2000), "https://example.com/" .. ("中"):rep(1980),
 }
 local PRIVATE_URLS = {
@@ -309,7 +315,11 @@ local PRIVATE_URLS = {
   "http://[::ffff:10.0.0.1]/", "http://[::ffff:192.168.0.1]/", "https://printer.local/",
   "https://db.internal/", "https://host.lan:81/", "https://a.test/", "https://x.invalid",
   "https://x.example/", "https://app.localhost/", "https://router.localdomain/x",
-  "https://intranet/", "https://user:password@localhost/", "https://printer.local./",
+  "https://intranet/", "http://127.1/", "http://2130706433/", "http://0x7f.0.0.1/",
+  "http://0x7f000001/", "http://256.1.1.1/", "http://1.2.3.4.5/", "http://010.0.0.1/",
+  "http://127.0.0.1./", "https://1host/", "https://3d-printer.local/", "http://198.18.0.1/",
+  "http://198.19.9.9/", "http://224.0.0.1/", "http://255.255.255.255/", "http://[2001:db8::1]/",
+  "https://user:password@localhost/", "https://printer.local./",
 }
 local BAD_URLS = {
   "example.com", "//example.com/a", "ftp://example.com/a", "httpss://example.com",

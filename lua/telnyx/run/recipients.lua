@@ -67,7 +67,9 @@ end
 
 local function details_of(err)
   local details = {}
-  for _, one in ipairs(err.errors) do details[#details + 1] = one.detail or one.title end
+  for _, one in ipairs(err.errors) do
+    details[#details + 1] = ("%s (%s)"):format(one.detail or one.title, one.rule)
+  end
   return table.concat(details, "; ")
 end
 

@@ -347,15 +347,36 @@ function life.make_ready(engine, job)
   return body
 end
 
--- What a text may cost may have changed since it was sent under the key: it was sent all the same.
--- The service's substitutions may have been made then, or not.
-local function told_of_sent(engine, job)
-  local key = job.call.key
-  if not key then return nil end
+-- What was sent, or is to be, under a key: what a text may cost, and the clock, may have moved
+-- since. The service's substitutions may have been made then, or not.
+local function possible_entries(job)
+  local key, entries = job.call.key, {}
   for _, message in ipairs { job.message, cost.substituted(job.message) } do
     local body = core.encode(message, nil, true)
-    local told = body and once.look(engine.journal, once.entry(key, body, message.to))
+    if body then entries[#entries + 1] = { once.entry(key, body, message.to), body } end
+  end
+  return entries
+end
+
+local function told_of_sent(engine, job)
+  if not job.call.key then return nil end
+  for _, possible in ipairs(possible_entries(job)) do
+    local told = once.look(engine.journal, possible[1])
     if told and (told.message or told.err.outcome ~= "not_sent") then return told end
+  end
+  return nil
+end
+
+---The body that waits under the job's key, or was posted under it: then the job has an entry.
+---@param engine telnyx.engine
+---@param job telnyx.job
+---@return string|nil
+function life.known_body(engine, job)
+  for _, possible in ipairs(possible_entries(job)) do
+    if once.is_taken(engine.journal, possible[1]) then
+      job.entry = possible[1]
+      return possible[2]
+    end
   end
   return nil
 end

@@ -40,13 +40,19 @@ local MARGIN_S = 30
 ---@field info table|nil
 ---@field err table|nil
 
+-- What a journal can keep as a word.
+local function fit_id(id)
+  local fits = type(id) == "string" and #id >= 1 and #id <= 255
+    and not id:find("\0", 1, true) and core.is_utf8(id)
+  return fits and id or nil
+end
+
 ---@param key string
 ---@param body string as it is posted
 ---@param to any
 ---@return telnyx.entry
 function once.entry(key, body, to)
-  return { key = key, digest = core.digest(body), to = type(to) == "string" and to or nil,
-    claim = false }
+  return { key = key, digest = core.digest(body), to = fit_id(to), claim = false }
 end
 
 -- Records ----------------------------------------------------------------------------
@@ -83,12 +89,6 @@ local RECORDED_OF_ERROR = { "kind", "errors", "status", "request_id", "cause" }
 -- A service may answer in bytes of any kind; what no journal takes must not cost the outcome.
 local function fit_text(text)
   return text and not core.is_utf8(text) and text:gsub("[\128-\255]", "?") or text
-end
-
-local function fit_id(id)
-  local fits = type(id) == "string" and #id >= 1 and #id <= 255
-    and not id:find("\0", 1, true) and core.is_utf8(id)
-  return fits and id or nil
 end
 
 local function fit_status(status)
@@ -251,6 +251,15 @@ function once.look(journal, entry)
   local row, why = ask(journal, "get", entry.key)
   if row == nil then return failed(entry.key, why) end
   if row then return told_by(journal, row, entry, core.now()) end
+end
+
+---Whether this very message waits under the key, or was posted under it.
+---@param journal telnyx.journal
+---@param entry telnyx.entry
+---@return boolean
+function once.is_taken(journal, entry)
+  local row = ask(journal, "get", entry.key)
+  return row and row.digest == entry.digest and row.state ~= "free" or false
 end
 
 -- Where it could not be given back for a pause, and nobody has taken it for lost.
