@@ -127,7 +127,24 @@ describe("a server that echoes the key", function()
 end)
 
 describe("a sender of the user's own", function()
-  local function send_with(given, options)
+  describe("a warning", function()
+  it("shows no key that a message holds", function()
+    local own = telnyx.new { api_key = KEY, accept = { url_shape = true, from_characters = true },
+      sender = { send = function() return { id = "1" }, {} end } }
+    local message = { to = "+18665550001", from = "+18445550001", text = "x",
+      webhook_url = "ftp://a.co/" .. KEY }
+    local ok, warnings = own:validate(message)
+    assert.is_true(ok)
+    assert.equal("url_shape", warnings[1].rule)
+    assert.is_nil(warnings[1].detail:find(KEY:sub(1, 20), 1, true), warnings[1].detail)
+    local _, info = own:send(message)
+    assert.is_nil(info.warnings[1].detail:find(KEY:sub(1, 20), 1, true))
+    assert.is_true(info.warnings[1].let_through)
+    own:close()
+  end)
+end)
+
+local function send_with(given, options)
     options = options or {}
     options.sender = { send = function() return nil, given end }
     options.api_key = options.api_key or KEY

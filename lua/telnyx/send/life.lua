@@ -318,7 +318,7 @@ local function check(engine, job)
   local judge = (key or engine.takes_body) and core.encode or core.validate -- a body, if need be
   local body, told = judge(job.message, nil, call.accept or nil, call.strict)
   if not body then return nil, told end
-  if told then job.warnings = errors.titled(told) end
+  if told then job.warnings = engine.secrets.masked(errors.titled(told)) end
   if call.idempotency_header and not life.add_header(job) then return nil, unfit_header(key) end
   if engine.takes_body then job.limits.body = body else job.limits.judged = true end
   if key then job.entry = once.entry(key, body, job.message.to) end
