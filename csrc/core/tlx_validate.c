@@ -20,10 +20,10 @@ static void tell_stranger(tlx_check *check, tlx_str name, const char *near) {
   tlx_pointer pointer = tlx_pointer_to("", name);
   if (near) {
     tlx_findings_add(check->findings, TLX_RULE_unknown_field, pointer.text,
-                     "unknown field %s; did you mean '%s'?", tlx_quote(name).text, near);
+                     "%s is no field of a message; did you mean '%s'?", tlx_quote(name).text, near);
   } else {
     tlx_findings_add(check->findings, TLX_RULE_unknown_field, pointer.text,
-                     "unknown field %s; a field newer than this library goes into 'extra'",
+                     "%s is no field of a message; one newer than this library goes into 'extra'",
                      tlx_quote(name).text);
   }
 }
