@@ -189,6 +189,33 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       strict:close()
     end)
 
+    it("does not add again what was taken back and would be refused by now", function()
+      open(nil, { accept = { to_shape = true } })
+      local bad = { from = FROM, to = "86", text = "x" }
+      assert.is_true(box:add(bad, { key = "k" }))
+      assert.is_true(box:withdraw("k"))
+      local strict = telnyx.new { sender = sender, journal = journal }
+      local refused, err = strict:outbox():add(bad, { key = "k" })
+      assert.is_nil(refused)
+      assert.equal("to_shape", err.rule)
+      run()
+      assert.equal(0, #sender.posted)
+      strict:close()
+    end)
+
+    it("is sent as it was let through, by a sender that judges again", function()
+      open(nil, { accept = { to_shape = true } })
+      assert.is_true(box:add({ from = FROM, to = "86", text = "x" }, { key = "k" }))
+      local inner, outcomes = sandbox.sender(), {}
+      local wrapper = { send = function(_, m, limits) return inner:send(m, limits) end }
+      local worker = telnyx.new { sender = wrapper, journal = journal }
+      worker:outbox():run { until_idle = true, on_result = function(_, _, told)
+        outcomes[#outcomes + 1] = told.outcome .. " " .. tostring(told.source)
+      end }
+      assert.same({ "rejected service" }, outcomes) -- it got there
+      worker:close()
+    end)
+
     it("keeps a recipient that no database takes out of the row", function()
       open(nil, { accept = { to_shape = true } })
       assert.is_true(box:add({ from = FROM, to = "8665\0" .. "550001", text = "x" }, { key = "k" }))

@@ -95,7 +95,7 @@ static void check_parts(tlx_check *check, tlx_str text) {
 
 /* ---- content ---- */
 
-static bool has_media(const tlx_check *check) {
+static bool may_have_media(const tlx_check *check) {
   if (!tlx_check_is_usable(check, TLX_FIELD_media_urls)) {
     return !tlx_check_lacks(check, TLX_FIELD_media_urls);
   }
@@ -106,7 +106,7 @@ static void check_content(tlx_check *check) {
   bool is_usable = tlx_check_is_usable(check, TLX_FIELD_text);
   bool is_empty = is_usable && tlx_check_string(check, TLX_FIELD_text).n == 0;
   bool is_none = is_empty || tlx_check_lacks(check, TLX_FIELD_text);
-  if (is_none && !has_media(check)) {
+  if (is_none && !may_have_media(check)) {
     tlx_findings_add(check->findings, TLX_RULE_no_content, "/text",
                      "nothing to send: give 'text', 'media_urls' or both%s",
                      is_empty ? " ('text' is empty)" : "");
@@ -118,7 +118,7 @@ static void check_content(tlx_check *check) {
 
 /* What has to be put right otherwise may leave it an MMS, or in another encoding. */
 static bool is_sure_sms(const tlx_check *check) {
-  bool is_contradicted = tlx_check_has(check, TLX_FIELD_subject) || has_media(check);
+  bool is_contradicted = tlx_check_has(check, TLX_FIELD_subject) || may_have_media(check);
   return check->is_sms && !is_contradicted && tlx_check_is_encoding_known(check);
 }
 
