@@ -9,7 +9,7 @@
 FUZZ_SECONDS ?= 20
 FUZZ_CC ?= clang
 
-build/fuzz/%: spec/c/fuzz_%.c $(CORE_SOURCES) $(CORE_HEADERS)
+build/fuzz/%: spec/c/fuzz_%.c spec/c/expect.h $(CORE_SOURCES) $(CORE_HEADERS)
 	@mkdir -p $(@D)
 	$(say) "  LD  $@"
 	$(quietly)$(FUZZ_CC) $(TLX_CFLAGS) -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \

@@ -130,6 +130,7 @@ describe("the idempotency header", function()
 end)
 
 describe("a request with an idempotency key", function()
+  local UNFIT = "'idempotency_key' must be 1 to 255 letters"
   local SETTINGS = { api_key = KEY, base_url = "https://example.com/v2" }
 
   local function with_key(key)
@@ -146,15 +147,16 @@ describe("a request with an idempotency key", function()
   end)
 
   it("is not made with a key that could not stand there", function()
-    for _, key in ipairs(BAD) do assert.is_false((pcall(with_key, key))) end
-    assert.is_false((pcall(with_key, ("k"):rep(256))))
+    for _, key in ipairs(BAD) do assert.error_matches(function() with_key(key) end, UNFIT) end
+    assert.error_matches(function() with_key(("k"):rep(256)) end, UNFIT)
   end)
 
   it("is not begun by a client with one either", function()
     local client = core.client { api_key = KEY, base_url = "http://127.0.0.1:9/v2" }
     for _, key in ipairs(BAD) do
-      assert.is_false((pcall(client.send, client, MESSAGE, { idempotency_key = key })))
-      assert.is_false((pcall(client.start, client, MESSAGE, { idempotency_key = key })))
+      local limits = { idempotency_key = key }
+      assert.error_matches(function() client:send(MESSAGE, limits) end, UNFIT)
+      assert.error_matches(function() client:start(MESSAGE, limits) end, UNFIT)
     end
     client:close()
   end)

@@ -232,7 +232,9 @@ describe("telnyx.validate", function()
       { accept = { to_shap = true } }, { accept = { to_shape = 1 } }, { accept = { [1] = true } },
       { strict = 1 }, { strictly = true }, { max_parts = 1 }, "strict",
     } do
-      assert.is_false((pcall(telnyx.validate, with {}, given)))
+      local ok, why = pcall(telnyx.validate, with {}, given)
+      assert.is_false(ok)
+      assert.matches("option", why)
     end
   end)
 

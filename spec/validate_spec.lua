@@ -315,7 +315,7 @@ describe("the words of a violation", function()
       "webhook_url" } do
       local detail = detail_of(with { [field] = nasty })
       assert.is_nil(detail:find("[%c]"), field)
-      assert.is_true(#detail < 1000, field)
+      assert.is_true(#detail < 240, field)
     end
   end)
 end)

@@ -319,14 +319,20 @@ function options.client(given, level)
   return own
 end
 
+-- Of none that are given there are none.
+local function read_given(given, checks, level)
+  if given == nil then return {} end
+  check_table(given, "options", level + 1)
+  local own = read(given, checks, "option", level + 1) -- a tail call would hide a level
+  return own
+end
+
 ---The options of one call, checked and copied.
 ---@param given table|nil
 ---@param level integer
 ---@return table
 function options.call(given, level)
-  if given == nil then return {} end
-  check_table(given, "options", level + 1)
-  local own = read(given, SEND, "option", level + 1) -- a tail call would hide a level
+  local own = read_given(given, SEND, level + 1)
   return own
 end
 
@@ -335,9 +341,7 @@ end
 ---@param level integer
 ---@return { accept: table|false|nil, strict: boolean|nil }
 function options.judging(given, level)
-  if given == nil then return {} end
-  check_table(given, "options", level + 1)
-  local own = read(given, JUDGING, "option", level + 1) -- a tail call would hide a level
+  local own = read_given(given, JUDGING, level + 1)
   return own
 end
 

@@ -11,15 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
 #include "tlx_exchange.h"
-
-#define EXPECT(condition)                                             \
-  do {                                                                \
-    if (!(condition)) {                                               \
-      fprintf(stderr, "line %d: not so: %s\n", __LINE__, #condition); \
-      abort();                                                        \
-    }                                                                 \
-  } while (0)
 
 #define MOST_SINGLE_BYTES 5000
 

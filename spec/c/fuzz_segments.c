@@ -9,20 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
 #include "tlx_outsiders.h"
 #include "tlx_plain_run.h"
 #include "tlx_savings.h"
 #include "tlx_segments.h"
 #include "tlx_smart.h"
 #include "tlx_utf8.h"
-
-#define EXPECT(condition)                                             \
-  do {                                                                \
-    if (!(condition)) {                                               \
-      fprintf(stderr, "line %d: not so: %s\n", __LINE__, #condition); \
-      abort();                                                        \
-    }                                                                 \
-  } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
 #include "tlx_endpoint.h"
 #include "tlx_number.h"
 #include "tlx_quote.h"
@@ -22,14 +23,6 @@
 #define FIELD_END '\x1E'
 #define ITEM_END '\x1F'
 #define NOW_S 1704067200.0
-
-#define EXPECT(condition)                                             \
-  do {                                                                \
-    if (!(condition)) {                                               \
-      fprintf(stderr, "line %d: not so: %s\n", __LINE__, #condition); \
-      abort();                                                        \
-    }                                                                 \
-  } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
