@@ -182,15 +182,19 @@ describe("the sandbox", function()
 end)
 
 describe("an outbox's worker", function()
-  local function sent_with(options, keys)
-    local found = {}
+  local function with_journal(work)
     local path = os.tmpname()
     os.remove(path)
     local journal = telnyx.journal.sqlite(path)
-    finally(function()
-      journal:close()
-      for _, ending in ipairs { "", "-wal", "-shm" } do os.remove(path .. ending) end
-    end)
+    local ok, found = pcall(work, journal)
+    journal:close()
+    for _, ending in ipairs { "", "-wal", "-shm" } do os.remove(path .. ending) end
+    if not ok then error(found, 0) end
+    return found
+  end
+
+  local function sent_by(journal, options, keys)
+    local found = {}
     options.journal = journal
     options.sender = { takes_body = true, send = function(_, _, limits)
       found[#found + 1] = limits.idempotency_key or "none"
@@ -205,6 +209,10 @@ describe("an outbox's worker", function()
     local counts = client:outbox():run { until_empty = true }
     assert.equal(#keys, counts.accepted)
     return found
+  end
+
+  local function sent_with(options, keys)
+    return with_journal(function(journal) return sent_by(journal, options, keys) end)
   end
 
   it("sends it if its client says so, where the key can be one", function()
