@@ -2,6 +2,7 @@
 -- files, their servers and their answers.
 
 local cjson = require "cjson"
+local core = require "telnyx.core"
 local driver = require "dbd.sqlite3"
 local host = require "spec.support.host"
 local journal = require "telnyx.journal"
@@ -371,7 +372,9 @@ end)
 -- PostgreSQL's own --------------------------------------------------------------------------------
 
 describe("in PostgreSQL", function()
+  before_each(in_folder)
   after_each(function()
+    without_folder()
     server:ask("DROP SCHEMA IF EXISTS shop CASCADE; DROP ROLE IF EXISTS web")
   end)
 
@@ -405,6 +408,29 @@ describe("in PostgreSQL", function()
     own:close()
     maker:close()
     server:ask("DROP OWNED BY web")
+  end)
+
+  it("a table of events that is locked holds up no send", function()
+    local own = journal.postgres({ host = server.folder, user = "spec", dbname = "postgres" })
+    assert.same({}, own:unhandled_events())
+    host.write(folder .. "/lock.sql", ("BEGIN; LOCK telnyx_event;\n\\! touch %s/held\n"
+      .. "SELECT pg_sleep(60);\n"):format(folder))
+    local holder = host.start(host.folder(), ("%s/psql -h %s -U spec -d postgres -f %s/lock.sql")
+      :format(server.bin, server.folder, folder))
+    finally(function() holder:stop() end)
+    holder:wait(function() return sandbox.read_file(folder .. "/held") end, "the lock")
+    for i = 1, 3 do
+      local ok, why = own:add_event { id = "e", now = 1 }
+      assert.is_nil(ok)
+      assert.matches("lock timeout", why)
+      local started = core.monotonic()
+      assert.is_true(own:claim { key = "k" .. i, digest = "d", claim = "c", now = 1, expires = 2 })
+      assert.is_true(core.monotonic() - started < 1)
+    end
+    server:ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE"
+      .. " '%pg_sleep(60)%' AND pid <> pg_backend_pid()")
+    assert.is_true(own:add_event { id = "e", now = 1 })
+    own:close()
   end)
 
   it("what was said to be kept is there after the server was killed", function()
