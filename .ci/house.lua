@@ -11,7 +11,8 @@ local c = {
   {
     folder = "csrc/core",
     units = [[
-      tlx tlx_ascii tlx_utf8 tlx_gsm7_table tlx_gsm7 tlx_smart_table tlx_smart tlx_plain_run
+      tlx tlx_ascii tlx_base64 tlx_utf8 tlx_gsm7_table tlx_gsm7 tlx_smart_table tlx_smart
+      tlx_plain_run
       tlx_segments tlx_outsiders tlx_savings tlx_date_time tlx_number tlx_sender tlx_url tlx_quote
       tlx_rules tlx_findings tlx_message tlx_check tlx_validate tlx_endpoint tlx_reply tlx_request
       tlx_recipient tlx_buffer tlx_faults tlx_head tlx_chunk tlx_reader tlx_exchange
@@ -24,7 +25,7 @@ local c = {
   },
   {
     folder = "csrc/crypto",
-    units = "tlx_sha256 tlx_random",
+    units = "tlx_sha256 tlx_random tlx_ed25519",
     -- C99, and of libcrypto what is used of it.
     system = "limits.h openssl/err.h openssl/evp.h openssl/rand.h stdbool.h stddef.h string.h",
   },
@@ -98,6 +99,7 @@ local lua = {
   ]] },
 
   { "send/retry", "telnyx.core" },
+  { "send/reference", "telnyx.core" },
   { "send/cost", "telnyx.core telnyx.errors telnyx.rules telnyx.tables" },
   { "send/once", [[
     cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.journal.machine telnyx.moments

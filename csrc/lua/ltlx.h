@@ -218,5 +218,6 @@ void ltlx_open_postgres(lua_State *L);
 void ltlx_open_request(lua_State *L);
 void ltlx_open_rules(lua_State *L);
 void ltlx_open_segments(lua_State *L);
+void ltlx_open_signatures(lua_State *L);
 
 #endif
