@@ -108,6 +108,8 @@ local lua = {
     cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.journal.machine telnyx.moments
     telnyx.rules telnyx.tables
   ]] },
+  { "after/search", "telnyx.after.inquiries telnyx.moments telnyx.send.reference" },
+  { "after/settle", "telnyx.after.search telnyx.core telnyx.send.once" },
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
   { "send/news", "telnyx.core" },
@@ -158,10 +160,10 @@ local lua = {
   { "run/campaign", "telnyx.core telnyx.interrupt" },
 
   { "client", [[
-    telnyx.after.group telnyx.after.inquiries telnyx.core telnyx.fields telnyx.options
-    telnyx.profiles telnyx.run.outbox telnyx.run.outlook telnyx.run.pace telnyx.run.send_all
-    telnyx.run.stored telnyx.send.cost telnyx.send.engine telnyx.send.life telnyx.send.reference
-    telnyx.send.retry telnyx.tables
+    telnyx.after.group telnyx.after.inquiries telnyx.after.settle telnyx.core telnyx.fields
+    telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.outlook telnyx.run.pace
+    telnyx.run.send_all telnyx.run.stored telnyx.send.cost telnyx.send.engine telnyx.send.life
+    telnyx.send.reference telnyx.send.retry telnyx.tables
   ]] },
   { "init", [[
     telnyx.client telnyx.core telnyx.errors telnyx.fields telnyx.journal telnyx.options

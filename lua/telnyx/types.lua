@@ -52,6 +52,10 @@
 ---@field deadline number|nil seconds for all attempts and waits
 ---@field retry telnyx.retry_options|false|nil
 
+---@class telnyx.settle_options: telnyx.inquiry_options
+---@field older_than number|nil seconds since they were claimed; default: all
+---@field on_result fun(row: telnyx.journal_row, settlement: telnyx.settlement)|nil
+
 ---@class telnyx.send_options: telnyx.call_options
 ---@field key string|nil never posted twice under it
 

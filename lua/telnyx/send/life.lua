@@ -439,10 +439,12 @@ end
 
 -- A job that is a function, which asks the service one thing after the other.
 local function work(engine, job, task)
-  return job.work(function(inquiry)
+  local message, result = job.work(function(inquiry)
     if not engine.takes_requests then return fail(engine, job, only_messages()) end
     return ask_service(engine, job, task, inquiry)
-  end, engine)
+  end)
+  if not message and getmetatable(result) == nil then engine:new_error(result) end
+  return message, result
 end
 
 ---The whole life of a send, written once for `send` and `start`.
