@@ -154,6 +154,14 @@ local lua = {
   { "run/results", "telnyx.core telnyx.run.csv" },
   { "run/campaign", "telnyx.core telnyx.interrupt" },
 
+  { "after/status" },
+  { "after/event", [[
+    cjson.safe telnyx.after.status telnyx.moments telnyx.send.reference telnyx.tables
+  ]] },
+  { "after/verify", "telnyx.after.event telnyx.core" },
+  { "after/reduce", "telnyx.after.status" },
+  { "webhook", "telnyx.after.event telnyx.after.reduce telnyx.after.verify" },
+
   { "client", [[
     telnyx.core telnyx.fields telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.outlook
     telnyx.run.pace telnyx.run.send_all telnyx.run.stored telnyx.send.cost telnyx.send.engine
@@ -161,7 +169,7 @@ local lua = {
   ]] },
   { "init", [[
     telnyx.client telnyx.core telnyx.errors telnyx.fields telnyx.journal telnyx.options
-    telnyx.rules
+    telnyx.rules telnyx.webhook
   ]] },
 
   -- What commands show to people.
