@@ -1,6 +1,6 @@
---- What is known of a message by all that was told of it. Webhooks come in any order, some twice and
---- some never; the state keeps each of them once, sorted, and all else in it follows from these. So
---- it is the same however they came.
+--- What is known of a message by all that was told of it. Webhooks come in any order, some twice
+--- and some never; the state keeps each of them once, sorted, and all else in it follows from
+--- these. So it is the same however they came.
 
 local status = require("telnyx.after.status")
 
