@@ -262,12 +262,12 @@ describe("a webhook is refused", function()
   it("when anybody could have signed for the key", function()
     local key = ("\0"):rep(32)
     local signature = "\1" .. ("\0"):rep(63)
-    local body, i = nil, 0
-    repeat
-      i = i + 1
-      body = ('{"data":{"n":%d}}'):format(i)
-    until core.ed25519_verify(key, signature, NOW .. "|" .. body) or i == 1000
-    assert.is_true(i < 1000)
+    local body
+    for i = 1, 1000 do
+      local text = ('{"data":{"n":%d}}'):format(i)
+      if core.ed25519_verify(key, signature, NOW .. "|" .. text) then body = text end
+    end
+    assert(body)
     local forged = with(SIGNATURE, core.base64_encode(signature))
     refuses("anybody can sign", "bad_key", body, forged, key)
     refuses("anybody can sign", "bad_key", body, forged, core.base64_encode(key))

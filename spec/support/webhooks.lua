@@ -108,7 +108,8 @@ local function stamp(at)
 end
 
 ---An event as the service tells it; what `given` does not say is that of a message that was sent.
----@param given { id: string, type: string, at: number, to: any, message: table|nil, meta: table|nil }
+---@param given { id: string, type: string, at: number, to: any, message: table|nil,
+---meta: table|nil }
 ---@return table
 function webhooks.event(given)
   local to = given.to

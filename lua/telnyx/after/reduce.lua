@@ -94,22 +94,24 @@ local function rank_of(entry) return status.rank(entry.status, entry.kind == "fi
 local BEFORE_ALL = -math.huge
 
 -- By time; in the same millisecond by how far the message is, and then in some order.
-local function is_earlier(one, other)
+local function is_earlier(one, other, identities)
   local at, other_at = one.at or BEFORE_ALL, other.at or BEFORE_ALL
   if at ~= other_at then return at < other_at end
   local rank, other_rank = rank_of(one), rank_of(other)
   if rank ~= other_rank then return rank < other_rank end
-  return identity_of(one) < identity_of(other)
+  return identities[one] < identities[other]
 end
 
 local function with(timeline, entry)
-  local own, identity, is_news = {}, identity_of(entry), true
+  local own, identities, is_news = {}, { [entry] = identity_of(entry) }, true
   for i, one in ipairs(timeline) do
+    local identity = identity_of(one)
     own[i] = one
-    if identity_of(one) == identity then own[i], is_news = better_of(one, entry), false end
+    if identity == identities[entry] then own[i], is_news = better_of(one, entry), false end
+    identities[one] = identity
   end
   if is_news then own[#own + 1] = entry end
-  table.sort(own, is_earlier)
+  table.sort(own, function(one, other) return is_earlier(one, other, identities) end)
   return own, is_news
 end
 
