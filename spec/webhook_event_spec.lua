@@ -91,7 +91,8 @@ describe("an event", function()
   it("tells when it happened, if that can be read", function()
     for text, at in pairs { ["2026-11-01T10:17:42.574+00:00"] = AT,
       ["2026-11-01T10:17:42Z"] = 1793528262, ["2026-11-01T12:17:42+02:00"] = 1793528262,
-      ["2026-02-30T10:17:42Z"] = false, ["yesterday"] = false, [""] = false, ["2026-11-01T10:17:42"] = false } do
+      ["2026-02-30T10:17:42Z"] = false, ["yesterday"] = false, [""] = false,
+      ["2026-11-01T10:17:42"] = false } do
       local event = assert(parse(cjson.encode { data = { occurred_at = text } }))
       assert.is_true(at and math.abs(event.at - at) < 1e-5 or event.at == nil, text)
     end
