@@ -98,8 +98,11 @@ local lua = {
     telnyx.journal.shared telnyx.journal.sql telnyx.journal.sqlite
   ]] },
 
+  { "after/inquiries" },
+  { "after/group", "cjson.safe telnyx.core telnyx.errors telnyx.rules telnyx.tables" },
+
   { "send/retry", "telnyx.core" },
-  { "send/reference", "telnyx.core" },
+  { "send/reference", "cjson.safe telnyx.core telnyx.tables" },
   { "send/cost", "telnyx.core telnyx.errors telnyx.rules telnyx.tables" },
   { "send/once", [[
     cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.journal.machine telnyx.moments
@@ -113,8 +116,8 @@ local lua = {
     telnyx.core telnyx.send.guard telnyx.send.news telnyx.send.rounds telnyx.send.tasks
   ]] },
   { "send/life", [[
-    telnyx.core telnyx.errors telnyx.rules telnyx.send.cost telnyx.send.once telnyx.send.retry
-    telnyx.tables
+    telnyx.core telnyx.errors telnyx.rules telnyx.send.cost telnyx.send.once
+    telnyx.send.reference telnyx.send.retry telnyx.tables
   ]] },
   { "send/engine", [[
     telnyx.core telnyx.errors telnyx.errors.secrets telnyx.journal telnyx.resty telnyx.send.guard
@@ -163,9 +166,10 @@ local lua = {
   { "webhook", "telnyx.after.event telnyx.after.reduce telnyx.after.verify" },
 
   { "client", [[
-    telnyx.core telnyx.fields telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.outlook
-    telnyx.run.pace telnyx.run.send_all telnyx.run.stored telnyx.send.cost telnyx.send.engine
-    telnyx.send.life telnyx.send.retry telnyx.tables
+    telnyx.after.group telnyx.after.inquiries telnyx.core telnyx.fields telnyx.options
+    telnyx.profiles telnyx.run.outbox telnyx.run.outlook telnyx.run.pace telnyx.run.send_all
+    telnyx.run.stored telnyx.send.cost telnyx.send.engine telnyx.send.life telnyx.send.reference
+    telnyx.send.retry telnyx.tables
   ]] },
   { "init", [[
     telnyx.client telnyx.core telnyx.errors telnyx.fields telnyx.journal telnyx.options

@@ -126,7 +126,12 @@ local CALL = {
   accept = accept,
   strict = flag,
   idempotency_header = flag,
+  reference = flag,
 }
+
+-- Of what asks about messages.
+local INQUIRY = { timeout = seconds, connect_timeout = seconds, deadline = seconds,
+  retry = retry_of_call }
 
 -- Of one call alone.
 local SEND = { key = key_string }
@@ -211,6 +216,7 @@ local ADD = {
   on_ucs2 = on_ucs2,
   accept = accept,
   strict = flag,
+  reference = flag,
   at = function(value)
     return type(value) == "number" and value >= 0 and value < YEAR_2200,
       "seconds since 1970, before the year 2200"
@@ -333,6 +339,15 @@ end
 ---@return table
 function options.call(given, level)
   local own = read_given(given, SEND, level + 1)
+  return own
+end
+
+---The options of a call that asks about messages.
+---@param given table
+---@param level integer
+---@return table
+function options.inquiry(given, level)
+  local own = read_given(given, INQUIRY, level + 1)
   return own
 end
 

@@ -44,6 +44,13 @@
 ---@field accept table<string, boolean>|false|nil rules that are let through, by name
 ---@field strict boolean|nil refuses what there is a warning for, but for what is accepted
 ---@field idempotency_header boolean|nil sends the key as Idempotency-Key. Default false
+---@field reference boolean|nil under a key, webhook URLs carry a reference to it. Default true
+
+---@class telnyx.inquiry_options
+---@field timeout number|nil seconds for one attempt
+---@field connect_timeout number|nil seconds
+---@field deadline number|nil seconds for all attempts and waits
+---@field retry telnyx.retry_options|false|nil
 
 ---@class telnyx.send_options: telnyx.call_options
 ---@field key string|nil never posted twice under it
@@ -91,6 +98,7 @@
 ---waits, and that returns the seconds until it wants to be called again. What the function raises
 ---ends the send: nothing of it is written any more, `limits.begun` is set, and the error goes on
 ---@field takes_body boolean|nil it sends `limits.body`, which is the message encoded
+---@field takes_requests boolean|nil it heeds `limits.request`
 ---@field start (fun(self, message: table, limits: table, owner: any): table|nil, table|nil)|nil
 ---a pending, with `done()`, `result()` and perhaps `cancel()`: that takes the request back, and
 ---returns whether anybody may have read a byte of it
@@ -110,10 +118,17 @@
 ---@field deadline number|nil seconds, waiting for a connection included
 ---@field fresh boolean|nil do not use a kept-alive connection
 ---@field body string|false|nil the request's, where the sender takes it
+---@field request telnyx.request|nil another request than the message's, with `body`; what it
+---returns for a message is the answer's JSON as it is
 ---@field judged boolean|nil the message was validated: only what cannot be sent is refused again
 ---@field idempotency_key string|nil of a header
 ---@field begun boolean|nil set by who carries: whether anybody may have read a byte of this attempt
 ---@field pending table|false|nil set by who carries: what can be cancelled
+
+---@class telnyx.request
+---@field method "GET"|"POST"|"DELETE"
+---@field resource string what the path has behind base_url's, with its query
+---@field names string|nil what a right answer names
 
 ---@class telnyx.sent the service's message object, nulls absent
 ---@field id string

@@ -272,6 +272,7 @@ local own = {
   { "on_ucs2", "content", "Text that would go as UCS-2" },
   { "key_shape", "request", "Not a key" },
   { "key_used", "request", "Key of another message" },
+  { "group_to", "request", "Not a group of recipients" },
 }
 
 local codes = {}
