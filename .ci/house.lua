@@ -159,6 +159,14 @@ local lua = {
   { "run/results", "telnyx.core telnyx.run.csv" },
   { "run/campaign", "telnyx.core telnyx.interrupt" },
 
+  { "after/status" },
+  { "after/event", [[
+    cjson.safe telnyx.after.status telnyx.moments telnyx.send.reference telnyx.tables
+  ]] },
+  { "after/verify", "telnyx.after.event telnyx.core" },
+  { "after/reduce", "telnyx.after.status" },
+  { "webhook", "telnyx.after.event telnyx.after.reduce telnyx.after.verify" },
+
   { "client", [[
     telnyx.after.group telnyx.after.inquiries telnyx.after.settle telnyx.core telnyx.fields
     telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.outlook telnyx.run.pace
@@ -167,7 +175,7 @@ local lua = {
   ]] },
   { "init", [[
     telnyx.client telnyx.core telnyx.errors telnyx.fields telnyx.journal telnyx.options
-    telnyx.rules
+    telnyx.rules telnyx.webhook
   ]] },
 
   -- What commands show to people.

@@ -64,4 +64,11 @@ end
 ---@return boolean|nil nil: the host of this Lua heeds the signal already
 function telnyx.terminated(with_int) return core.terminated(with_int) end
 
-return telnyx
+-- Who only sends has no use for what comes later: it is loaded when it is first asked for.
+local function load_later(module, name)
+  if name ~= "webhook" then return nil end
+  module.webhook = require("telnyx.webhook")
+  return module.webhook
+end
+
+return setmetatable(telnyx, { __index = load_later })

@@ -211,3 +211,54 @@
 ---@field character string|nil
 ---@field codepoint integer|nil
 ---@field replacement string|nil
+
+---@class telnyx.verify_options
+---@field tolerance number|nil seconds that a webhook's time may differ from ours; default 300
+---@field now number|nil seconds since 1970, in place of the clock
+
+---@class telnyx.event what a webhook says
+---@field kind "sent"|"finalized"|"received"|"link_clicked"|"other"
+---@field id string|nil the event's: the same when it comes again
+---@field type string|nil the service's name for it
+---@field direction "outbound"|"inbound"|nil
+---@field message_id string|nil
+---@field key string|nil under which the message was sent
+---@field claim string|nil of the send that posted it
+---@field status string|nil of the message as a whole; "received" of one that came in
+---@field at number|nil seconds since 1970
+---@field attempt integer|nil from 1
+---@field delivered_to string|nil the URL that was called
+---@field message table|nil the service's message object, nulls absent
+---@field optout "stop"|"start"|"help"|nil what who wrote wants
+---@field raw table all of it, nulls absent
+
+---@class telnyx.webhook_state what is known of a message by its webhooks; JSON can carry it
+---@field message_id string|nil
+---@field direction "outbound"|"inbound"|nil
+---@field status string|nil of the whole; "mixed" when several addressees have different ends
+---@field is_final boolean
+---@field status_at number|nil seconds since 1970
+---@field to { phone_number: string|nil, status: string|nil }[]
+---@field errors { code: string|nil, title: string|nil, detail: string|nil }[]|nil
+---@field cost { amount: string, currency: string|nil }|nil
+---@field key string|nil
+---@field claim string|nil
+---@field timeline telnyx.webhook_entry[] each event once, the earliest first
+---@field revised true|nil an addressee was told two different ends
+
+---@class telnyx.webhook_entry
+---@field id string|nil
+---@field type string|nil
+---@field kind string
+---@field status string|nil
+---@field at number|nil seconds since 1970
+---@field url string|nil of a click on a link
+---@field by string|nil who clicked
+
+---@class telnyx.webhook_change
+---@field is_news boolean the event was not known before
+---@field was string|nil the status before
+---@field status string|nil
+---@field is_changed boolean
+---@field is_final boolean
+---@field is_revised boolean it had an end, and now was told another
