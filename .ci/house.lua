@@ -71,18 +71,23 @@ local lua = {
   { "journal/arguments", "telnyx.core" },
   { "journal/machine" },
   { "journal/object", "telnyx.core telnyx.journal.arguments" },
-  { "journal/rows", "telnyx.journal.machine" },
+  { "journal/events" },
+  { "journal/optouts" },
+  { "journal/inbox_rows", "telnyx.journal.events telnyx.journal.optouts" },
+  { "journal/rows", "telnyx.journal.inbox_rows telnyx.journal.machine" },
   { "journal/memory", "telnyx.journal.rows" },
   { "journal/record" },
   { "journal/lock", "telnyx.core" },
   { "journal/shared", "telnyx.journal.lock telnyx.journal.record telnyx.journal.rows" },
-  { "journal/statements" },
+  { "journal/inbox_statements" },
+  { "journal/statements", "telnyx.journal.inbox_statements" },
   { "journal/queue", "telnyx.journal.arguments telnyx.journal.statements" },
   { "journal/commits" },
   { "journal/schema" },
+  { "journal/inbox_sql", "telnyx.core telnyx.journal.optouts" },
   { "journal/sql", [[
-    telnyx.interrupt telnyx.journal.commits telnyx.journal.machine telnyx.journal.queue
-    telnyx.journal.schema telnyx.journal.statements
+    telnyx.interrupt telnyx.journal.commits telnyx.journal.inbox_sql telnyx.journal.machine
+    telnyx.journal.queue telnyx.journal.schema telnyx.journal.statements
   ]] },
   { "journal/dbi", "telnyx.core telnyx.interrupt telnyx.send.random" },
   { "journal/sqlite", "dbd.sqlite3 telnyx.core telnyx.journal.dbi telnyx.journal.sql" },
