@@ -618,6 +618,75 @@ describe("telnyx.errors and secrets", function()
   end)
 end)
 
+describe("a code that means two things", function()
+  local function refused(status, code, title, own)
+    own = own or {}
+    own.outcome, own.kind, own.status = own.outcome or "rejected", "api", status
+    own.errors = { { code = code, title = title } }
+    return errors.new(own)
+  end
+
+  it("is about too many where the status says so, or there is none", function()
+    for _, title in ipairs { "Too many requests", "Bad Request", false } do
+      local err = refused(429, "10011", title or nil)
+      assert.same({ "rate", "account" }, { err.class, err.whose })
+    end
+    local err = refused(nil, "10011")
+    assert.same({ "rate", "account", "Too many requests" }, { err.class, err.whose, err.title })
+  end)
+
+  it("is a bad request with another status, whatever it is called", function()
+    for _, title in ipairs { "Bad Request", "Too many requests", false } do
+      local err = refused(400, "10011", title or nil)
+      assert.same({ "request", "message" }, { err.class, err.whose })
+      assert.equal("Mend the request as the detail says.", err.advice)
+      assert.equal(title or nil, err.title)
+      assert.equal(title or nil, err.errors[1].title)
+      assert.is_nil(tostring(err):lower():find("slow", 1, true), tostring(err))
+    end
+    assert.equal("account", refused(403, "10011").class)
+  end)
+
+  it("is the service's with a status of its own", function()
+    for _, code in ipairs { "10011", "10016" } do
+      local err = refused(503, code, nil, { outcome = "unknown" })
+      assert.same({ "service", "service" }, { err.class, err.whose })
+      assert.is_nil(err.title)
+    end
+    assert.equal("recipient", refused(400, "10016").class)
+    assert.equal("recipient", errors.invalid({ code = "10016" }).class)
+  end)
+
+  it("is told by its title", function()
+    local unreachable = "Destination number unreachable"
+    for _, title in ipairs { unreachable, unreachable:lower() } do
+      local err = refused(nil, "40300", title)
+      assert.same({ "recipient", "message", title }, { err.class, err.whose, err.title })
+      assert.is_nil(err.advice:find("STOP", 1, true), err.advice)
+    end
+    for _, title in ipairs { "Blocked due to STOP message", "New words", false } do
+      local err = refused(nil, "40300", title or nil)
+      assert.truthy(err.advice:find("STOP", 1, true), err.advice)
+    end
+    assert.equal("service", refused(nil, "10016", "Service unavailable").class)
+    assert.equal("content", refused(nil, "40302", unreachable).class)
+  end)
+
+  it("is told so to those inside as well, and to each in a copy", function()
+    local meaning = errors.meaning { code = 40300, title = "Destination number unreachable" }
+    assert.equal("Destination number unreachable", meaning.title)
+    meaning.class = "mine"
+    assert.equal("recipient", errors.meaning { code = "40300",
+      title = "Destination number unreachable" }.class)
+    assert.is_nil(errors.meaning { code = "10011", status = 400 })
+    assert.same(errors.catalogue["10011"], errors.meaning { code = "10011", status = 429 })
+    assert.is_nil(errors.meaning {})
+    for _, other in ipairs { true, {}, 0 / 0, "", "99999" } do
+      assert.is_nil(errors.meaning { code = other, status = other, title = other })
+    end
+  end)
+end)
+
 describe("whose trouble an error is", function()
   -- As anybody's page says it too: a proxy's, a gateway's.
   for _, row in ipairs {

@@ -293,6 +293,21 @@ local rows = {
     RECEIVER .. "it, or its proxy, fails.", "profile" },
 }
 
+-- Of some codes the service has made something else besides. They mean what they say here where
+-- this holds of the status; elsewhere the status speaks alone.
+local only_where = {
+  ["10011"] = function(status) return status == 429 end,
+  ["10016"] = function(status) return status < 500 end,
+}
+
+-- And under another title they mean this, whatever the status. { code, class, title, advice }
+local retitled = {
+  { "10016", "service", "Service unavailable",
+    "See status.telnyx.com; if it lasts, give the request id to support." },
+  { "40300", "recipient", "Destination number unreachable",
+    "Check the recipient's number: its carrier cannot reach it." },
+}
+
 -- Of this library alone: what no code of the service's is known for. Their advice is that of the
 -- rule by the same name. { name, class, title }
 local own = {
@@ -315,9 +330,16 @@ local codes = {}
 for _, row in ipairs(own) do
   codes[row[1]] = { class = row[2], title = row[3], whose = whose[row[2]] }
 end
-for _, row in ipairs(rows) do
-  codes[row[1]] = { class = row[2], title = row[3], advice = row[4],
-    whose = row[5] or whose[row[2]] }
+local function entry_of(row)
+  return { class = row[2], title = row[3], advice = row[4], whose = row[5] or whose[row[2]] }
+end
+for _, row in ipairs(rows) do codes[row[1]] = entry_of(row) end
+
+local by_title = {}
+for _, row in ipairs(retitled) do
+  by_title[row[1]] = by_title[row[1]] or {}
+  by_title[row[1]][row[3]:lower()] = entry_of(row)
 end
 
-return { codes = codes, classes = classes, whose = whose }
+return { codes = codes, classes = classes, whose = whose, only_where = only_where,
+  by_title = by_title }
