@@ -39,7 +39,7 @@ local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = 
 -- A spending limit, say, comes as a 429 too, but no wait of ours will lift it. What is too much at
 -- once is so whatever its status.
 local function heed_code(err)
-  local entry = err.code and errors.catalogue[err.code]
+  local entry = err.code and errors.meaning(err)
   if not entry then return end
   if entry.class == "rate" then
     err.retryable = err.retryable or retry.is_too_many(err)
