@@ -181,10 +181,14 @@ local lua = {
   { "sandbox/url" },
   { "sandbox/timestamp" },
   { "sandbox/replay" },
-  { "sandbox/options", "telnyx.sandbox.addresses" },
+  { "sandbox/kinds", "telnyx.sandbox.addresses telnyx.sandbox.url" },
+  { "sandbox/knobs", "telnyx.sandbox.kinds" },
+  { "sandbox/options", "telnyx.sandbox.kinds telnyx.sandbox.knobs" },
+  { "sandbox/endpoints" },
   { "sandbox/schema", "telnyx.sandbox.json" },
   { "sandbox/reference", "telnyx.sandbox.utf8" },
   { "sandbox/errors", "telnyx.sandbox.json" },
+  { "sandbox/reply", "telnyx.sandbox.errors telnyx.sandbox.json" },
   { "sandbox/validate", [[
     telnyx.sandbox.addresses telnyx.sandbox.schema telnyx.sandbox.timestamp telnyx.sandbox.url
   ]] },
@@ -192,12 +196,20 @@ local lua = {
   { "sandbox/forecast", "telnyx.sandbox.errors telnyx.sandbox.json telnyx.sandbox.message" },
   { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },
   { "sandbox/store", "telnyx.sandbox.json telnyx.sandbox.ring" },
-  { "sandbox/service", [[
-    telnyx.core telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.forecast
-    telnyx.sandbox.json telnyx.sandbox.limiter telnyx.sandbox.message telnyx.sandbox.options
-    telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.store telnyx.sandbox.utf8
-    telnyx.sandbox.uuid
+  { "sandbox/routes/send", [[
+    telnyx.sandbox.endpoints telnyx.sandbox.forecast telnyx.sandbox.json telnyx.sandbox.message
+    telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.reply telnyx.sandbox.utf8
     telnyx.sandbox.validate telnyx.sandbox.weather
+  ]] },
+  { "sandbox/routes/messages", [[
+    telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.reply
+  ]] },
+  { "sandbox/routes/control", "telnyx.sandbox.reply" },
+  { "sandbox/service", [[
+    telnyx.core telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.knobs
+    telnyx.sandbox.limiter telnyx.sandbox.options telnyx.sandbox.reply
+    telnyx.sandbox.routes.control telnyx.sandbox.routes.messages telnyx.sandbox.routes.send
+    telnyx.sandbox.store telnyx.sandbox.uuid telnyx.sandbox.weather
   ]] },
   { "sandbox/sender", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.options telnyx.sandbox.service

@@ -1,7 +1,8 @@
 --- What `sandbox.new` and `sandbox.sender` may be told: names and values, in one
 -- table each. Misuse raises at once.
 
-local addresses = require("telnyx.sandbox.addresses")
+local kinds = require("telnyx.sandbox.kinds")
+local knobs = require("telnyx.sandbox.knobs")
 
 local options = {}
 
@@ -21,6 +22,14 @@ local options = {}
 ---@field refuses_own_number boolean|nil refuses a message to its own sender; default false
 ---@field idempotency boolean|nil heeds the header Idempotency-Key; default false
 ---@field rate_limit integer|nil requests per minute; default a million
+---@field t_sent number|nil seconds from acceptance (or `send_at`) to `sent`; default 1
+---@field t_finalized number|nil the same to the final status; default 2
+---@field no_dlr boolean|nil nothing comes after `sent`; default false
+---@field late_second_final number|nil so many seconds after its final status, a message gets
+-- another one; default 0: it does not
+---@field cost_after number|nil seconds until a message shows its cost; default 0
+---@field get_404_for number|nil seconds for which a new message cannot be read; default 0
+---@field not_found_code "10005"|"40303"|nil of a message that is not there; default 10005
 ---@field keep integer|nil how many messages, rows of the ledger, and replies under a key are
 -- kept: the newest; default 100,000
 
@@ -29,63 +38,16 @@ local options = {}
 ---@field sleep fun(seconds: number)|nil spends the time of slow answers and of the client's
 -- pauses; default: the sender's clock moves on, and nobody waits
 
-local MOST = 1000000000
-
-local function whole_from(least)
-  return function(value)
-    return type(value) == "number" and value >= least and value <= MOST and value % 1 == 0,
-      ("a whole number from %d to %d"):format(least, MOST)
-  end
-end
-
-local function func(value)
-  return type(value) == "function", "a function"
-end
-
-local function flag(value)
-  return type(value) == "boolean", "true or false"
-end
-
-local function visible(value)
-  return type(value) == "string" and value:find("^[\33-\126]+$") ~= nil,
-    "a string of visible ASCII characters"
-end
-
-local function number(value)
-  return type(value) == "string" and addresses.is_number(value),
-    "a phone number such as +13125550001"
-end
-
-local function is_list_of_strings(value)
-  if type(value) ~= "table" then return false end
-  for index, item in pairs(value) do
-    if type(index) ~= "number" or type(item) ~= "string" then return false end
-  end
-  return true
-end
-
-local function keys(value)
-  return type(value) == "function" or is_list_of_strings(value),
-    "a list of strings or a function"
-end
-
 local SERVICE = {
-  now = func,
-  uuid = func,
-  segments = func,
-  api_keys = keys,
-  max_parts = whole_from(1),
-  chunking = flag,
-  recommended_parts = whole_from(1),
-  smart_encoding = flag,
-  fallback_sender = number,
-  refuses_own_number = flag,
-  idempotency = flag,
-  rate_limit = whole_from(0),
-  keep = whole_from(1),
+  now = kinds.func,
+  uuid = kinds.func,
+  segments = kinds.func,
+  api_keys = kinds.keys,
+  keep = kinds.whole_from(1),
 }
+for name, knob in pairs(knobs.known) do SERVICE[name] = knob.kind end
 
-local OF_SENDER = { api_key = visible, sleep = func }
+local OF_SENDER = { api_key = kinds.visible, sleep = kinds.func }
 
 local SENDER = {}
 for name, rule in pairs(SERVICE) do SENDER[name] = rule end

@@ -1,0 +1,62 @@
+--- What can be turned while the service runs: plain values, each with its kind and its default.
+-- A knob without a default is off until it is given a value.
+
+local kinds = require("telnyx.sandbox.kinds")
+
+local flag, seconds, one_of, whole_from = kinds.flag, kinds.seconds, kinds.one_of, kinds.whole_from
+
+local knobs = {}
+
+---@type table<string, { kind: function, default: any }>
+knobs.known = {
+  -- The rules of a send.
+  max_parts = { kind = whole_from(1), default = 10 },
+  chunking = { kind = flag, default = false },
+  recommended_parts = { kind = whole_from(1) },
+  smart_encoding = { kind = flag, default = false },
+  fallback_sender = { kind = kinds.number },
+  refuses_own_number = { kind = flag, default = false },
+  idempotency = { kind = flag, default = false },
+  rate_limit = { kind = whole_from(0), default = 1000000 },
+
+  -- The life of a message.
+  t_sent = { kind = seconds, default = 1 },
+  t_finalized = { kind = seconds, default = 2 },
+  no_dlr = { kind = flag, default = false },
+  late_second_final = { kind = seconds, default = 0 },
+  cost_after = { kind = seconds, default = 0 },
+  get_404_for = { kind = seconds, default = 0 },
+  not_found_code = { kind = one_of("10005", "40303"), default = "10005" },
+}
+
+---The values that hold when nothing is said.
+---@param given table<string, any> options, others among them
+---@return table<string, any>
+function knobs.values(given)
+  local values = {}
+  for name, knob in pairs(knobs.known) do
+    values[name] = given[name]
+    if values[name] == nil then values[name] = knob.default end
+  end
+  return values
+end
+
+---What a knob's value has to be, or nil when it is that.
+---@param name string
+---@param value any
+---@return string|nil expected
+function knobs.fault(name, value)
+  local ok, expected = knobs.known[name].kind(value)
+  return not ok and expected or nil
+end
+
+---The names in order.
+---@return string[]
+function knobs.names()
+  local names = {}
+  for name in pairs(knobs.known) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+return knobs
