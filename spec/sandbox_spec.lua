@@ -398,7 +398,7 @@ end)
 
 describe("the sandbox's options", function()
   -- Those that are no knobs are these.
-  local known = { "api_keys", "keep", "now", "segments", "uuid" }
+  local known = { "api_keys", "keep", "now", "segments", "signing_seed", "uuid" }
   for _, name in ipairs(knobs.names()) do known[#known + 1] = name end
   table.sort(known)
   known = table.concat(known, ", ")
@@ -429,6 +429,13 @@ describe("the sandbox's options", function()
     { { max_parts = 0 }, "'max_parts' " .. whole:format(1) .. "0" },
     { { chunking = 1 }, "'chunking' must be true or false, got 1" },
     { { idempotency = "yes" }, "'idempotency' must be true or false, got \"yes\"" },
+    { { signing_seed = "short" }, "'signing_seed' must be a string of 32 bytes, got a string" },
+    { { signature = "bad" }, "'signature' must be \"good\", \"wrong_key\", \"flipped_bit\","
+      .. " \"missing\", \"no_timestamp\", \"url_safe\" or \"altered_body\", got \"bad\"" },
+    { { timestamp_shift = "1" },
+      "'timestamp_shift' must be a number of seconds from -1000000000 to 1000000000, got \"1\"" },
+    { { profile_webhook_url = "x" },
+      "'profile_webhook_url' must be an http or https URL, got \"x\"" },
     { { t_sent = "1" }, "'t_sent' must be a number of seconds from 0 to 1000000000, got \"1\"" },
     { { t_finalized = -1 },
       "'t_finalized' must be a number of seconds from 0 to 1000000000, got -1" },
@@ -463,7 +470,7 @@ describe("the sandbox's options", function()
     assert.are.equal("unknown sandbox option \"sleep\"; known: " .. known,
       complaint(sandbox.new, { sleep = print }))
     local words = complaint(sandbox.sender, { slep = print })
-    assert.is_truthy(words:find("segments, sleep, smart_encoding", 1, true))
+    assert.is_truthy(words:find("signing_seed, sleep, smart_encoding", 1, true))
   end)
 
   it("are a table", function()

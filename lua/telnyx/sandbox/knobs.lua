@@ -27,6 +27,29 @@ knobs.known = {
   cost_after = { kind = seconds, default = 0 },
   get_404_for = { kind = seconds, default = 0 },
   not_found_code = { kind = one_of("10005", "40303"), default = "10005" },
+
+  -- Where webhooks go, and how often.
+  profile_webhook_url = { kind = kinds.url },
+  profile_failover_url = { kind = kinds.url },
+  url_rule = { kind = one_of("spec", "kb"), default = "spec" },
+  tries_per_url = { kind = whole_from(1), default = 3 },
+  backoff = { kind = seconds, default = 1 },
+  failover = { kind = one_of("after_all", "at_once"), default = "after_all" },
+  webhook_timeout = { kind = seconds, default = 2 },
+  ok = { kind = one_of("200", "2xx"), default = "200" },
+  event_fields = { kind = one_of("2026", "2024"), default = "2026" },
+
+  -- The weather of webhooks.
+  lose = { kind = whole_from(0), default = 0 },
+  duplicate = { kind = whole_from(0), default = 0 },
+  swap = { kind = flag, default = false },
+  before_reply = { kind = flag, default = false },
+  burst = { kind = whole_from(0), default = 0 },
+  delay = { kind = seconds, default = 0 },
+  signature = { kind = one_of("good", "wrong_key", "flipped_bit", "missing", "no_timestamp",
+    "url_safe", "altered_body"), default = "good" },
+  timestamp_shift = { kind = kinds.shift, default = 0 },
+  unknown_events = { kind = flag, default = false },
 }
 
 ---The values that hold when nothing is said.

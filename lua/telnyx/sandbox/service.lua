@@ -1,7 +1,9 @@
 --- The service: from a request to a response, over a store. No sockets, no
--- sleeping; whoever carries the response also carries out its fault.
+-- sleeping; whoever carries the response also carries out its fault, and
+-- whoever has a way to the receivers of webhooks makes the attempts that are due.
 
 local clock = require("telnyx.sandbox.clock")
+local Deliveries = require("telnyx.sandbox.deliveries")
 local errors = require("telnyx.sandbox.errors")
 local knobs = require("telnyx.sandbox.knobs")
 local Limiter = require("telnyx.sandbox.limiter")
@@ -57,15 +59,19 @@ end
 ---@return table service
 function Service.new(given)
   local own = options.service(given, 2)
-  local keys = own.api_keys or any_key
+  local keys, make_uuid = own.api_keys or any_key, own.uuid or uuid
+  local keep, values = own.keep or KEEP, knobs.values(own)
   return setmetatable({
     now = own.now or function() return clock.now() end,
-    uuid = own.uuid or uuid,
+    uuid = make_uuid,
     admits = type(keys) == "table" and one_of(keys) or keys,
     segments = own.segments or core_segments,
-    knobs = knobs.values(own),
+    knobs = values,
     limiter = Limiter.new(60),
-    store = Store.new(own.keep or KEEP),
+    store = Store.new(keep),
+    deliveries = Deliveries.new {
+      knobs = values, uuid = make_uuid, keep = keep, signing_seed = own.signing_seed,
+    },
   }, Service)
 end
 
@@ -135,9 +141,49 @@ function Service:ledger()
   return self.store:ledger()
 end
 
----Sets every count back to nought, and forgets the messages.
+---Sets every count back to nought, and forgets the messages and what was to be told of them.
 function Service:reset_ledger()
   self.store:reset()
+  self.deliveries:reset()
+end
+
+---The key that verifies webhooks.
+---@return string 44 characters of Base64
+function Service:public_key()
+  return self.deliveries.signer:public_key()
+end
+
+---The same as other programs read it.
+---@return string
+function Service:public_key_pem()
+  return self.deliveries.signer:pem()
+end
+
+---When the next attempt to deliver a webhook is due; nil when nothing is to be told.
+---@return number|nil
+function Service:next_due()
+  return self.deliveries:next_due()
+end
+
+---The attempts that are due. Each is to be made, and reported by `attempted`.
+---@param limit integer|nil about how many at once; default all
+---@return telnyx.sandbox.attempt[]
+function Service:due_attempts(limit)
+  return self.deliveries:due(self.now(), limit)
+end
+
+---The request of an attempt, signed as of now.
+---@param attempt telnyx.sandbox.attempt
+---@return { url: string, method: string, headers: table<string, string>, body: string }
+function Service:webhook_request(attempt)
+  return self.deliveries:request(attempt, self.now())
+end
+
+---Tells what came of an attempt.
+---@param attempt telnyx.sandbox.attempt
+---@param answer telnyx.sandbox.answer
+function Service:attempted(attempt, answer)
+  self.deliveries:attempted(attempt, answer, self.now())
 end
 
 return Service

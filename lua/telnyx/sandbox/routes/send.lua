@@ -83,15 +83,22 @@ local function addressees(service, fields, is_group)
   return list
 end
 
+-- What is told before the reply has happened before it.
+local function timeline_of(knobs)
+  if knobs.before_reply then return { sent = 0, completed = 0 } end
+  return { sent = knobs.t_sent, completed = knobs.t_finalized }
+end
+
 local function accept(service, fields, facts, reference, endpoint, now)
   local knobs = service.knobs
   local record = message.new(fields, facts, {
     id = service.uuid(), now = now, to = addressees(service, fields, endpoint.is_group),
-    timeline = { sent = knobs.t_sent, completed = knobs.t_finalized },
+    timeline = timeline_of(knobs),
     cost_after = knobs.cost_after,
   })
   record.group = endpoint.is_group
   service.store:accept(record, reference)
+  service.deliveries:plan(record)
   return record
 end
 
