@@ -193,36 +193,58 @@ local lua = {
   { "sandbox/json", "cjson.safe" },
   { "sandbox/clock", "telnyx.core" },
   { "sandbox/utf8" },
-  { "sandbox/uuid" },
+  { "sandbox/random" },
+  { "sandbox/uuid", "telnyx.sandbox.random" },
   { "sandbox/ring" },
+  { "sandbox/heap" },
   { "sandbox/limiter" },
   { "sandbox/addresses" },
   { "sandbox/url" },
   { "sandbox/timestamp" },
   { "sandbox/replay" },
-  { "sandbox/options", "telnyx.sandbox.addresses" },
+  { "sandbox/kinds", "telnyx.sandbox.addresses telnyx.sandbox.url" },
+  { "sandbox/knobs", "telnyx.sandbox.kinds" },
+  { "sandbox/options", "telnyx.sandbox.kinds telnyx.sandbox.knobs" },
+  { "sandbox/endpoints" },
   { "sandbox/schema", "telnyx.sandbox.json" },
   { "sandbox/reference", "telnyx.sandbox.utf8" },
   { "sandbox/errors", "telnyx.sandbox.json" },
+  { "sandbox/reply", "telnyx.sandbox.errors telnyx.sandbox.json" },
   { "sandbox/validate", [[
     telnyx.sandbox.addresses telnyx.sandbox.schema telnyx.sandbox.timestamp telnyx.sandbox.url
   ]] },
   { "sandbox/message", "telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.json" },
+  { "sandbox/signing", "telnyx.core telnyx.sandbox.random" },
+  { "sandbox/events", "telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.message" },
+  { "sandbox/deliveries", [[
+    telnyx.sandbox.events telnyx.sandbox.heap telnyx.sandbox.ring telnyx.sandbox.signing
+  ]] },
   { "sandbox/forecast", "telnyx.sandbox.errors telnyx.sandbox.json telnyx.sandbox.message" },
   { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },
   { "sandbox/store", "telnyx.sandbox.json telnyx.sandbox.ring" },
-  { "sandbox/service", [[
-    telnyx.core telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.forecast
-    telnyx.sandbox.json telnyx.sandbox.limiter telnyx.sandbox.message telnyx.sandbox.options
-    telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.store telnyx.sandbox.utf8
-    telnyx.sandbox.uuid
+  { "sandbox/routes/send", [[
+    telnyx.sandbox.endpoints telnyx.sandbox.forecast telnyx.sandbox.json telnyx.sandbox.message
+    telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.reply telnyx.sandbox.utf8
     telnyx.sandbox.validate telnyx.sandbox.weather
+  ]] },
+  { "sandbox/routes/messages", [[
+    telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.reply
+  ]] },
+  { "sandbox/routes/control", [[
+    telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.reply
+  ]] },
+  { "sandbox/service", [[
+    telnyx.core telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.errors
+    telnyx.sandbox.knobs telnyx.sandbox.limiter telnyx.sandbox.options telnyx.sandbox.reply
+    telnyx.sandbox.routes.control telnyx.sandbox.routes.messages telnyx.sandbox.routes.send
+    telnyx.sandbox.store telnyx.sandbox.uuid telnyx.sandbox.weather
   ]] },
   { "sandbox/sender", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.options telnyx.sandbox.service
   ]] },
   { "sandbox/init", "telnyx.sandbox.sender telnyx.sandbox.service telnyx.sandbox.weather" },
-  { "sandbox/front", "telnyx.core telnyx.sandbox.service" },
+  { "sandbox/poster" },
+  { "sandbox/front", "telnyx.core telnyx.sandbox.poster telnyx.sandbox.service" },
   { "sandbox/nginx", "telnyx.sandbox.front" },
   { "sandbox/serve", "telnyx.sandbox.nginx" },
 }
