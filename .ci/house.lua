@@ -11,7 +11,8 @@ local c = {
   {
     folder = "csrc/core",
     units = [[
-      tlx tlx_ascii tlx_utf8 tlx_gsm7_table tlx_gsm7 tlx_smart_table tlx_smart tlx_plain_run
+      tlx tlx_ascii tlx_base64 tlx_utf8 tlx_gsm7_table tlx_gsm7 tlx_smart_table tlx_smart
+      tlx_plain_run
       tlx_segments tlx_outsiders tlx_savings tlx_date_time tlx_number tlx_sender tlx_url tlx_quote
       tlx_rules tlx_findings tlx_message tlx_check tlx_validate tlx_endpoint tlx_reply tlx_request
       tlx_recipient tlx_buffer tlx_faults tlx_head tlx_chunk tlx_reader tlx_exchange
@@ -24,7 +25,7 @@ local c = {
   },
   {
     folder = "csrc/crypto",
-    units = "tlx_sha256 tlx_random",
+    units = "tlx_sha256 tlx_random tlx_ed25519",
     -- C99, and of libcrypto what is used of it.
     system = "limits.h openssl/err.h openssl/evp.h openssl/rand.h stdbool.h stddef.h string.h",
   },
@@ -102,12 +103,18 @@ local lua = {
     telnyx.journal.shared telnyx.journal.sql telnyx.journal.sqlite
   ]] },
 
+  { "after/inquiries" },
+  { "after/group", "cjson.safe telnyx.core telnyx.errors telnyx.rules telnyx.tables" },
+
   { "send/retry", "telnyx.core" },
+  { "send/reference", "cjson.safe telnyx.core telnyx.tables" },
   { "send/cost", "telnyx.core telnyx.errors telnyx.rules telnyx.tables" },
   { "send/once", [[
     cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.journal.machine telnyx.moments
     telnyx.rules telnyx.tables
   ]] },
+  { "after/search", "telnyx.after.inquiries telnyx.moments telnyx.send.reference" },
+  { "after/settle", "telnyx.after.search telnyx.core telnyx.send.once" },
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
   { "send/news", "telnyx.core" },
@@ -116,8 +123,8 @@ local lua = {
     telnyx.core telnyx.send.guard telnyx.send.news telnyx.send.rounds telnyx.send.tasks
   ]] },
   { "send/life", [[
-    telnyx.core telnyx.errors telnyx.rules telnyx.send.cost telnyx.send.once telnyx.send.retry
-    telnyx.tables
+    telnyx.core telnyx.errors telnyx.rules telnyx.send.cost telnyx.send.once
+    telnyx.send.reference telnyx.send.retry telnyx.tables
   ]] },
   { "send/engine", [[
     telnyx.core telnyx.errors telnyx.errors.secrets telnyx.journal telnyx.resty telnyx.send.guard
@@ -157,14 +164,23 @@ local lua = {
   { "run/results", "telnyx.core telnyx.run.csv" },
   { "run/campaign", "telnyx.core telnyx.interrupt" },
 
+  { "after/status" },
+  { "after/event", [[
+    cjson.safe telnyx.after.status telnyx.moments telnyx.send.reference telnyx.tables
+  ]] },
+  { "after/verify", "telnyx.after.event telnyx.core" },
+  { "after/reduce", "telnyx.after.status" },
+  { "webhook", "telnyx.after.event telnyx.after.reduce telnyx.after.verify" },
+
   { "client", [[
-    telnyx.core telnyx.fields telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.outlook
-    telnyx.run.pace telnyx.run.send_all telnyx.run.stored telnyx.send.cost telnyx.send.engine
-    telnyx.send.life telnyx.send.retry telnyx.tables
+    telnyx.after.group telnyx.after.inquiries telnyx.after.settle telnyx.core telnyx.fields
+    telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.outlook telnyx.run.pace
+    telnyx.run.send_all telnyx.run.stored telnyx.send.cost telnyx.send.engine telnyx.send.life
+    telnyx.send.reference telnyx.send.retry telnyx.tables
   ]] },
   { "init", [[
     telnyx.client telnyx.core telnyx.errors telnyx.fields telnyx.journal telnyx.options
-    telnyx.rules
+    telnyx.rules telnyx.webhook
   ]] },
 
   -- What commands show to people.
@@ -177,36 +193,58 @@ local lua = {
   { "sandbox/json", "cjson.safe" },
   { "sandbox/clock", "telnyx.core" },
   { "sandbox/utf8" },
-  { "sandbox/uuid" },
+  { "sandbox/random" },
+  { "sandbox/uuid", "telnyx.sandbox.random" },
   { "sandbox/ring" },
+  { "sandbox/heap" },
   { "sandbox/limiter" },
   { "sandbox/addresses" },
   { "sandbox/url" },
   { "sandbox/timestamp" },
   { "sandbox/replay" },
-  { "sandbox/options", "telnyx.sandbox.addresses" },
+  { "sandbox/kinds", "telnyx.sandbox.addresses telnyx.sandbox.url" },
+  { "sandbox/knobs", "telnyx.sandbox.kinds" },
+  { "sandbox/options", "telnyx.sandbox.kinds telnyx.sandbox.knobs" },
+  { "sandbox/endpoints" },
   { "sandbox/schema", "telnyx.sandbox.json" },
   { "sandbox/reference", "telnyx.sandbox.utf8" },
   { "sandbox/errors", "telnyx.sandbox.json" },
+  { "sandbox/reply", "telnyx.sandbox.errors telnyx.sandbox.json" },
   { "sandbox/validate", [[
     telnyx.sandbox.addresses telnyx.sandbox.schema telnyx.sandbox.timestamp telnyx.sandbox.url
   ]] },
   { "sandbox/message", "telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.json" },
+  { "sandbox/signing", "telnyx.core telnyx.sandbox.random" },
+  { "sandbox/events", "telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.message" },
+  { "sandbox/deliveries", [[
+    telnyx.sandbox.events telnyx.sandbox.heap telnyx.sandbox.ring telnyx.sandbox.signing
+  ]] },
   { "sandbox/forecast", "telnyx.sandbox.errors telnyx.sandbox.json telnyx.sandbox.message" },
   { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },
   { "sandbox/store", "telnyx.sandbox.json telnyx.sandbox.ring" },
-  { "sandbox/service", [[
-    telnyx.core telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.forecast
-    telnyx.sandbox.json telnyx.sandbox.limiter telnyx.sandbox.message telnyx.sandbox.options
-    telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.store telnyx.sandbox.utf8
-    telnyx.sandbox.uuid
+  { "sandbox/routes/send", [[
+    telnyx.sandbox.endpoints telnyx.sandbox.forecast telnyx.sandbox.json telnyx.sandbox.message
+    telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.reply telnyx.sandbox.utf8
     telnyx.sandbox.validate telnyx.sandbox.weather
+  ]] },
+  { "sandbox/routes/messages", [[
+    telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.reply
+  ]] },
+  { "sandbox/routes/control", [[
+    telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.reply
+  ]] },
+  { "sandbox/service", [[
+    telnyx.core telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.errors
+    telnyx.sandbox.knobs telnyx.sandbox.limiter telnyx.sandbox.options telnyx.sandbox.reply
+    telnyx.sandbox.routes.control telnyx.sandbox.routes.messages telnyx.sandbox.routes.send
+    telnyx.sandbox.store telnyx.sandbox.uuid telnyx.sandbox.weather
   ]] },
   { "sandbox/sender", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.options telnyx.sandbox.service
   ]] },
   { "sandbox/init", "telnyx.sandbox.sender telnyx.sandbox.service telnyx.sandbox.weather" },
-  { "sandbox/front", "telnyx.core telnyx.sandbox.service" },
+  { "sandbox/poster" },
+  { "sandbox/front", "telnyx.core telnyx.sandbox.poster telnyx.sandbox.service" },
   { "sandbox/nginx", "telnyx.sandbox.front" },
   { "sandbox/serve", "telnyx.sandbox.nginx" },
 }

@@ -76,6 +76,7 @@ TLX_EXPORT int luaopen_telnyx_core(lua_State *L) {
   ltlx_open_request(L);
   ltlx_open_rules(L);
   ltlx_open_segments(L);
+  ltlx_open_signatures(L);
   lua_pop(L, 1);
   return 1;
 }

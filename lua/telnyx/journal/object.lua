@@ -32,6 +32,8 @@ Journal.__name = "telnyx.journal"
 
 local CLOSED = "the journal is closed"
 local PAGE = 100
+-- In milliseconds; as a number it is whole in every Lua, and in a database.
+local FOR_EVER = 2 ^ 52
 local PURGED_AT_ONCE = 1000
 
 -- The arguments as the keeper takes them; or nil, why.
@@ -201,7 +203,7 @@ function Journal:unsettled(options)
   local own, why = checked(self, "unsettled", options or {})
   if not own then return nil, why end
   local page = { now = own.now or now_ms(), i = 0 }
-  page.before = page.now - (own.older_than or 0)
+  page.before = own.older_than and page.now - own.older_than or FOR_EVER
   page.rows, why = self.keeper:unsettled(page, PAGE)
   if not page.rows then return nil, why end
   return function() return next_row(self, page) end
