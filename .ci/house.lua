@@ -113,8 +113,24 @@ local lua = {
     cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.journal.machine telnyx.moments
     telnyx.rules telnyx.tables
   ]] },
+  { "after/status" },
+  { "after/event", [[
+    cjson.safe telnyx.after.status telnyx.moments telnyx.send.reference telnyx.tables
+  ]] },
+  { "after/verify", "telnyx.after.event telnyx.core" },
+  { "after/reduce", "telnyx.after.status" },
+  { "after/receiver", [[
+    telnyx.after.event telnyx.after.reduce telnyx.after.verify telnyx.core telnyx.send.once
+  ]] },
+  { "after/handler", "telnyx.after.receiver" },
+  { "webhook", [[
+    telnyx.after.event telnyx.after.handler telnyx.after.receiver telnyx.after.reduce
+    telnyx.after.verify
+  ]] },
   { "after/search", "telnyx.after.inquiries telnyx.moments telnyx.send.reference" },
-  { "after/settle", "telnyx.after.search telnyx.core telnyx.send.once" },
+  { "after/settle", [[
+    telnyx.after.event telnyx.after.search telnyx.core telnyx.send.once
+  ]] },
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
   { "send/news", "telnyx.core" },
@@ -123,7 +139,7 @@ local lua = {
     telnyx.core telnyx.send.guard telnyx.send.news telnyx.send.rounds telnyx.send.tasks
   ]] },
   { "send/life", [[
-    telnyx.core telnyx.errors telnyx.rules telnyx.send.cost telnyx.send.once
+    telnyx.core telnyx.errors telnyx.interrupt telnyx.rules telnyx.send.cost telnyx.send.once
     telnyx.send.reference telnyx.send.retry telnyx.tables
   ]] },
   { "send/engine", [[
@@ -163,14 +179,6 @@ local lua = {
   { "run/estimate", "telnyx.core telnyx.run.pace" },
   { "run/results", "telnyx.core telnyx.run.csv" },
   { "run/campaign", "telnyx.core telnyx.interrupt" },
-
-  { "after/status" },
-  { "after/event", [[
-    cjson.safe telnyx.after.status telnyx.moments telnyx.send.reference telnyx.tables
-  ]] },
-  { "after/verify", "telnyx.after.event telnyx.core" },
-  { "after/reduce", "telnyx.after.status" },
-  { "webhook", "telnyx.after.event telnyx.after.reduce telnyx.after.verify" },
 
   { "client", [[
     telnyx.after.group telnyx.after.inquiries telnyx.after.settle telnyx.core telnyx.fields

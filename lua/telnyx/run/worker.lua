@@ -224,9 +224,12 @@ local function book(self, entry, message, result)
     if self.options.until_idle then self.horizon = due_by(self) end
     return nil
   end
+  local is_of_service = message ~= nil or result.source ~= "local"
   -- A 2xx that holds no message may be anybody's page.
   local is_answer = message ~= nil or state == "rejected"
-  if is_answer then hearten(self, entry, message) else lose_heart(self, entry) end
+  if is_of_service then
+    if is_answer then hearten(self, entry, message) else lose_heart(self, entry) end
+  end
   counts.total = counts.total + 1
   counts[state] = counts[state] + 1
   return state
