@@ -200,6 +200,24 @@ describe("a message that was sent", function()
     assert.equal(2, #state.timeline)
   end)
 
+  it("is as far as the copy of an event that tells most", function()
+    local state = the_same { event_of(sent(T, "e-1")), event_of(finalized("delivered", T, "e-1")),
+      copy_of(sent(T, "e-1"), { delivered_to = KEPT }), event_of(sent(T + 1, "e-1")) }
+    assert.equal("delivered", state.status)
+    assert.equal("order-9", state.key)
+    assert.equal(1, #state.timeline)
+  end)
+
+  it("has the errors that any event tells of its end", function()
+    local errors = { { code = "40001" } }
+    local state = the_same { event_of(finalized("delivery_failed", T, "e-1")),
+      event_of(finalized("delivery_failed", T + 1, "e-2", { errors = errors })),
+      event_of(finalized("delivery_failed", T + 2, "e-3")) }
+    assert.same(errors, state.errors)
+    assert.equal(T, state.status_at)
+    assert.is_nil(state.revised)
+  end)
+
   it("is told in events without an id, too", function()
     local one, other = sent(T), finalized("delivered", T + 1)
     local events = twice { one, other }

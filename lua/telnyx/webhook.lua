@@ -5,9 +5,12 @@ local event = require("telnyx.after.event")
 local reduce = require("telnyx.after.reduce")
 local verify = require("telnyx.after.verify")
 
-return {
+---@class telnyx.webhook
+local webhook = {
   verify = verify.verify,
   parse = event.parse,
   reduce = reduce.reduce,
   waits = reduce.waits,
 }
+
+return webhook
