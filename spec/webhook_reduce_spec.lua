@@ -299,6 +299,49 @@ describe("a message to a group", function()
   end)
 end)
 
+describe("any events of a message", function()
+  local random = math.random
+  local WORDS = { "queued", "sending", "sent", "delivered", "delivery_failed", "read", "expired",
+    "never_seen", "unknown" }
+  local TYPES = { "message.sent", "message.finalized", "message.foo", "message.received" }
+
+  local function any_to()
+    local to = {}
+    for i = 1, random(0, 3) do
+      to[i] = { phone_number = random(5) > 1 and "+1866555000" .. random(3) or nil,
+        status = random(6) > 1 and WORDS[random(#WORDS)] or nil }
+    end
+    return to
+  end
+
+  local function any_event()
+    return event_of { id = random(4) > 1 and "e-" .. random(5) or nil, type = TYPES[random(4)],
+      at = random(4) > 1 and T + random(0, 3) or nil, to = any_to(), message = {
+        errors = random(3) == 1 and { { code = tostring(random(3)) } } or {},
+        direction = random(9) == 1 and "inbound" or "outbound",
+        cost = random(3) == 1 and { amount = tostring(random(3)) } or cjson.null,
+        webhook_url = random(3) == 1 and "https://a.example/?" .. reference.of("k" .. random(2),
+          ("0a"):rep(16)) or "" } }
+  end
+
+  it("come to one state in 60 draws of ten, each in ten orders", function()
+    for draw = 1, 60 do
+      local events = {}
+      for i = 1, 10 do events[i] = any_event() end
+      local expected = written(reduced(events))
+      for _ = 1, 10 do
+        for i = #events, 2, -1 do
+          local j = random(i)
+          events[i], events[j] = events[j], events[i]
+        end
+        events[#events + 1] = draw % 2 == 0 and events[random(#events)] or nil
+        assert.equal(expected, written(reduced(events)))
+      end
+      assert.equal(expected, written(reduced_by_text(events)))
+    end
+  end)
+end)
+
 describe("a change", function()
   it("tells what is new", function()
     local state, change = reduce(nil, event_of(sent(T)))
