@@ -18,7 +18,8 @@ end
 ---@return fun()
 local function new_handler(options) return require("telnyx.after.handler").new(options) end
 
-return {
+---@class telnyx.webhook
+local webhook = {
   verify = verify.verify,
   parse = event.parse,
   reduce = reduce.reduce,
@@ -26,3 +27,5 @@ return {
   receiver = new_receiver,
   handler = new_handler,
 }
+
+return webhook
