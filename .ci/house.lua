@@ -119,6 +119,7 @@ local lua = {
     telnyx.send.life telnyx.send.loop telnyx.send.once telnyx.send.random
   ]] },
 
+  { "run/allowance" },
   { "run/pace", "telnyx.core" },
   { "run/fatal" },
   { "run/stored", "cjson.safe telnyx.core telnyx.tables" },
@@ -128,12 +129,13 @@ local lua = {
   { "run/trouble" },
   { "run/learned", "telnyx.run.slowing telnyx.run.trouble" },
   { "run/turns", [[
-    telnyx.core telnyx.errors.catalogue telnyx.run.learned telnyx.run.trouble
+    telnyx.core telnyx.errors.catalogue telnyx.run.allowance telnyx.run.learned
+    telnyx.run.trouble
   ]] },
   { "run/outlook", "telnyx.send.once" },
   { "run/send_all", [[
-    telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.trouble
-    telnyx.run.turns telnyx.run.window telnyx.send.retry telnyx.tables
+    telnyx.core telnyx.run.allowance telnyx.run.fatal telnyx.run.lanes telnyx.run.pace
+    telnyx.run.trouble telnyx.run.turns telnyx.run.window telnyx.send.retry telnyx.tables
   ]] },
   { "run/debts", "telnyx.core telnyx.send.once" },
   { "run/demand" },
