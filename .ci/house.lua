@@ -141,8 +141,9 @@ local lua = {
   { "run/demand" },
   { "run/patience" },
   { "run/worker", [[
-    telnyx.core telnyx.run.debts telnyx.run.demand telnyx.run.fatal telnyx.run.lanes
-    telnyx.run.patience telnyx.run.trouble telnyx.run.window telnyx.send.once telnyx.send.retry
+    telnyx.core telnyx.run.allowance telnyx.run.debts telnyx.run.demand telnyx.run.fatal
+    telnyx.run.lanes telnyx.run.patience telnyx.run.trouble telnyx.run.window telnyx.send.once
+    telnyx.send.retry
   ]] },
   { "run/outbox", "telnyx.core telnyx.errors telnyx.rules telnyx.run.worker telnyx.send.once" },
   { "run/csv", "telnyx.core" },
