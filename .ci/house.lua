@@ -147,6 +147,7 @@ local lua = {
     telnyx.send.life telnyx.send.loop telnyx.send.once telnyx.send.random
   ]] },
 
+  { "run/allowance" },
   { "run/pace", "telnyx.core" },
   { "run/fatal" },
   { "run/stored", "cjson.safe telnyx.core telnyx.tables" },
@@ -156,19 +157,21 @@ local lua = {
   { "run/trouble" },
   { "run/learned", "telnyx.run.slowing telnyx.run.trouble" },
   { "run/turns", [[
-    telnyx.core telnyx.errors.catalogue telnyx.run.learned telnyx.run.trouble
+    telnyx.core telnyx.errors.catalogue telnyx.run.allowance telnyx.run.learned
+    telnyx.run.trouble
   ]] },
   { "run/outlook", "telnyx.send.once" },
   { "run/send_all", [[
-    telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.trouble
-    telnyx.run.turns telnyx.run.window telnyx.send.retry telnyx.tables
+    telnyx.core telnyx.run.allowance telnyx.run.fatal telnyx.run.lanes telnyx.run.pace
+    telnyx.run.trouble telnyx.run.turns telnyx.run.window telnyx.send.retry telnyx.tables
   ]] },
   { "run/debts", "telnyx.core telnyx.send.once" },
   { "run/demand" },
   { "run/patience" },
   { "run/worker", [[
-    telnyx.core telnyx.run.debts telnyx.run.demand telnyx.run.fatal telnyx.run.lanes
-    telnyx.run.patience telnyx.run.trouble telnyx.run.window telnyx.send.once telnyx.send.retry
+    telnyx.core telnyx.run.allowance telnyx.run.debts telnyx.run.demand telnyx.run.fatal
+    telnyx.run.lanes telnyx.run.patience telnyx.run.trouble telnyx.run.window telnyx.send.once
+    telnyx.send.retry
   ]] },
   { "run/outbox", "telnyx.core telnyx.errors telnyx.rules telnyx.run.worker telnyx.send.once" },
   { "run/csv", "telnyx.core" },
