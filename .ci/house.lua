@@ -71,18 +71,23 @@ local lua = {
   { "journal/arguments", "telnyx.core" },
   { "journal/machine" },
   { "journal/object", "telnyx.core telnyx.journal.arguments" },
-  { "journal/rows", "telnyx.journal.machine" },
+  { "journal/events" },
+  { "journal/optouts" },
+  { "journal/inbox_rows", "telnyx.journal.events telnyx.journal.optouts" },
+  { "journal/rows", "telnyx.journal.inbox_rows telnyx.journal.machine" },
   { "journal/memory", "telnyx.journal.rows" },
   { "journal/record" },
   { "journal/lock", "telnyx.core" },
   { "journal/shared", "telnyx.journal.lock telnyx.journal.record telnyx.journal.rows" },
-  { "journal/statements" },
+  { "journal/inbox_statements" },
+  { "journal/statements", "telnyx.journal.inbox_statements" },
   { "journal/queue", "telnyx.journal.arguments telnyx.journal.statements" },
   { "journal/commits" },
   { "journal/schema" },
+  { "journal/inbox_sql", "telnyx.core telnyx.journal.optouts" },
   { "journal/sql", [[
-    telnyx.interrupt telnyx.journal.commits telnyx.journal.machine telnyx.journal.queue
-    telnyx.journal.schema telnyx.journal.statements
+    telnyx.interrupt telnyx.journal.commits telnyx.journal.inbox_sql telnyx.journal.machine
+    telnyx.journal.queue telnyx.journal.schema telnyx.journal.statements
   ]] },
   { "journal/dbi", "telnyx.core telnyx.interrupt telnyx.send.random" },
   { "journal/sqlite", "dbd.sqlite3 telnyx.core telnyx.journal.dbi telnyx.journal.sql" },
@@ -98,13 +103,18 @@ local lua = {
     telnyx.journal.shared telnyx.journal.sql telnyx.journal.sqlite
   ]] },
 
+  { "after/inquiries" },
+  { "after/group", "cjson.safe telnyx.core telnyx.errors telnyx.rules telnyx.tables" },
+
   { "send/retry", "telnyx.core" },
-  { "send/reference", "telnyx.core" },
+  { "send/reference", "cjson.safe telnyx.core telnyx.tables" },
   { "send/cost", "telnyx.core telnyx.errors telnyx.rules telnyx.tables" },
   { "send/once", [[
     cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.journal.machine telnyx.moments
     telnyx.rules telnyx.tables
   ]] },
+  { "after/search", "telnyx.after.inquiries telnyx.moments telnyx.send.reference" },
+  { "after/settle", "telnyx.after.search telnyx.core telnyx.send.once" },
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
   { "send/news", "telnyx.core" },
@@ -113,8 +123,8 @@ local lua = {
     telnyx.core telnyx.send.guard telnyx.send.news telnyx.send.rounds telnyx.send.tasks
   ]] },
   { "send/life", [[
-    telnyx.core telnyx.errors telnyx.rules telnyx.send.cost telnyx.send.once telnyx.send.retry
-    telnyx.tables
+    telnyx.core telnyx.errors telnyx.rules telnyx.send.cost telnyx.send.once
+    telnyx.send.reference telnyx.send.retry telnyx.tables
   ]] },
   { "send/engine", [[
     telnyx.core telnyx.errors telnyx.errors.secrets telnyx.journal telnyx.resty telnyx.send.guard
@@ -154,14 +164,23 @@ local lua = {
   { "run/results", "telnyx.core telnyx.run.csv" },
   { "run/campaign", "telnyx.core telnyx.interrupt" },
 
+  { "after/status" },
+  { "after/event", [[
+    cjson.safe telnyx.after.status telnyx.moments telnyx.send.reference telnyx.tables
+  ]] },
+  { "after/verify", "telnyx.after.event telnyx.core" },
+  { "after/reduce", "telnyx.after.status" },
+  { "webhook", "telnyx.after.event telnyx.after.reduce telnyx.after.verify" },
+
   { "client", [[
-    telnyx.core telnyx.fields telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.outlook
-    telnyx.run.pace telnyx.run.send_all telnyx.run.stored telnyx.send.cost telnyx.send.engine
-    telnyx.send.life telnyx.send.retry telnyx.tables
+    telnyx.after.group telnyx.after.inquiries telnyx.after.settle telnyx.core telnyx.fields
+    telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.outlook telnyx.run.pace
+    telnyx.run.send_all telnyx.run.stored telnyx.send.cost telnyx.send.engine telnyx.send.life
+    telnyx.send.reference telnyx.send.retry telnyx.tables
   ]] },
   { "init", [[
     telnyx.client telnyx.core telnyx.errors telnyx.fields telnyx.journal telnyx.options
-    telnyx.rules
+    telnyx.rules telnyx.webhook
   ]] },
 
   -- What commands show to people.

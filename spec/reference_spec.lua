@@ -5,8 +5,8 @@ local reference = require("telnyx.send.reference")
 local CLAIM = "0123456789abcdef0123456789abcdef"
 
 local function url_with(key, url)
-  local body = reference.add({ webhook_url = url or "https://example.com/sms" }, key).webhook_url
-  return reference.claimed(body, key, CLAIM)
+  local own = reference.add({ webhook_url = url or "https://example.com/sms" }, key, CLAIM)
+  return own.webhook_url
 end
 
 describe("a reference", function()
@@ -58,15 +58,34 @@ describe("a reference", function()
     assert.is_nil(reference.read(nil))
   end)
 
-  it("leaves the body as it would be without", function()
-    local cjson = require("cjson")
-    for _, query in ipairs { "", "?b=c", "#d" } do
+  it("is put into a body, and nowhere else in it", function()
+    local core = require("telnyx.core")
+    for _, query in ipairs { "", "?b=c", "#d", '?q="x"\\y' } do
       local url = "https://a.example/" .. query
-      local message = { webhook_url = url }
-      local body = cjson.encode(reference.add(message, "order 1"))
-      assert.equal(cjson.encode(message), reference.without(body, "order 1"))
+      local message = { from = "+18445550001", to = "+18665550001", webhook_url = url,
+        text = '"webhook_url":"https://a.example/' .. query .. '" ' .. reference.of("order 1") }
+      local body = assert(core.encode(message, nil, true))
+      local own = reference.in_body(body, message, "order 1")
+      assert.equal(core.encode(reference.add(message, "order 1"), nil, true), own)
       assert.equal(url, message.webhook_url)
     end
+  end)
+
+  it("is in no body of a message without a URL for it", function()
+    assert.is_nil(reference.in_body('{"text":"x"}', { text = "x" }, "k"))
+    assert.is_nil(reference.in_body('{"text":"x"}', { text = "x", webhook_url = "" }, "k"))
+  end)
+
+  it("is the claim's, in a body that is posted", function()
+    local message = { webhook_url = "https://a.example/?b=c",
+      webhook_failover_url = "http://b.c/d" }
+    local body = reference.in_body('{"webhook_url":"https:\\/\\/a.example\\/?b=c",'
+      .. '"webhook_failover_url":"http:\\/\\/b.c\\/d"}', message, "k")
+    local posted = reference.claimed(body, "k", CLAIM)
+    assert.equal(#body, #posted)
+    local decoded = require("cjson").decode(posted)
+    assert.same(reference.add(message, "k", CLAIM), decoded)
+    assert.equal(body, reference.claimed(body, "other", CLAIM))
   end)
 
   it("is in both URLs, and in none that is not there", function()

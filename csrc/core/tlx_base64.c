@@ -24,8 +24,8 @@ void tlx_base64_encode(tlx_str bytes, char *out) {
     unsigned bits = bits_of((const unsigned char *)bytes.p + i, n);
     *out++ = DIGITS[bits >> 18];
     *out++ = DIGITS[bits >> 12 & 63];
-    *out++ = n > 1 ? DIGITS[bits >> 6 & 63] : '=';
-    *out++ = n > 2 ? DIGITS[bits & 63] : '=';
+    *out++ = (char)(n > 1 ? DIGITS[bits >> 6 & 63] : '=');
+    *out++ = (char)(n > 2 ? DIGITS[bits & 63] : '=');
   }
 }
 

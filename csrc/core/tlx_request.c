@@ -8,6 +8,7 @@
 #define HTTPS_PORT 443
 
 static const tlx_str END_OF_HEAD = { "\r\n\r\n", 4 };
+static const tlx_str END_OF_LINE = { " HTTP/1.1\r\n", 11 };
 
 /* Writes at `n` of `out`, unless that is NULL, and returns where it ends. */
 static size_t put(char *out, size_t n, tlx_str s) {
@@ -40,7 +41,7 @@ static size_t put_prefix(const tlx_target *target, char *out) {
   size_t n = put(out, 0, target->method);
   n = put(out, n, TLX_STR(" "));
   n = put(out, n, target->path);
-  n = put(out, n, TLX_STR(" HTTP/1.1\r\n"));
+  n = put(out, n, END_OF_LINE);
   n = put_host(target, out, n);
   for (size_t i = 0; i < target->n_headers; i++) {
     n = put(out, n, target->headers[i].name);
@@ -59,6 +60,23 @@ void tlx_request_write_prefix(const tlx_target *target, char *out) {
   put_prefix(target, out);
 }
 
+tlx_prefix tlx_request_prefix(const tlx_target *target, const char *bytes) {
+  size_t n_method = target->method.n + 1;
+  return (tlx_prefix){
+    .bytes = { bytes, tlx_request_prefix_size(target) },
+    .base = { bytes + n_method, target->n_base },
+    .n_line = n_method + target->path.n + END_OF_LINE.n,
+  };
+}
+
+bool tlx_is_resource(tlx_str resource) {
+  for (size_t i = 0; i < resource.n; i++) {
+    unsigned char byte = (unsigned char)resource.p[i];
+    if (byte <= 0x20 || byte >= 0x7F || byte == '#') return false;
+  }
+  return resource.n > 0 && resource.p[0] == '/';
+}
+
 bool tlx_is_idempotency_key(tlx_str key) {
   if (key.n == 0 || key.n > MAX_IDEMPOTENCY_KEY) return false;
   for (size_t i = 0; i < key.n; i++) {
@@ -69,9 +87,21 @@ bool tlx_is_idempotency_key(tlx_str key) {
   return true;
 }
 
-static size_t put_own(tlx_str prefix, const tlx_post *post, char *out) {
+/* With the request line of the post, if it has one. */
+static size_t put_common(const tlx_prefix *prefix, const tlx_post *post, char *out) {
+  if (post->method.n == 0) return put(out, 0, prefix->bytes);
+  size_t n = put(out, 0, post->method);
+  n = put(out, n, TLX_STR(" "));
+  n = put(out, n, prefix->base);
+  n = put(out, n, post->resource);
+  n = put(out, n, END_OF_LINE);
+  tlx_str rest = { prefix->bytes.p + prefix->n_line, prefix->bytes.n - prefix->n_line };
+  return put(out, n, rest);
+}
+
+static size_t put_own(const tlx_prefix *prefix, const tlx_post *post, char *out) {
   char digits[MAX_DIGITS];
-  size_t n = put(out, 0, prefix);
+  size_t n = put_common(prefix, post, out);
   n = put(out, n, decimal(post->body.n, digits));
   if (post->idempotency_key.n > 0) {
     n = put(out, n, TLX_STR("\r\n" TLX_IDEMPOTENCY_HEADER ": "));
@@ -81,10 +111,10 @@ static size_t put_own(tlx_str prefix, const tlx_post *post, char *out) {
   return put(out, n, post->body);
 }
 
-size_t tlx_request_size(size_t n_prefix, const tlx_post *post) {
-  return put_own((tlx_str){ NULL, n_prefix }, post, NULL);
+size_t tlx_request_size(const tlx_prefix *prefix, const tlx_post *post) {
+  return put_own(prefix, post, NULL);
 }
 
-void tlx_request_write(tlx_str prefix, const tlx_post *post, char *out) {
+void tlx_request_write(const tlx_prefix *prefix, const tlx_post *post, char *out) {
   put_own(prefix, post, out);
 }

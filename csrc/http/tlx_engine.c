@@ -56,10 +56,10 @@ static bool make_url(tlx_dialler *dialler, const tlx_target *target) {
 }
 
 static bool make_prefix(tlx_http *http, const tlx_target *target) {
-  http->n_prefix = tlx_request_prefix_size(target);
-  http->prefix = malloc(http->n_prefix);
-  if (!http->prefix) return false;
-  tlx_request_write_prefix(target, http->prefix);
+  http->prefix_bytes = malloc(tlx_request_prefix_size(target));
+  if (!http->prefix_bytes) return false;
+  tlx_request_write_prefix(target, http->prefix_bytes);
+  http->prefix = tlx_request_prefix(target, http->prefix_bytes);
   return true;
 }
 
@@ -156,9 +156,9 @@ void tlx_http_free(tlx_http *http) {
   close_all(http);
   tlx_watch_reset(&http->watch);
   tlx_deadlines_reset(&http->deadlines);
-  if (http->prefix) wipe(http->prefix, http->n_prefix);
+  if (http->prefix_bytes) wipe(http->prefix_bytes, http->prefix.bytes.n);
   if (http->dialler.proxy) wipe(http->dialler.proxy, strlen(http->dialler.proxy));
-  free(http->prefix);
+  free(http->prefix_bytes);
   free(http->dialler.url);
   free(http->dialler.ca_file);
   free(http->dialler.proxy);
@@ -187,8 +187,8 @@ static bool launch(tlx_http *http, tlx_transfer *t, double now_ms) {
 tlx_transfer *tlx_http_start(tlx_http *http, const tlx_post *post, tlx_str recipient,
                              const tlx_http_limits *limits, void *owner) {
   heed_fork(http);
-  tlx_transfer *t = tlx_transfer_new((tlx_str){ http->prefix, http->n_prefix }, post, recipient,
-                                     http->dialler.is_sealed, http->max_response_bytes);
+  tlx_transfer *t = tlx_transfer_new(&http->prefix, post, recipient, http->dialler.is_sealed,
+                                     http->max_response_bytes);
   if (!t) return NULL;
   t->http = http;
   t->owner = owner;

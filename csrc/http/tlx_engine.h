@@ -14,8 +14,8 @@
 #include "tlx_watch.h"
 
 struct tlx_http {
-  char *prefix; /* of every request */
-  size_t n_prefix;
+  char *prefix_bytes;
+  tlx_prefix prefix; /* of every request */
   size_t max_response_bytes;
   unsigned long n_forks; /* until the process whose connections these are */
   tlx_dialler dialler;

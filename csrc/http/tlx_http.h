@@ -42,10 +42,11 @@ tlx_http *tlx_http_new(const tlx_http_settings *settings);
 void tlx_http_free(tlx_http *http);
 
 /*
- * Begins one POST.
+ * Begins one request.
  *
  * post       What it views is copied.
- * recipient  Copied. A reply in which it does not stand is the last on its connection.
+ * recipient  Of a message; of another request what its reply names, an id for example. Copied. A
+ * reply in which it does not stand is the last on its connection.
  * owner      What tlx_transfer_owner gives back; not looked at. NULL where the caller waits for
  * this transfer himself: tlx_http_finished will not return it. Returns a transfer, which the caller
  * frees, or NULL when memory is short: then nothing was sent.

@@ -6,9 +6,9 @@
 
 #include "tlx_recipient.h"
 
-tlx_transfer *tlx_transfer_new(tlx_str prefix, const tlx_post *post, tlx_str recipient,
+tlx_transfer *tlx_transfer_new(const tlx_prefix *prefix, const tlx_post *post, tlx_str recipient,
                                bool is_sealed, size_t max_response_bytes) {
-  size_t n = tlx_request_size(prefix.n, post);
+  size_t n = tlx_request_size(prefix, post);
   tlx_transfer *t = malloc(sizeof *t + n + recipient.n);
   if (!t) return NULL;
   *t = (tlx_transfer){ .owner = NULL };

@@ -1,4 +1,4 @@
-/* One POST on its way: an exchange, its time limit, and whose it is. Internal to this folder. */
+/* One request on its way: an exchange, its time limit, and whose it is. Internal to this folder. */
 #ifndef TLX_TRANSFER_H
 #define TLX_TRANSFER_H
 
@@ -29,7 +29,7 @@ struct tlx_transfer {
 
 /* A transfer that waits; NULL when memory is short. What `post` views, and `recipient`, is copied.
  */
-tlx_transfer *tlx_transfer_new(tlx_str prefix, const tlx_post *post, tlx_str recipient,
+tlx_transfer *tlx_transfer_new(const tlx_prefix *prefix, const tlx_post *post, tlx_str recipient,
                                bool is_sealed, size_t max_response_bytes);
 
 /* It ends for a reason of the carrier's, whose words are copied. */

@@ -160,6 +160,18 @@ void ltlx_read_settings(lua_State *L, int index, ltlx_settings *settings);
 /* Raises when it can be no header's value. [-0, +0] */
 void ltlx_check_idempotency_key(lua_State *L, tlx_str key);
 
+/* Another request than the POST of a message. */
+typedef struct ltlx_inquiry {
+  bool is_given;
+  tlx_str method;   /* GET, if none is given; POST or DELETE */
+  tlx_str resource; /* what the path has behind that of base_url, and a query */
+  tlx_str names;    /* what its reply names; may be empty */
+} ltlx_inquiry;
+
+/* Reads the field `request` of the table at `index`; raises when it is unfit. Views live while the
+ * table does. [-0, +0] */
+ltlx_inquiry ltlx_read_inquiry(lua_State *L, int index);
+
 /* ltlx_result.c: what `send` returns. */
 
 typedef struct ltlx_answer {
@@ -170,10 +182,12 @@ typedef struct ltlx_answer {
   const char *cause;
   double now_s;
   tlx_str recipient; /* of the message; empty where it is not known */
+  bool is_inquirys;  /* the answer to another request than that of a message */
 } ltlx_answer;
 
-/* Pushes message, info or nil, err; a body that is none of the service's is err.unreadable, whole
- * and with whatever secrets it holds. Returns 2. [-0, +2] */
+/* Pushes message, info or nil, err; of an inquiry the whole answer for the message. A body that is
+ * none of the service's is err.unreadable, whole and with whatever secrets it holds. Returns 2.
+ * [-0, +2] */
 int ltlx_push_answer(lua_State *L, const ltlx_answer *answer);
 
 /* Of the body of a reply. */

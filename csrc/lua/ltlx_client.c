@@ -150,6 +150,7 @@ static void set_abilities(lua_State *L) {
   lua_getfield(L, -1, "__index");
   ltlx_set_boolean(L, "heeds_meanwhile", true);
   ltlx_set_boolean(L, "takes_body", true);
+  ltlx_set_boolean(L, "takes_requests", true);
   lua_pop(L, 2);
 }
 

@@ -13,6 +13,7 @@
 typedef struct carried {
   tlx_exchange exchange;
   bool is_live; /* until it is collected */
+  bool is_inquiry;
   tlx_kind failure;
   char request[];
 } carried;
@@ -73,11 +74,10 @@ static bool read_is_https(lua_State *L) {
 }
 
 /* Pushes all that stands before the body's length. [-0, +1] */
-static tlx_str push_prefix(lua_State *L, const tlx_target *target) {
-  size_t n = tlx_request_prefix_size(target);
-  char *prefix = lua_newuserdata(L, n);
-  tlx_request_write_prefix(target, prefix);
-  return (tlx_str){ prefix, n };
+static tlx_prefix push_prefix(lua_State *L, const tlx_target *target) {
+  char *bytes = lua_newuserdata(L, tlx_request_prefix_size(target));
+  tlx_request_write_prefix(target, bytes);
+  return tlx_request_prefix(target, bytes);
 }
 
 static size_t read_max_response_bytes(lua_State *L) {
@@ -106,11 +106,12 @@ static int l_exchange(lua_State *L) {
   };
   if (target.port == 0) luaL_error(L, "the request's port is missing");
   const tlx_post post = { .body = ltlx_field_string(L, 1, "body") };
-  tlx_str prefix = push_prefix(L, &target);
-  size_t n = tlx_request_size(prefix.n, &post);
+  tlx_prefix prefix = push_prefix(L, &target);
+  size_t n = tlx_request_size(&prefix, &post);
   carried *c = ltlx_new_object(L, sizeof *c + n, EXCHANGE);
-  tlx_request_write(prefix, &post, c->request);
+  tlx_request_write(&prefix, &post, c->request);
   tlx_exchange_init(&c->exchange, (tlx_str){ c->request, n }, target.is_https, max_response_bytes);
+  c->is_inquiry = ltlx_field_boolean(L, 1, "is_inquiry");
   c->is_live = true;
   return 1;
 }
@@ -227,6 +228,7 @@ static int l_exchange_reply(lua_State *L) {
     .body = tlx_exchange_body_of(&c->exchange),
     .cause = cause_of(L, c),
     .now_s = now_s,
+    .is_inquirys = c->is_inquiry,
   };
   if (c->failure != TLX_KIND_NONE) answer.carriage.failure = c->failure;
   answer.was_stale = lua_toboolean(L, 3) && !answer.carriage.begun;

@@ -9,6 +9,7 @@
 typedef struct pending {
   tlx_transfer *transfer;
   int slot, owner_slot; /* in the client's user value; 0 when it has none */
+  bool is_inquiry;      /* another request than that of a message */
   bool is_being_taken;  /* its result is made of it, and what runs meanwhile must leave it be */
   bool has_begun;       /* of one whose result was taken */
 } pending;
@@ -112,9 +113,28 @@ static bool push_checked_body(lua_State *L) {
   return is_right;
 }
 
-/* Stays on the stack: a finalizer may change the message. [-0, +1] */
-static tlx_str push_recipient(lua_State *L) {
+/* An inquiry has no message: its resource takes that place on the stack, since a finalizer may
+ * change the limits. [-0, +0] */
+static ltlx_inquiry read_inquiry(lua_State *L) {
+  ltlx_inquiry inquiry = { .is_given = false };
+  if (!lua_istable(L, LIMITS)) return inquiry;
+  inquiry = ltlx_read_inquiry(L, LIMITS);
+  if (!inquiry.is_given) return inquiry;
+  lua_pushlstring(L, inquiry.resource.p, inquiry.resource.n);
+  lua_replace(L, MESSAGE);
+  inquiry.resource.p = lua_tolstring(L, MESSAGE, NULL);
+  return inquiry;
+}
+
+/* Of a message; of an inquiry what its reply names. Stays on the stack: a finalizer may change the
+ * message. [-0, +1] */
+static tlx_str push_recipient(lua_State *L, const ltlx_inquiry *inquiry) {
   tlx_str recipient = { NULL, 0 };
+  if (inquiry->is_given) {
+    lua_pushlstring(L, inquiry->names.n ? inquiry->names.p : "", inquiry->names.n);
+    recipient.p = lua_tolstring(L, -1, &recipient.n);
+    return recipient;
+  }
   lua_pushliteral(L, "to");
   lua_rawget(L, MESSAGE);
   if (lua_type(L, -1) == LUA_TSTRING) recipient.p = lua_tolstring(L, -1, &recipient.n);
@@ -142,10 +162,16 @@ static bool begin(lua_State *L, ltlx_client *c, bool is_held) {
   lua_settop(L, OWNER);
   tlx_http_limits limits = read_limits(L, c);
   if (!push_checked_body(L)) return false;
-  tlx_post post = { .idempotency_key = read_idempotency_key(L) };
+  ltlx_inquiry inquiry = read_inquiry(L);
+  tlx_post post = {
+    .idempotency_key = read_idempotency_key(L),
+    .method = inquiry.method,
+    .resource = inquiry.resource,
+  };
   post.body.p = lua_tolstring(L, BODY, &post.body.n);
-  tlx_str recipient = push_recipient(L);
+  tlx_str recipient = push_recipient(L, &inquiry);
   pending *p = ltlx_new_object(L, sizeof *p, PENDING);
+  p->is_inquiry = inquiry.is_given;
   ltlx_getuservalue(L, 1);
   if (is_held) hold(L, PENDING_INDEX + 1, PENDING_INDEX, OWNER);
   ltlx_setuservalue(L, PENDING_INDEX);
@@ -176,6 +202,7 @@ static int push_result(lua_State *L) {
     .cause = result.cause,
     .now_s = ltlx_now(),
     .recipient = result.recipient,
+    .is_inquirys = p->is_inquiry,
   };
   return ltlx_push_answer(L, &answer);
 }

@@ -48,9 +48,19 @@ static void set_headers(lua_State *L, const ltlx_settings *settings, tlx_str ide
   lua_setfield(L, -2, "headers");
 }
 
+/* The path of an inquiry. [-0, +1] */
+static tlx_str push_path(lua_State *L, const ltlx_settings *settings, const ltlx_inquiry *inquiry) {
+  tlx_str path;
+  lua_pushlstring(L, settings->target.path.p, settings->target.n_base);
+  lua_pushlstring(L, inquiry->resource.p, inquiry->resource.n);
+  lua_concat(L, 2);
+  path.p = lua_tolstring(L, -1, &path.n);
+  return path;
+}
+
 static void push_request(lua_State *L, const ltlx_settings *settings) {
   lua_createtable(L, 0, 8);
-  ltlx_set_words(L, "method", "POST");
+  ltlx_set_string(L, "method", settings->target.method);
   ltlx_set_words(L, "scheme", settings->target.is_https ? "https" : "http");
   ltlx_set_string(L, "url", settings->url);
   ltlx_set_string(L, "host", settings->target.host);
@@ -76,11 +86,12 @@ static bool push_body(lua_State *L) {
   return is_right;
 }
 
-/* core.request(message, settings) -> request | nil, err */
+/* core.request(message, settings) -> request | nil, err. Where the settings have a `request`, which
+ * is another than the POST of a message, they have its body, too. */
 static int l_request(lua_State *L) {
-  static const char *const NAMES[] = { "api_key",         "base_url", "allow_http",
-                                       "user_agent",      "now",      "body",
-                                       "idempotency_key", "judged",   NULL };
+  static const char *const NAMES[] = { "api_key", "base_url", "allow_http",      "user_agent",
+                                       "now",     "body",     "idempotency_key", "judged",
+                                       "request", NULL };
   ltlx_settings settings;
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -88,8 +99,14 @@ static int l_request(lua_State *L) {
   tlx_str idempotency_key = ltlx_field_string(L, 2, "idempotency_key");
   ltlx_check_idempotency_key(L, idempotency_key);
   ltlx_read_settings(L, 2, &settings);
+  ltlx_inquiry inquiry = ltlx_read_inquiry(L, 2);
+  if (inquiry.is_given) {
+    settings.target.path = push_path(L, &settings, &inquiry);
+    settings.target.method = inquiry.method;
+  }
   if (!push_body(L)) return 2;
   push_request(L, &settings);
+  if (inquiry.is_given) ltlx_set_boolean(L, "is_inquiry", true);
   set_headers(L, &settings, idempotency_key);
   lua_insert(L, -2);
   lua_setfield(L, -2, "body");

@@ -111,6 +111,23 @@ static void keep_tables(lua_State *L) {
   lua_remove(L, given);
 }
 
+/* Some resources answer with one error, and no envelope. Puts the decoded reply on top into one, if
+ * it is such an error. [-1, +1] */
+static void wrap_bare_error(lua_State *L) {
+  lua_getfield(L, -1, "code");
+  lua_getfield(L, -2, "title");
+  bool is_error = (lua_type(L, -2) == LUA_TSTRING || lua_type(L, -2) == LUA_TNUMBER) &&
+                  lua_type(L, -1) == LUA_TSTRING;
+  lua_pop(L, 2);
+  if (!is_error) return;
+  lua_createtable(L, 0, 1);
+  lua_createtable(L, 1, 0);
+  lua_pushvalue(L, -3);
+  lua_rawseti(L, -2, 1);
+  lua_setfield(L, -2, "errors");
+  lua_remove(L, -2);
+}
+
 /* Replaces the decoded reply on top by its `errors`, if it is the service's envelope.
  * [-1, +1] or, when it is none, [-1, +0] */
 static bool take_errors(lua_State *L) {
@@ -171,6 +188,7 @@ static bool push_refusals(lua_State *L, const ltlx_answer *answer, const tlx_ver
                         verdict->outcome != TLX_OUTCOME_ACCEPTED;
   if (!may_be_refusal) return false;
   ltlx_json_decode(L, answer->body);
+  if (answer->is_inquirys && lua_istable(L, -1)) wrap_bare_error(L);
   return take_errors(L);
 }
 
@@ -200,7 +218,10 @@ static int push_error(lua_State *L, const ltlx_answer *answer, const tlx_verdict
 static bool push_message(lua_State *L, const ltlx_answer *answer, const tlx_verdict *verdict) {
   if (verdict->outcome != TLX_OUTCOME_ACCEPTED || !answer->carriage.whole) return false;
   ltlx_json_decode(L, answer->body);
-  return take_message(L);
+  if (!answer->is_inquirys) return take_message(L);
+  if (lua_istable(L, -1)) return true;
+  lua_pop(L, 1);
+  return false;
 }
 
 /* The reply to another request has come in the place of this one's, whose end nobody knows. */
@@ -218,7 +239,7 @@ int ltlx_push_answer(lua_State *L, const ltlx_answer *answer) {
   luaL_checkstack(L, 12, "no room for the answer");
   tlx_verdict verdict = tlx_judge(&answer->carriage, answer->reply, answer->now_s);
   if (!push_message(L, answer, &verdict)) return push_error(L, answer, &verdict);
-  if (is_anothers(L, answer->recipient)) {
+  if (!answer->is_inquirys && is_anothers(L, answer->recipient)) {
     lua_pop(L, 1);
     return push_astray(L, answer, &verdict);
   }

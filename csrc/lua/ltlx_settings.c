@@ -79,6 +79,7 @@ void ltlx_read_settings(lua_State *L, int index, ltlx_settings *settings) {
     .host = endpoint.host,
     .port = endpoint.port,
     .path = top_string(L),
+    .n_base = endpoint.path.n,
     .headers = settings->headers,
     .n_headers = LTLX_N_HEADERS,
   };
@@ -92,4 +93,32 @@ void ltlx_read_settings(lua_State *L, int index, ltlx_settings *settings) {
     { TLX_STR("User-Agent"), read_user_agent(L, index) },
   };
   for (int i = 0; i < LTLX_N_HEADERS; i++) settings->headers[i] = headers[i];
+}
+
+static tlx_str read_method(lua_State *L, int index) {
+  static const char *const METHODS[] = { "GET", "POST", "DELETE", NULL };
+  int i = ltlx_field_choice(L, index, "method", METHODS, "\"GET\", \"POST\" or \"DELETE\"");
+  return (tlx_str){ METHODS[i], strlen(METHODS[i]) };
+}
+
+ltlx_inquiry ltlx_read_inquiry(lua_State *L, int index) {
+  static const char *const NAMES[] = { "method", "resource", "names", NULL };
+  ltlx_inquiry inquiry = { .is_given = false };
+  index = ltlx_absindex(L, index);
+  lua_pushliteral(L, "request");
+  lua_rawget(L, index);
+  if (lua_toboolean(L, -1)) {
+    luaL_checktype(L, -1, LUA_TTABLE);
+    int request = lua_gettop(L);
+    ltlx_check_names(L, request, "request", NAMES);
+    inquiry.is_given = true;
+    inquiry.method = read_method(L, request);
+    inquiry.resource = ltlx_field_string(L, request, "resource");
+    inquiry.names = ltlx_field_string(L, request, "names");
+    if (!tlx_is_resource(inquiry.resource)) {
+      luaL_error(L, "the request's resource must be a path of visible ASCII characters");
+    }
+  }
+  lua_pop(L, 1); /* the table still holds it */
+  return inquiry;
 }

@@ -10,6 +10,7 @@ local options = require("telnyx.options")
 local outlook = require("telnyx.run.outlook")
 local pace = require("telnyx.run.pace")
 local profiles = require("telnyx.profiles")
+local reference = require("telnyx.send.reference")
 local retry = require("telnyx.send.retry")
 local send_all = require("telnyx.run.send_all")
 local stored = require("telnyx.run.stored")
@@ -51,6 +52,7 @@ local function call_options(own, policy)
     accept = own.accept and tables.copy(own.accept) or nil,
     strict = own.strict,
     idempotency_header = own.idempotency_header,
+    reference = own.reference,
   }
 end
 
@@ -116,6 +118,40 @@ local function check_open(self, method, level)
   if self.engine_.is_closed then error("the client is closed", level + 1) end
 end
 
+-- An inquiry: a job that is a function.
+local function inquiring_job(self, method, given, is_reading, work)
+  check_open(self, method, 3)
+  local checked = given ~= nil and options.inquiry(given, 3) or nil
+  local call = merged_call(self.call_, checked, 3)
+  if is_reading then call = tables.merge(call, { policy = retry.of_reads(call.policy) }) end
+  local job = new_job(self, {}, call)
+  job.work = work
+  return job
+end
+
+-- An id goes into a path.
+local function check_id(method, id)
+  if type(id) ~= "string" then
+    error(("%s expects the id of a message, a string; got a %s"):format(method, type(id)), 3)
+  end
+end
+
+local function job_about(self, method, id, given, is_reading)
+  check_open(self, method, 3)
+  check_id(method, id)
+  local inquiries = require("telnyx.after.inquiries") -- few programs need it
+  return inquiring_job(self, method, given, is_reading, function(ask)
+    return ask(inquiries[method](id))
+  end)
+end
+
+local function begun(self, method, job, callback)
+  if callback ~= nil and not options.is_callable(callback) then
+    error(("start_%s expects a function to call back, got a %s"):format(method, type(callback)), 3)
+  end
+  return self.engine_:start(job, callback)
+end
+
 local function job_for(self, method, message, given)
   check_open(self, method, 3)
   if type(message) ~= "table" then
@@ -146,6 +182,119 @@ end
 function Client:send(message, given)
   local job = job_for(self, "send", message, given)
   return self.engine_:send(job)
+end
+
+---Reads a message as it stands, for ten days after it was sent; one that came in as well.
+---@param id string
+---@param given telnyx.inquiry_options|nil
+---@return telnyx.sent|nil
+---@return telnyx.info|telnyx.error
+function Client:get(id, given)
+  return self.engine_:send((job_about(self, "get", id, given, true)))
+end
+
+---Begins what `get` does.
+---@param id string
+---@param given telnyx.inquiry_options|nil
+---@param callback fun(message: table|nil, info: table)|nil
+---@return telnyx.pending
+function Client:start_get(id, given, callback)
+  return begun(self, "get", (job_about(self, "get", id, given, true)), callback)
+end
+
+---Takes back a message that is scheduled, more than a minute before its time.
+---@param id string
+---@param given telnyx.inquiry_options|nil
+---@return telnyx.sent|nil message its status is `cancelled`
+---@return telnyx.info|telnyx.error
+function Client:cancel(id, given)
+  return self.engine_:send((job_about(self, "cancel", id, given, false)))
+end
+
+---Begins what `cancel` does.
+---@param id string
+---@param given telnyx.inquiry_options|nil
+---@param callback fun(message: table|nil, info: table)|nil
+---@return telnyx.pending
+function Client:start_cancel(id, given, callback)
+  return begun(self, "cancel", (job_about(self, "cancel", id, given, false)), callback)
+end
+
+local function group_job(self, method, message, given)
+  check_open(self, method, 3)
+  if type(message) ~= "table" then
+    error(method .. " expects a message, a table of fields; got a " .. type(message), 3)
+  end
+  local checked = given ~= nil and options.call(given, 3) or nil
+  local job = new_job(self, message, merged_call(self.call_, checked, 3))
+  job.group = require("telnyx.after.group") -- few programs need it
+  return job
+end
+
+---Sends one MMS to up to eight numbers of the US and Canada, who see each other's answers.
+---@param message telnyx.message whose `to` is a list
+---@param given telnyx.send_options|nil
+---@return telnyx.sent|nil
+---@return telnyx.info|telnyx.error
+function Client:send_group(message, given)
+  return self.engine_:send((group_job(self, "send_group", message, given)))
+end
+
+---Begins what `send_group` does.
+---@param message telnyx.message whose `to` is a list
+---@param given telnyx.send_options|nil
+---@param callback fun(message: table|nil, info: table)|nil
+---@return telnyx.pending
+function Client:start_send_group(message, given, callback)
+  return begun(self, "send_group", (group_job(self, "start_send_group", message, given)), callback)
+end
+
+-- Of a row its key counts: what a journal said of it may have changed since.
+local function settling_job(self, method, what, given)
+  check_open(self, method, 3)
+  local key = type(what) == "table" and what.key or what
+  if not options.is_key(key) then
+    error(method .. " expects a key, or a row of the journal", 3)
+  end
+  local settle, journal = require("telnyx.after.settle"), self.engine_.journal
+  return inquiring_job(self, method, given, true, function(ask)
+    return settle.one(ask, journal, key)
+  end)
+end
+
+---Looks for a message whose end nobody knows where the service keeps what it has taken. One that is
+---found is settled: it was accepted. One that is not is still unknown.
+---@param key string|telnyx.journal_row
+---@param given telnyx.inquiry_options|nil
+---@return telnyx.settlement|nil
+---@return table|telnyx.error info_or_err
+function Client:settle(key, given)
+  return self.engine_:send((settling_job(self, "settle", key, given)))
+end
+
+---Begins what `settle` does.
+---@param key string|telnyx.journal_row
+---@param given telnyx.inquiry_options|nil
+---@param callback fun(settlement: table|nil, info: table)|nil
+---@return telnyx.pending
+function Client:start_settle(key, given, callback)
+  return begun(self, "settle", (settling_job(self, "start_settle", key, given)), callback)
+end
+
+---Looks for all whose end nobody knows.
+---@param given telnyx.settle_options|nil
+---@return telnyx.settle_counts|nil
+---@return table|telnyx.error info_or_err
+function Client:settle_all(given)
+  check_open(self, "settle_all", 2)
+  local own, rest = options.settling(given, 2)
+  local settle, journal = require("telnyx.after.settle"), self.engine_.journal
+  if not options.is_callable(journal.unsettled) then
+    error("settle_all needs one of telnyx.journal", 2)
+  end
+  return self.engine_:send((inquiring_job(self, "settle_all", rest, true, function(ask)
+    return settle.all(ask, journal, own)
+  end)))
 end
 
 ---Begins to send one message; `step` drives it on.
@@ -253,12 +402,13 @@ end
 -- What a worker takes from an outbox was made ready when it was added.
 local function claimed_job(self, taken, call)
   local job = new_job(self, {}, call, false, taken.is_over)
-  local message, takes_body = stored.message(taken.body), self.engine_.takes_body
+  local body = reference.claimed(taken.body, taken.entry.key, taken.entry.claim)
+  local message, takes_body = stored.message(body), self.engine_.takes_body
   if not (message or takes_body) then
     error(("the message under '%s' cannot be read"):format(taken.entry.key), 0)
   end
   job.message = message or {}
-  if takes_body then job.limits.body = taken.body else job.limits.judged = true end
+  if takes_body then job.limits.body = body else job.limits.judged = true end
   job.segments = cost.segments(job.message) or false
   job.entry, job.is_claimed = taken.entry, true
   life.add_header(job) -- a key that cannot be one goes without
@@ -284,7 +434,8 @@ local function outbox_host(self, queue)
   }
   function host.prepare(message, given)
     local call = merged_call(self.call_, { key = given.key, max_parts = given.max_parts,
-      on_ucs2 = given.on_ucs2, accept = given.accept, strict = given.strict }, 4)
+      on_ucs2 = given.on_ucs2, accept = given.accept, strict = given.strict,
+      reference = given.reference }, 4)
     local job = new_job(self, message, call)
     local body, err = own:make_ready(job)
     body = body or life.known_body(own, job) -- its row says more than that it would be refused now

@@ -126,7 +126,12 @@ local CALL = {
   accept = accept,
   strict = flag,
   idempotency_header = flag,
+  reference = flag,
 }
+
+-- Of what asks about messages.
+local INQUIRY = { timeout = seconds, connect_timeout = seconds, deadline = seconds,
+  retry = retry_of_call }
 
 -- Of one call alone.
 local SEND = { key = key_string }
@@ -211,6 +216,7 @@ local ADD = {
   on_ucs2 = on_ucs2,
   accept = accept,
   strict = flag,
+  reference = flag,
   at = function(value)
     return type(value) == "number" and value >= 0 and value < YEAR_2200,
       "seconds since 1970, before the year 2200"
@@ -334,6 +340,33 @@ end
 function options.call(given, level)
   local own = read_given(given, SEND, level + 1)
   return own
+end
+
+---The options of a call that asks about messages.
+---@param given table
+---@param level integer
+---@return table
+function options.inquiry(given, level)
+  local own = read_given(given, INQUIRY, level + 1)
+  return own
+end
+
+-- Of what looks for many, besides those of each request.
+local SETTLING = { older_than = seconds, on_result = callable }
+local SETTLING_OR_INQUIRY = tables.merge(INQUIRY, SETTLING)
+
+---The options of `settle_all`: its own, and those of each request.
+---@param given table|nil
+---@param level integer
+---@return table own
+---@return table inquiry
+function options.settling(given, level)
+  local own, inquiry = {}, {}
+  for name, value in pairs(read_given(given, SETTLING_OR_INQUIRY, level + 1)) do
+    local target = SETTLING[name] and own or inquiry
+    target[name] = value
+  end
+  return own, inquiry
 end
 
 ---The options of `telnyx.validate`.

@@ -281,7 +281,8 @@ end
 ---@class telnyx.resty.sender
 ---@field private wheel telnyx.resty.wheel
 ---@field takes_body true
-local Sender = { takes_body = true }
+---@field takes_requests true
+local Sender = { takes_body = true, takes_requests = true }
 Sender.__index = Sender
 Sender.__name = "telnyx.resty.sender"
 

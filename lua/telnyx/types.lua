@@ -44,6 +44,17 @@
 ---@field accept table<string, boolean>|false|nil rules that are let through, by name
 ---@field strict boolean|nil refuses what there is a warning for, but for what is accepted
 ---@field idempotency_header boolean|nil sends the key as Idempotency-Key. Default false
+---@field reference boolean|nil under a key, webhook URLs carry a reference to it. Default true
+
+---@class telnyx.inquiry_options
+---@field timeout number|nil seconds for one attempt
+---@field connect_timeout number|nil seconds
+---@field deadline number|nil seconds for all attempts and waits
+---@field retry telnyx.retry_options|false|nil
+
+---@class telnyx.settle_options: telnyx.inquiry_options
+---@field older_than number|nil seconds since they were claimed; default: all
+---@field on_result fun(row: telnyx.journal_row, settlement: telnyx.settlement)|nil
 
 ---@class telnyx.send_options: telnyx.call_options
 ---@field key string|nil never posted twice under it
@@ -91,6 +102,7 @@
 ---waits, and that returns the seconds until it wants to be called again. What the function raises
 ---ends the send: nothing of it is written any more, `limits.begun` is set, and the error goes on
 ---@field takes_body boolean|nil it sends `limits.body`, which is the message encoded
+---@field takes_requests boolean|nil it heeds `limits.request`
 ---@field start (fun(self, message: table, limits: table, owner: any): table|nil, table|nil)|nil
 ---a pending, with `done()`, `result()` and perhaps `cancel()`: that takes the request back, and
 ---returns whether anybody may have read a byte of it
@@ -110,10 +122,17 @@
 ---@field deadline number|nil seconds, waiting for a connection included
 ---@field fresh boolean|nil do not use a kept-alive connection
 ---@field body string|false|nil the request's, where the sender takes it
+---@field request telnyx.request|nil another request than the message's, with `body`; what it
+---returns for a message is the answer's JSON as it is
 ---@field judged boolean|nil the message was validated: only what cannot be sent is refused again
 ---@field idempotency_key string|nil of a header
 ---@field begun boolean|nil set by who carries: whether anybody may have read a byte of this attempt
 ---@field pending table|false|nil set by who carries: what can be cancelled
+
+---@class telnyx.request
+---@field method "GET"|"POST"|"DELETE"
+---@field resource string what the path has behind base_url's, with its query
+---@field names string|nil what a right answer names
 
 ---@class telnyx.sent the service's message object, nulls absent
 ---@field id string
@@ -192,3 +211,54 @@
 ---@field character string|nil
 ---@field codepoint integer|nil
 ---@field replacement string|nil
+
+---@class telnyx.verify_options
+---@field tolerance number|nil seconds that a webhook's time may differ from ours; default 300
+---@field now number|nil seconds since 1970, in place of the clock
+
+---@class telnyx.event what a webhook says
+---@field kind "sent"|"finalized"|"received"|"link_clicked"|"other"
+---@field id string|nil the event's: the same when it comes again
+---@field type string|nil the service's name for it
+---@field direction "outbound"|"inbound"|nil
+---@field message_id string|nil
+---@field key string|nil under which the message was sent
+---@field claim string|nil of the send that posted it
+---@field status string|nil of the message as a whole; "received" of one that came in
+---@field at number|nil seconds since 1970
+---@field attempt integer|nil from 1
+---@field delivered_to string|nil the URL that was called
+---@field message table|nil the service's message object, nulls absent
+---@field optout "stop"|"start"|"help"|nil what who wrote wants
+---@field raw table all of it, nulls absent
+
+---@class telnyx.webhook_state what is known of a message by its webhooks; JSON can carry it
+---@field message_id string|nil
+---@field direction "outbound"|"inbound"|nil
+---@field status string|nil of the whole; "mixed" when several addressees have different ends
+---@field is_final boolean
+---@field status_at number|nil seconds since 1970
+---@field to { phone_number: string|nil, status: string|nil }[]
+---@field errors { code: string|nil, title: string|nil, detail: string|nil }[]|nil
+---@field cost { amount: string, currency: string|nil }|nil
+---@field key string|nil
+---@field claim string|nil
+---@field timeline telnyx.webhook_entry[] each event once, the earliest first
+---@field revised true|nil an addressee was told two different ends
+
+---@class telnyx.webhook_entry
+---@field id string|nil
+---@field type string|nil
+---@field kind string
+---@field status string|nil
+---@field at number|nil seconds since 1970
+---@field url string|nil of a click on a link
+---@field by string|nil who clicked
+
+---@class telnyx.webhook_change
+---@field is_news boolean the event was not known before
+---@field was string|nil the status before
+---@field status string|nil
+---@field is_changed boolean
+---@field is_final boolean
+---@field is_revised boolean it had an end, and now was told another

@@ -82,5 +82,7 @@ return {
   { "on_ucs2", "refuse", false, "on_ucs2", NONE },
   { "key_shape", "refuse", false, "key_shape", NONE },
   { "key_used", "refuse", false, "key_used", NONE },
+  { "group_to", "refuse", false, "group_to", NONE },
+  { "opted_out", "refuse", false, "40300", NONE },
   { "idempotency_key", "refuse", false, "10015", NONE },
 }

@@ -5,7 +5,7 @@ local clock = require("telnyx.sandbox.clock")
 local options = require("telnyx.sandbox.options")
 local Service = require("telnyx.sandbox.service")
 
-local Sender = { takes_body = true }
+local Sender = { takes_body = true, takes_requests = true }
 Sender.__index = Sender
 
 ---@param given telnyx.sandbox.sender_options|nil
@@ -170,7 +170,7 @@ end
 
 ---Makes one attempt. A message that its client has not judged is judged here.
 ---@param message table
----@param limits { timeout: number|nil, body: string|false|nil, idempotency_key: string|nil }|nil
+---@param limits telnyx.limits|nil
 ---@return table|nil message
 ---@return table info_or_error
 function Sender:send(message, limits)
@@ -181,6 +181,7 @@ function Sender:send(message, limits)
     body = limits and limits.body or nil,
     judged = limits and limits.judged,
     idempotency_key = limits and limits.idempotency_key,
+    request = limits and limits.request,
   })
   if not request then return nil, err end
   return self:carry(request, limits)

@@ -18,6 +18,7 @@ local secrets = require("telnyx.errors.secrets")
 ---@field journal telnyx.journal where what was sent is remembered, by key
 ---@field log function|nil the user's; gets a row for each attempt
 ---@field takes_body boolean whether the sender does
+---@field takes_requests boolean whether it carries other requests than messages
 ---@field yields "sender"|"others"|false what of the user's may yield to a scheduler
 ---@field most_at_once number how many its own sender has under way; more would wait there
 ---@field owns_sender boolean whether the sender was made here, and ends with the client
@@ -86,6 +87,7 @@ local function new(own, policy, level)
     journal = own.journal or journal.memory(),
     log = own.log,
     takes_body = sender.takes_body == true,
+    takes_requests = sender.takes_requests == true,
     yields = sender.heeds_meanwhile == nil and "sender"
       or (own.journal ~= nil or own.log ~= nil) and "others",
     owns_sender = not own.sender,

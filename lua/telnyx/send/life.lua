@@ -5,6 +5,7 @@ local core = require("telnyx.core")
 local cost = require("telnyx.send.cost")
 local errors = require("telnyx.errors")
 local once = require("telnyx.send.once")
+local reference = require("telnyx.send.reference")
 local retry = require("telnyx.send.retry")
 local rules = require("telnyx.rules")
 local tables = require("telnyx.tables")
@@ -38,7 +39,7 @@ local OUTCOMES = { not_sent = true, rejected = true, unknown = true, accepted = 
 -- A spending limit, say, comes as a 429 too, but no wait of ours will lift it. What is too much at
 -- once is so whatever its status.
 local function heed_code(err)
-  local entry = err.code and errors.catalogue[err.code]
+  local entry = err.code and errors.meaning(err)
   if not entry then return end
   if entry.class == "rate" then
     err.retryable = err.retryable or retry.is_too_many(err)
@@ -83,6 +84,7 @@ end
 local function carry(engine, job, task)
   local message, result, interruption = engine.loop:carry(task, job.message, job.limits)
   if not engine.owns_sender then message, result = tidy(message, result) end
+  if message and job.read then message, result = job.read(message, result) end
   result = without_secrets(engine, message, result)
   if not message then heed_code(result) end
   return message, result, interruption
@@ -109,9 +111,9 @@ local function ask(task, what, ...)
 end
 
 local function report(engine, job, task, row)
-  local key = job.entry and job.entry.key or nil
-  ask(task, engine.log,
-    tables.merge(row, { event = "attempt", attempt = #job.attempts, key = key }))
+  local key, request = job.entry and job.entry.key or nil, job.limits.request
+  ask(task, engine.log, tables.merge(row, { event = "attempt", attempt = #job.attempts, key = key,
+    request = request and request.method .. " " .. request.resource or nil }))
 end
 
 local function attempt(engine, job, task)
@@ -179,6 +181,11 @@ local function not_begun(cause)
     advice = "Send it again." }
 end
 
+local function only_messages()
+  return { outcome = "not_sent", kind = "invalid", retryable = false,
+    cause = "this client's own sender carries messages, and no other request" }
+end
+
 -- Told instead of posting: what an earlier send under the key was told, or why nothing may be
 -- posted.
 local function tell(engine, job, told)
@@ -200,6 +207,17 @@ local function claim(engine, job)
   job.now = engine.loop:now()
   if job.deadline - job.now >= LEAST_ATTEMPT then return nil end
   return { err = not_begun("the journal took all the time that there was") }
+end
+
+-- What tells of the message later tells of this claim: its reference is in the webhook URLs.
+local function bear_reference(job)
+  local entry, limits = job.entry, job.limits
+  if not entry or not entry.template then return end
+  if limits.body then
+    limits.body = reference.claimed(entry.template, entry.key, entry.claim)
+  else
+    job.message = reference.add(entry.plain, entry.key, entry.claim)
+  end
 end
 
 -- While a retry waits after a sure refusal, whoever comes first may send.
@@ -226,6 +244,7 @@ local function carry_out(engine, job, task)
     local told = job.entry and not is_of_parent(job) and claim(engine, job)
     if is_of_parent(job) then return fail(engine, job, engine.loop.forked()) end
     if told then return tell(engine, job, told) end
+    bear_reference(job)
     local message, result, row, interruption = attempt(engine, job, task)
     local reason
     if not message and not interruption then
@@ -311,6 +330,15 @@ local function unfit_header(key)
     "/header/Idempotency-Key"))
 end
 
+-- The body as an outbox keeps it.
+local function refer(job, body)
+  local entry = job.entry
+  if job.call.reference == false then return body end
+  entry.template = reference.in_body(body, job.message, entry.key)
+  entry.plain = entry.template and job.message
+  return entry.template or body
+end
+
 -- Once a send, and before a key or a turn is used up: both stay free for the message put right.
 -- What is validated is what is sent, at every attempt.
 local function check(engine, job)
@@ -321,8 +349,9 @@ local function check(engine, job)
   if told then job.warnings = engine.secrets.masked(errors.titled(told)) end
   if call.idempotency_header and not life.add_header(job) then return nil, unfit_header(key) end
   if engine.takes_body then job.limits.body = body else job.limits.judged = true end
-  if key then job.entry = once.entry(key, body, job.message.to) end
-  return body
+  if not key then return body end
+  job.entry = once.entry(key, body, job.message.to)
+  return refer(job, body)
 end
 
 -- A text that costs too much is not all that may be wrong.
@@ -333,12 +362,28 @@ local function with_other_faults(err, job)
   return err
 end
 
+-- Of a group message, by what its job was given for it.
+local function make_group_ready(engine, job)
+  local key, own = job.call.key, job.group
+  local body, told = own.body(job.message, job.call)
+  if not body then return fail(engine, job, told) end
+  if not engine.takes_requests then return fail(engine, job, only_messages()) end
+  if told then job.warnings = engine.secrets.masked(errors.titled(told)) end
+  if not life.add_header(job) then return fail(engine, job, unfit_header(key)) end
+  local inquiry = own.inquiry(job.message)
+  job.limits.body, job.limits.request, job.read = body, inquiry.request, inquiry.read
+  if not key then return body end
+  job.entry = once.entry(key, body, job.message.to[1])
+  return refer(job, body)
+end
+
 ---What comes before anything is claimed or sent. A job with a key has an entry then.
 ---@param engine telnyx.engine
 ---@param job telnyx.job
 ---@return string|true|nil body as it is posted, if it is known
 ---@return table|nil err
 function life.make_ready(engine, job)
+  if job.group then return make_group_ready(engine, job) end
   local priced, segments = cost.apply(job.message, job.call)
   if not priced then return fail(engine, job, with_other_faults(segments, job)) end
   job.message, job.segments = priced, segments
@@ -381,6 +426,27 @@ function life.known_body(engine, job)
   return nil
 end
 
+-- What is asked within another job starts anew, with attempts and time of its own.
+local function ask_service(engine, job, task, inquiry)
+  local call = job.call
+  job.attempts, job.may_be_sent, job.refreshed, job.n_outlasted = {}, false, nil, nil
+  job.limits.request, job.limits.body = inquiry.request, inquiry.body or ""
+  job.limits.timeout, job.read = call.timeout, inquiry.read
+  job.now = engine.loop:now()
+  job.deadline = job.now + call.deadline
+  return carry_out(engine, job, task)
+end
+
+-- A job that is a function, which asks the service one thing after the other.
+local function work(engine, job, task)
+  local message, result = job.work(function(inquiry)
+    if not engine.takes_requests then return fail(engine, job, only_messages()) end
+    return ask_service(engine, job, task, inquiry)
+  end)
+  if not message and getmetatable(result) == nil then engine:new_error(result) end
+  return message, result
+end
+
 ---The whole life of a send, written once for `send` and `start`.
 ---@param engine telnyx.engine
 ---@param job telnyx.job
@@ -389,6 +455,7 @@ end
 ---@return table result info or err
 function life.drive(engine, job, task)
   if job.is_claimed then return carry_claimed(engine, job, task) end
+  if job.work then return work(engine, job, task) end
   local body, err = life.make_ready(engine, job)
   if not body then
     local told = told_of_sent(engine, job)

@@ -353,9 +353,9 @@ end
 
 -- From outside ------------------------------------------------------------------------
 
-local function settle_accepted(journal, row, message)
+local function settle_accepted(journal, row, message, by)
   local result = json.encode({ message = message, info = { outcome = "accepted" } })
-  local done, why = ask(journal, "settle", { key = row.key, state = "accepted", by = "caller",
+  local done, why = ask(journal, "settle", { key = row.key, state = "accepted", by = by,
     now = core.now(), message_id = message.id, result = result })
   if done then return true end
   if done == nil then return nil, tostring(why) end
@@ -364,8 +364,8 @@ local function settle_accepted(journal, row, message)
   return nil, "the key was settled meanwhile"
 end
 
-local function settle_unsent(journal, row, word)
-  local done, why = ask(journal, "resend", { key = row.key, claim = row.claim, by = "caller",
+local function settle_unsent(journal, row, word, by)
+  local done, why = ask(journal, "resend", { key = row.key, claim = row.claim, by = by,
     now = core.now(), is_withdrawn = word == "withdrawn" or nil })
   if done then return true end
   return nil, done == nil and tostring(why) or "the key was settled meanwhile"
@@ -417,9 +417,10 @@ local KNOWN = {
 ---@param key string
 ---@param what table|"not_sent"|"withdrawn" the message that was sent; or that none was, and whether
 ---an outbox is to send it
+---@param by string|nil who says so; default "caller"
 ---@return true|nil
 ---@return string|nil why
-function once.resolve(journal, key, what)
+function once.resolve(journal, key, what, by)
   local message = type(what) == "table" and what
   local now = core.now()
   local row, why = ask(journal, "get", key)
@@ -441,7 +442,7 @@ function once.resolve(journal, key, what)
   elseif row.state ~= "unknown" and not (message and may_have_been_sent(row)) then
     return nil, KNOWN[row.state]
   end
-  return (message and settle_accepted or settle_unsent)(journal, row, what)
+  return (message and settle_accepted or settle_unsent)(journal, row, what, by or "caller")
 end
 
 return once

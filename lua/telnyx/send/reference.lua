@@ -4,10 +4,12 @@
 ---
 --- It is the claim, in 32 digits that nobody else draws, and the key behind it in the URL-safe
 --- alphabet of RFC 4648 §5: it stands alike in a URL, in JSON and in a query for it. The claim is
---- known only when the message's turn has come. Before that there are zeros in its place; the
---- digest of the message is of what was there without the reference.
+--- known only when the message's turn has come: before that there are zeros in its place. What a
+--- key knows a message by, its digest, is of the body without the reference.
 
 local core = require("telnyx.core")
+local json = require("cjson.safe").new()
+local tables = require("telnyx.tables")
 
 local reference = {}
 
@@ -43,46 +45,50 @@ end
 
 local FIELDS = { "webhook_url", "webhook_failover_url" }
 
----Adds the reference to the webhook URLs of a message. One that would be too long stays without.
+-- What a field has with the reference; nil where it is none, or would be too long.
+local function referring(url, parameter)
+  local is_fit = type(url) == "string" and url ~= ""
+    and #url + 1 + #parameter <= MOST_URL_CHARACTERS
+  return is_fit and with_parameter(url, parameter) or nil
+end
+
+---A message whose webhook URLs have the reference. One that would be too long stays without.
 ---@param message table is not changed
 ---@param key string
+---@param claim string|nil
 ---@return table message a copy, if there is something to add
-function reference.add(message, key)
-  local own, parameter = nil, reference.of(key)
+function reference.add(message, key, claim)
+  local own, parameter = message, reference.of(key, claim)
   for _, field in ipairs(FIELDS) do
-    local url = message[field]
-    local is_fit = type(url) == "string" and url ~= ""
-      and #url + 1 + #parameter <= MOST_URL_CHARACTERS
-    if is_fit then
-      if not own then
-        own = {}
-        for name, value in pairs(message) do own[name] = value end
-      end
-      own[field] = with_parameter(url, parameter)
+    local url = referring(message[field], parameter)
+    if url then
+      if own == message then own = tables.copy(message) end
+      own[field] = url
     end
   end
-  return own or message
+  return own
 end
 
--- Without what `add` has added, wherever it is written: its characters need no escape.
-local function each(body, key, change)
-  local parameter, parts, from = reference.of(key), {}, 1
-  local at = body:find(parameter, 1, true)
-  while at do
-    parts[#parts + 1] = change(body:sub(from, at - 1), parameter)
-    from = at + #parameter
-    at = body:find(parameter, from, true)
-  end
-  parts[#parts + 1] = body:sub(from)
-  return table.concat(parts)
+-- The value of a field, if it stands there as our JSON has it.
+local function replaced(body, field, url, own_url)
+  local name = '"' .. field .. '":'
+  local at, last = body:find(name .. json.encode(url), 1, true)
+  if not at then return body end
+  return body:sub(1, at - 1) .. name .. json.encode(own_url) .. body:sub(last + 1)
 end
 
----The body as it would be without the reference.
+---The body of a message with a reference for a claim that is not known yet.
 ---@param body string
+---@param message table of which it is
 ---@param key string
----@return string
-function reference.without(body, key)
-  return each(body, key, function(before) return before:sub(1, -2) end)
+---@return string|nil body nil: there is no reference in it
+function reference.in_body(body, message, key)
+  local own, parameter = body, reference.of(key)
+  for _, field in ipairs(FIELDS) do
+    local url = referring(message[field], parameter)
+    if url then own = replaced(own, field, message[field], url) end
+  end
+  return own ~= body and own or nil
 end
 
 ---The body that a claim posts.
@@ -91,8 +97,15 @@ end
 ---@param claim string
 ---@return string
 function reference.claimed(body, key, claim)
-  local parameter = reference.of(key, claim)
-  return each(body, key, function(before) return before .. parameter end)
+  local parameter, own, parts, from = reference.of(key), reference.of(key, claim), {}, 1
+  local at, last = body:find(parameter, 1, true)
+  while at do
+    parts[#parts + 1] = body:sub(from, at - 1) .. own
+    from = last + 1
+    at, last = body:find(parameter, from, true)
+  end
+  if from == 1 then return body end
+  return table.concat(parts) .. body:sub(from)
 end
 
 ---Reads a URL's reference.

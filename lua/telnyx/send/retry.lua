@@ -355,6 +355,16 @@ function retry.policy(options, level, nearest)
   return setmetatable(with_defaults(options, rules), Policy)
 end
 
+--- The same for what only reads: an answer that was lost may be asked for again.
+---@param policy telnyx.retry_policy
+---@return telnyx.retry_policy
+function retry.of_reads(policy)
+  local own = {}
+  for name, value in pairs(policy) do own[name] = value end
+  own.unknown = true
+  return setmetatable(own, Policy)
+end
+
 --- One attempt. A stale connection is still replaced: nothing was sent on it.
 ---@type telnyx.retry_policy
 retry.none = retry.policy { attempts = 1 }
