@@ -216,6 +216,7 @@ local lua = {
   { "sandbox/kinds", "telnyx.sandbox.addresses telnyx.sandbox.url" },
   { "sandbox/knobs", "telnyx.sandbox.kinds" },
   { "sandbox/options", "telnyx.sandbox.kinds telnyx.sandbox.knobs" },
+  { "sandbox/query", "telnyx.sandbox.json telnyx.sandbox.timestamp" },
   { "sandbox/endpoints" },
   { "sandbox/schema", "telnyx.sandbox.json" },
   { "sandbox/reference", "telnyx.sandbox.utf8" },
@@ -226,7 +227,15 @@ local lua = {
   ]] },
   { "sandbox/message", "telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.json" },
   { "sandbox/signing", "telnyx.core telnyx.sandbox.random" },
-  { "sandbox/events", "telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.message" },
+  { "sandbox/optouts" },
+  { "sandbox/inbound", [[
+    telnyx.sandbox.addresses telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.message
+    telnyx.sandbox.optouts telnyx.sandbox.url
+  ]] },
+  { "sandbox/replies", "telnyx.sandbox.inbound telnyx.sandbox.message" },
+  { "sandbox/events", [[
+    telnyx.sandbox.clock telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message
+  ]] },
   { "sandbox/deliveries", [[
     telnyx.sandbox.events telnyx.sandbox.heap telnyx.sandbox.ring telnyx.sandbox.signing
   ]] },
@@ -239,16 +248,19 @@ local lua = {
     telnyx.sandbox.validate telnyx.sandbox.weather
   ]] },
   { "sandbox/routes/messages", [[
-    telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.reply
+    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.reply
   ]] },
+  { "sandbox/routes/optouts", "telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply" },
   { "sandbox/routes/control", [[
-    telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.reply
+    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.message
+    telnyx.sandbox.replies telnyx.sandbox.reply
   ]] },
   { "sandbox/service", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.errors
-    telnyx.sandbox.knobs telnyx.sandbox.limiter telnyx.sandbox.options telnyx.sandbox.reply
-    telnyx.sandbox.routes.control telnyx.sandbox.routes.messages telnyx.sandbox.routes.send
-    telnyx.sandbox.store telnyx.sandbox.uuid telnyx.sandbox.weather
+    telnyx.sandbox.inbound telnyx.sandbox.knobs telnyx.sandbox.limiter telnyx.sandbox.options
+    telnyx.sandbox.optouts telnyx.sandbox.replies telnyx.sandbox.reply
+    telnyx.sandbox.routes.control telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts
+    telnyx.sandbox.routes.send telnyx.sandbox.store telnyx.sandbox.uuid telnyx.sandbox.weather
   ]] },
   { "sandbox/sender", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.options telnyx.sandbox.service
