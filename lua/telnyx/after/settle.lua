@@ -28,8 +28,10 @@ local HORIZON_S = 4 * 3600
 
 -- Rows --------------------------------------------------------------------------------------------
 
+-- Of a reply that was cut it is known that there is a message, but not which.
 local function is_open(row, now)
   return row.state == "unknown" or row.state == "sending" and (row.expires or 0) < now
+    or row.state == "accepted" and not row.message_id
 end
 
 local STATES = {
@@ -168,14 +170,15 @@ end
 
 local function of_open(row, wanted, errs, now)
   local age = now - (row.claimed_at or now)
-  return { key = row.key, state = "unknown", age = age, is_past_horizon = age > HORIZON_S,
+  return { key = row.key, state = row.state == "accepted" and "accepted" or "unknown", age = age, is_past_horizon = age > HORIZON_S,
     likely = wanted.likely[row.claim or ""], errors = errs, cause = cause_of(row, age, errs) }
 end
 
 -- What was found is written down before anybody is told.
 local function accept(journal, row, trace, results)
   local ok, why = once.resolve(journal, row.key, trace.message, trace.by)
-  results[row.key] = { key = row.key, state = ok and "accepted" or "unknown",
+  local state = (ok or row.state == "accepted") and "accepted" or "unknown"
+  results[row.key] = { key = row.key, state = state,
     id = trace.message.id, by = trace.by, message = trace.message, cause = why }
 end
 

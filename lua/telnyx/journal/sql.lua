@@ -258,8 +258,8 @@ function Sql:reap(now, key)
 end
 
 function Sql:settle(s)
-  local params = { s.state, s.now, s.by, s.message_id, s.result, s.key, s.state }
-  return change_row(self, "settle", s.key, params, 7, function(row)
+  local params = { s.state, s.now, s.by, s.message_id, s.result, s.key, s.message_id, s.state }
+  return change_row(self, "settle", s.key, params, 8, function(row)
     return row.state == s.state and row.settled_by == s.by and row.settled_at == s.now
   end)
 end

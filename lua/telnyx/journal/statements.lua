@@ -107,7 +107,8 @@ RETURNING key]],
 UPDATE telnyx_send SET state = ?, settled_at = {B}, settled_by = ?,
   message_id = COALESCE(?, message_id), result = COALESCE(?, result)
 WHERE key = ? AND (state = 'unknown' OR ((state = 'sending' OR (tries > 0
-  AND state IN ('free', 'queued'))) AND CAST(? AS TEXT) = 'accepted'))
+  AND state IN ('free', 'queued')) OR (state = 'accepted' AND message_id IS NULL
+  AND CAST(? AS TEXT) IS NOT NULL)) AND CAST(? AS TEXT) = 'accepted'))
 RETURNING key]],
 
   resend = [[

@@ -426,6 +426,7 @@ local KNOWN = {
 ---@return string|nil why
 ---@return boolean|nil is_failure of the journal
 function once.resolve(journal, key, what, by)
+  by = by or "caller"
   local message = type(what) == "table" and what
   local now = core.now()
   local row, why = ask(journal, "get", key)
@@ -437,8 +438,8 @@ function once.resolve(journal, key, what, by)
     if not is_so then return nil, why end
   end
   if row.state == "accepted" then
-    -- Of a reply that was cut there is no id.
-    if message and (message.id == row.message_id or not row.message_id) then return true end
+    if message and not row.message_id then return settle_accepted(journal, row, what, by) end
+    if message and message.id == row.message_id then return true end
     return nil, "a message was accepted under this key"
       .. (row.message_id and ": " .. row.message_id or "")
   end
@@ -447,7 +448,7 @@ function once.resolve(journal, key, what, by)
   elseif row.state ~= "unknown" and not (message and may_have_been_sent(row)) then
     return nil, KNOWN[row.state]
   end
-  return (message and settle_accepted or settle_unsent)(journal, row, what, by or "caller")
+  return (message and settle_accepted or settle_unsent)(journal, row, what, by)
 end
 
 return once
