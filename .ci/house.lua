@@ -71,18 +71,23 @@ local lua = {
   { "journal/arguments", "telnyx.core" },
   { "journal/machine" },
   { "journal/object", "telnyx.core telnyx.journal.arguments" },
-  { "journal/rows", "telnyx.journal.machine" },
+  { "journal/events" },
+  { "journal/optouts" },
+  { "journal/inbox_rows", "telnyx.journal.events telnyx.journal.optouts" },
+  { "journal/rows", "telnyx.journal.inbox_rows telnyx.journal.machine" },
   { "journal/memory", "telnyx.journal.rows" },
   { "journal/record" },
   { "journal/lock", "telnyx.core" },
   { "journal/shared", "telnyx.journal.lock telnyx.journal.record telnyx.journal.rows" },
-  { "journal/statements" },
+  { "journal/inbox_statements" },
+  { "journal/statements", "telnyx.journal.inbox_statements" },
   { "journal/queue", "telnyx.journal.arguments telnyx.journal.statements" },
   { "journal/commits" },
   { "journal/schema" },
+  { "journal/inbox_sql", "telnyx.core telnyx.journal.optouts" },
   { "journal/sql", [[
-    telnyx.interrupt telnyx.journal.commits telnyx.journal.machine telnyx.journal.queue
-    telnyx.journal.schema telnyx.journal.statements
+    telnyx.interrupt telnyx.journal.commits telnyx.journal.inbox_sql telnyx.journal.machine
+    telnyx.journal.queue telnyx.journal.schema telnyx.journal.statements
   ]] },
   { "journal/dbi", "telnyx.core telnyx.interrupt telnyx.send.random" },
   { "journal/sqlite", "dbd.sqlite3 telnyx.core telnyx.journal.dbi telnyx.journal.sql" },
@@ -108,6 +113,24 @@ local lua = {
     cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.journal.machine telnyx.moments
     telnyx.rules telnyx.tables
   ]] },
+  { "after/status" },
+  { "after/event", [[
+    cjson.safe telnyx.after.status telnyx.moments telnyx.send.reference telnyx.tables
+  ]] },
+  { "after/verify", "telnyx.after.event telnyx.core" },
+  { "after/reduce", "telnyx.after.status" },
+  { "after/receiver", [[
+    telnyx.after.event telnyx.after.reduce telnyx.after.verify telnyx.core telnyx.send.once
+  ]] },
+  { "after/handler", "telnyx.after.receiver" },
+  { "webhook", [[
+    telnyx.after.event telnyx.after.handler telnyx.after.receiver telnyx.after.reduce
+    telnyx.after.verify
+  ]] },
+  { "after/search", "telnyx.after.inquiries telnyx.moments telnyx.send.reference" },
+  { "after/settle", [[
+    telnyx.after.event telnyx.after.search telnyx.core telnyx.send.once
+  ]] },
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
   { "send/news", "telnyx.core" },
@@ -116,7 +139,7 @@ local lua = {
     telnyx.core telnyx.send.guard telnyx.send.news telnyx.send.rounds telnyx.send.tasks
   ]] },
   { "send/life", [[
-    telnyx.core telnyx.errors telnyx.rules telnyx.send.cost telnyx.send.once
+    telnyx.core telnyx.errors telnyx.interrupt telnyx.rules telnyx.send.cost telnyx.send.once
     telnyx.send.reference telnyx.send.retry telnyx.tables
   ]] },
   { "send/engine", [[
@@ -124,6 +147,7 @@ local lua = {
     telnyx.send.life telnyx.send.loop telnyx.send.once telnyx.send.random
   ]] },
 
+  { "run/allowance" },
   { "run/pace", "telnyx.core" },
   { "run/fatal" },
   { "run/stored", "cjson.safe telnyx.core telnyx.tables" },
@@ -133,19 +157,21 @@ local lua = {
   { "run/trouble" },
   { "run/learned", "telnyx.run.slowing telnyx.run.trouble" },
   { "run/turns", [[
-    telnyx.core telnyx.errors.catalogue telnyx.run.learned telnyx.run.trouble
+    telnyx.core telnyx.errors.catalogue telnyx.run.allowance telnyx.run.learned
+    telnyx.run.trouble
   ]] },
   { "run/outlook", "telnyx.send.once" },
   { "run/send_all", [[
-    telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.trouble
-    telnyx.run.turns telnyx.run.window telnyx.send.retry telnyx.tables
+    telnyx.core telnyx.run.allowance telnyx.run.fatal telnyx.run.lanes telnyx.run.pace
+    telnyx.run.trouble telnyx.run.turns telnyx.run.window telnyx.send.retry telnyx.tables
   ]] },
   { "run/debts", "telnyx.core telnyx.send.once" },
   { "run/demand" },
   { "run/patience" },
   { "run/worker", [[
-    telnyx.core telnyx.run.debts telnyx.run.demand telnyx.run.fatal telnyx.run.lanes
-    telnyx.run.patience telnyx.run.trouble telnyx.run.window telnyx.send.once telnyx.send.retry
+    telnyx.core telnyx.run.allowance telnyx.run.debts telnyx.run.demand telnyx.run.fatal
+    telnyx.run.lanes telnyx.run.patience telnyx.run.trouble telnyx.run.window telnyx.send.once
+    telnyx.send.retry
   ]] },
   { "run/outbox", "telnyx.core telnyx.errors telnyx.rules telnyx.run.worker telnyx.send.once" },
   { "run/csv", "telnyx.core" },
@@ -157,19 +183,11 @@ local lua = {
   { "run/results", "telnyx.core telnyx.run.csv" },
   { "run/campaign", "telnyx.core telnyx.interrupt" },
 
-  { "after/status" },
-  { "after/event", [[
-    cjson.safe telnyx.after.status telnyx.moments telnyx.send.reference telnyx.tables
-  ]] },
-  { "after/verify", "telnyx.after.event telnyx.core" },
-  { "after/reduce", "telnyx.after.status" },
-  { "webhook", "telnyx.after.event telnyx.after.reduce telnyx.after.verify" },
-
   { "client", [[
-    telnyx.after.group telnyx.after.inquiries telnyx.core telnyx.fields telnyx.options
-    telnyx.profiles telnyx.run.outbox telnyx.run.outlook telnyx.run.pace telnyx.run.send_all
-    telnyx.run.stored telnyx.send.cost telnyx.send.engine telnyx.send.life telnyx.send.reference
-    telnyx.send.retry telnyx.tables
+    telnyx.after.group telnyx.after.inquiries telnyx.after.settle telnyx.core telnyx.fields
+    telnyx.options telnyx.profiles telnyx.run.outbox telnyx.run.outlook telnyx.run.pace
+    telnyx.run.send_all telnyx.run.stored telnyx.send.cost telnyx.send.engine telnyx.send.life
+    telnyx.send.reference telnyx.send.retry telnyx.tables
   ]] },
   { "init", [[
     telnyx.client telnyx.core telnyx.errors telnyx.fields telnyx.journal telnyx.options
@@ -186,36 +204,70 @@ local lua = {
   { "sandbox/json", "cjson.safe" },
   { "sandbox/clock", "telnyx.core" },
   { "sandbox/utf8" },
-  { "sandbox/uuid" },
+  { "sandbox/random" },
+  { "sandbox/uuid", "telnyx.sandbox.random" },
   { "sandbox/ring" },
+  { "sandbox/heap" },
   { "sandbox/limiter" },
   { "sandbox/addresses" },
   { "sandbox/url" },
   { "sandbox/timestamp" },
   { "sandbox/replay" },
-  { "sandbox/options", "telnyx.sandbox.addresses" },
+  { "sandbox/kinds", "telnyx.sandbox.addresses telnyx.sandbox.url" },
+  { "sandbox/knobs", "telnyx.sandbox.kinds" },
+  { "sandbox/options", "telnyx.sandbox.kinds telnyx.sandbox.knobs" },
+  { "sandbox/query", "telnyx.sandbox.json telnyx.sandbox.timestamp" },
+  { "sandbox/endpoints" },
   { "sandbox/schema", "telnyx.sandbox.json" },
   { "sandbox/reference", "telnyx.sandbox.utf8" },
   { "sandbox/errors", "telnyx.sandbox.json" },
+  { "sandbox/reply", "telnyx.sandbox.errors telnyx.sandbox.json" },
   { "sandbox/validate", [[
     telnyx.sandbox.addresses telnyx.sandbox.schema telnyx.sandbox.timestamp telnyx.sandbox.url
   ]] },
   { "sandbox/message", "telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.json" },
+  { "sandbox/signing", "telnyx.core telnyx.sandbox.random" },
+  { "sandbox/optouts" },
+  { "sandbox/inbound", [[
+    telnyx.sandbox.addresses telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.message
+    telnyx.sandbox.optouts telnyx.sandbox.url
+  ]] },
+  { "sandbox/replies", "telnyx.sandbox.inbound telnyx.sandbox.message" },
+  { "sandbox/events", [[
+    telnyx.sandbox.clock telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message
+  ]] },
+  { "sandbox/deliveries", [[
+    telnyx.sandbox.events telnyx.sandbox.heap telnyx.sandbox.ring telnyx.sandbox.signing
+  ]] },
   { "sandbox/forecast", "telnyx.sandbox.errors telnyx.sandbox.json telnyx.sandbox.message" },
   { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },
   { "sandbox/store", "telnyx.sandbox.json telnyx.sandbox.ring" },
-  { "sandbox/service", [[
-    telnyx.core telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.forecast
-    telnyx.sandbox.json telnyx.sandbox.limiter telnyx.sandbox.message telnyx.sandbox.options
-    telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.store telnyx.sandbox.utf8
-    telnyx.sandbox.uuid
+  { "sandbox/routes/send", [[
+    telnyx.sandbox.endpoints telnyx.sandbox.forecast telnyx.sandbox.json telnyx.sandbox.message
+    telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.reply telnyx.sandbox.utf8
     telnyx.sandbox.validate telnyx.sandbox.weather
+  ]] },
+  { "sandbox/routes/messages", [[
+    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.reply
+  ]] },
+  { "sandbox/routes/optouts", "telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply" },
+  { "sandbox/routes/control", [[
+    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.message
+    telnyx.sandbox.replies telnyx.sandbox.reply
+  ]] },
+  { "sandbox/service", [[
+    telnyx.core telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.errors
+    telnyx.sandbox.inbound telnyx.sandbox.knobs telnyx.sandbox.limiter telnyx.sandbox.options
+    telnyx.sandbox.optouts telnyx.sandbox.replies telnyx.sandbox.reply
+    telnyx.sandbox.routes.control telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts
+    telnyx.sandbox.routes.send telnyx.sandbox.store telnyx.sandbox.uuid telnyx.sandbox.weather
   ]] },
   { "sandbox/sender", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.options telnyx.sandbox.service
   ]] },
   { "sandbox/init", "telnyx.sandbox.sender telnyx.sandbox.service telnyx.sandbox.weather" },
-  { "sandbox/front", "telnyx.core telnyx.sandbox.service" },
+  { "sandbox/poster" },
+  { "sandbox/front", "telnyx.core telnyx.sandbox.poster telnyx.sandbox.service" },
   { "sandbox/nginx", "telnyx.sandbox.front" },
   { "sandbox/serve", "telnyx.sandbox.nginx" },
 }

@@ -565,6 +565,31 @@ describe("the headers of a reply", function()
     assert.is_true(reply(429, ENVELOPE, { ["retry-after"] = ("9"):rep(40) }).err.retry_after > 1e39)
   end)
 
+  -- As the service lists them: what holds, and each limit with the seconds of its window.
+  local LIMITS = {
+    { "40, 40;w=60", 40 }, { "40,40;w=60", 40 }, { "40 , 40;w=60", 40 }, { "40;w=60", 40 },
+    { " 100, 10;w=1, 100;w=60, 1000;w=3600, 10000;w=86400 ", 100 }, { "5\t, 5;w=1", 5 },
+    { "40," .. ("4"):rep(60), 40 }, { "40", 40 }, { "0, 0;w=60", 0 },
+    { ", 40;w=60", nil }, { ";w=60", nil }, { "w=60, 40", nil }, { "4 0, 40", nil },
+    { "-40, 40", nil }, { "forty, 40", nil }, { "", nil }, { ("9"):rep(200) .. ", 40", nil },
+  }
+
+  for _, row in ipairs(LIMITS) do
+    it(("list the limits of a rate: %q"):format(row[1]:sub(1, 40)), function()
+      local err = reply(429, ENVELOPE, { ["x-ratelimit-limit"] = row[1],
+        ["x-ratelimit-remaining"] = "0" }).err
+      assert.same({ limit = row[2], remaining = 0 }, err.ratelimit)
+    end)
+  end
+
+  it("need not name a wait: what the service answers one too many with", function()
+    local err = reply(429, ENVELOPE, { ["x-ratelimit-limit"] = "40, 40;w=60",
+      ["x-ratelimit-remaining"] = "0", ["x-ratelimit-reset"] = "37" }).err
+    assert.is_nil(err.retry_after)
+    assert.same({ limit = 40, remaining = 0, reset = 37 }, err.ratelimit)
+    assert.equal(37, require("telnyx.send.retry").asked_wait(err))
+  end)
+
   it("name the end of a rate's window: seconds, or a time in seconds or milliseconds", function()
     local date = "Tue, 14 Nov 2023 22:13:20 GMT" -- 1700000000
     for value, expected in pairs { ["7"] = 7, ["1700000030"] = 30, ["1700000030500"] = 30.5 } do
@@ -623,6 +648,18 @@ describe("over a real socket, a body", function()
     assert.equal("req-2", result.err.request_id)
     assert.equal(4, result.err.retry_after)
     assert.equal(5, result.err.ratelimit.limit)
+  end)
+
+  it("comes with limits that are a list, on one line or several", function()
+    for _, lines in ipairs {
+      { { "X-RateLimit-Limit", "40, 40;w=60" } },
+      { { "x-ratelimit-limit", "40" }, { "x-ratelimit-limit", "1000;w=3600" } },
+    } do
+      lines[#lines + 1] = { "x-ratelimit-reset", "37" }
+      local result = answered(429, ENVELOPE, lines)
+      listener:close()
+      assert.same({ limit = 40, reset = 37 }, result.err.ratelimit)
+    end
   end)
 
   local ROWS = {

@@ -18,6 +18,136 @@ local documented = [[
 40313 40314 40315 40316 40317 40318 40319 40320 40321 40322 40323 40324 40325
 40326 40327 40328 40329 40330 40331 40332 40333
 41000
+75000 75001 75002 75003 75004 75005 75006 75299 75300 75400 75404 75499 75500 75599
+]]
+
+-- Titles, as the service's own table has them.
+local titles = [[
+10001 Inactive phone number
+10002 Invalid phone number
+10003 Invalid URL
+10004 Missing required parameter
+10005 Resource not found
+10006 Invalid ID
+10007 Unexpected error
+10008 Request timeout
+10009 Authentication failed
+10010 Authorization failed
+10011 Too many requests
+10014 Unsupported Media Type
+10015 Bad Request
+10016 Phone number must be in +E.164 format
+10020 Invalid resource type
+10023 Invalid JSON
+10024 Unsupported Content-Type
+10025 String length out of range
+10026 Invalid parameter type
+10027 Unprocessable Entity
+10028 Character encoding error
+10029 Expected JSON Content-Type
+10030 Method not allowed
+10032 Invalid enumerated value
+10033 Value outside of range
+10035 Resource locked
+10036 Resource is being processed
+10037 Service unavailable
+10038 Feature not permitted
+10039 Feature limited
+20001 Invalid API Key secret
+20002 API Key revoked
+20003 API Key forbidden
+20004 Invalid permission groups
+20005 Invalid user
+20006 Expired access token
+20007 Invalid permission groups
+20008 Invalid API Key
+20012 Account inactive
+20013 Account blocked
+20014 Account unverified
+20015 Feature not enabled
+20016 Account not level 1 verified
+20017 Account not level 2 verified
+20100 Insufficient Funds
+40001 Not routable
+40002 Blocked as spam - temporary
+40003 Blocked as spam - permanent
+40004 Rejected by destination
+40005 Message expired during transmission
+40006 Recipient server unavailable
+40007 Loop detected
+40008 Undeliverable
+40009 Invalid message body
+40010 Not 10DLC registered
+40011 Too many requests
+40012 Invalid messaging destination number
+40013 Invalid messaging source number
+40014 Message expired in queue
+40015 Blocked as spam - internal
+40016 T-Mobile 10DLC Sending Limit Reached
+40017 AT&T 10DLC Spam Message Rejected
+40018 AT&T 10DLC Sending Limit Reached
+40019 AT&T 10DLC Invalid Tag Data
+40020 Blocked as potentially artificial inflation of traffic
+40100 Number not messaging enabled
+40150 Toll free number not in registry
+40151 Message enablement pending with other provider
+40152 Invalid OSR parameter
+40153 Cannot access OSR
+40154 Unauthorized NNID
+40155 LOA required
+40156 Unauthorized property name/value
+40157 Temporarily blocked
+40158 Delete failed
+40159 Unknown OSR error
+40300 Blocked due to STOP message
+40301 Unsupported message type for the 'to' address
+40302 Message too large
+40303 Message not found
+40304 Invalid combination of message content arguments
+40305 Invalid 'from' address
+40306 Alpha sender not configured
+40307 Alpha sender mismatch
+40308 Invalid 'from' address for MMS
+40309 Invalid destination region
+40310 Invalid 'to' address
+40311 Invalid messaging profile secret
+40312 Messaging profile is disabled
+40313 Missing messaging profile secret
+40314 Messaging disabled on account
+40315 Unhealthy 'from' address
+40316 No content provided for message
+40317 Invalid MMS content
+40318 Message queue full
+40319 Incompatible message type for the 'to' address
+40320 Temporarily unusable 'from' address
+40321 No usable numbers on messaging profile
+40322 Blocked due to content
+40323 Messaging activation failed
+40324 Messaging product type change failed
+40325 Invalid alphanumeric sender ID
+40326 Cannot assign alphanumeric sender ID
+40327 Invalid Domain
+40328 SMS exceeds recommended size
+40329 Tollfree number is not verified
+40330 Tollfree number is not provisioned
+40331 Missing whitelisted destinations
+40332 Brand cannot be deleted
+40333 Messaging profile spend limit reached
+41000 WhatsApp Error
+75000 Webhook delivery error
+75001 Could not resolve name
+75002 Could not connect to host
+75003 Certificate misconfiguration
+75004 Expired certificate
+75005 Certificate name mismatch
+75006 Untrusted certificate root
+75299 Webhook host returned a non-200 HTTP 2XX
+75300 Webhook host returned HTTP 3XX
+75400 Webhook host returned HTTP 400
+75404 Webhook host returned HTTP 404
+75499 Webhook host returned HTTP 4XX
+75500 Webhook host returned HTTP 500
+75599 Webhook host returned HTTP 5XX
 ]]
 
 local classes = {
@@ -47,6 +177,23 @@ describe("telnyx.errors catalogue", function()
       assert.same(entry, catalogue[tonumber(code)])
     end)
   end
+
+  it("has each title as the service has it", function()
+    local n = 0
+    for code, title in titles:gmatch("(%d+) ([^\n]+)\n") do
+      assert.equal(title, catalogue[code].title, code)
+      n = n + 1
+    end
+    assert.equal(select(2, documented:gsub("%d+", "")), n)
+  end)
+
+  it("knows why an event could not be delivered: no message's trouble, by numbers too", function()
+    for code in documented:gmatch("75%d%d%d") do
+      assert.equal("network", catalogue[tonumber(code)].class, code)
+      assert.equal("profile", catalogue[code].whose, code)
+      assert.truthy(catalogue[code].advice:lower():find("webhook", 1, true), code)
+    end
+  end)
 
   it("holds no other code", function()
     local known = {}
@@ -468,6 +615,75 @@ describe("telnyx.errors and secrets", function()
     local loop = { outcome = "rejected", kind = "api", detail = KEY }
     loop.again = loop
     assert.is_nil(tostring(errors.new(loop)):find(KEY, 1, true))
+  end)
+end)
+
+describe("a code that means two things", function()
+  local function refused(status, code, title, own)
+    own = own or {}
+    own.outcome, own.kind, own.status = own.outcome or "rejected", "api", status
+    own.errors = { { code = code, title = title } }
+    return errors.new(own)
+  end
+
+  it("is about too many where the status says so, or there is none", function()
+    for _, title in ipairs { "Too many requests", "Bad Request", false } do
+      local err = refused(429, "10011", title or nil)
+      assert.same({ "rate", "account" }, { err.class, err.whose })
+    end
+    local err = refused(nil, "10011")
+    assert.same({ "rate", "account", "Too many requests" }, { err.class, err.whose, err.title })
+  end)
+
+  it("is a bad request with another status, whatever it is called", function()
+    for _, title in ipairs { "Bad Request", "Too many requests", false } do
+      local err = refused(400, "10011", title or nil)
+      assert.same({ "request", "message" }, { err.class, err.whose })
+      assert.equal("Mend the request as the detail says.", err.advice)
+      assert.equal(title or nil, err.title)
+      assert.equal(title or nil, err.errors[1].title)
+      assert.is_nil(tostring(err):lower():find("slow", 1, true), tostring(err))
+    end
+    assert.equal("account", refused(403, "10011").class)
+  end)
+
+  it("is the service's with a status of its own", function()
+    for _, code in ipairs { "10011", "10016" } do
+      local err = refused(503, code, nil, { outcome = "unknown" })
+      assert.same({ "service", "service" }, { err.class, err.whose })
+      assert.is_nil(err.title)
+    end
+    assert.equal("recipient", refused(400, "10016").class)
+    assert.equal("recipient", errors.invalid({ code = "10016" }).class)
+  end)
+
+  it("is told by its title", function()
+    local unreachable = "Destination number unreachable"
+    for _, title in ipairs { unreachable, unreachable:lower() } do
+      local err = refused(nil, "40300", title)
+      assert.same({ "recipient", "message", title }, { err.class, err.whose, err.title })
+      assert.is_nil(err.advice:find("STOP", 1, true), err.advice)
+    end
+    for _, title in ipairs { "Blocked due to STOP message", "New words", false } do
+      local err = refused(nil, "40300", title or nil)
+      assert.truthy(err.advice:find("STOP", 1, true), err.advice)
+    end
+    assert.equal("service", refused(nil, "10016", "Service unavailable").class)
+    assert.equal("content", refused(nil, "40302", unreachable).class)
+  end)
+
+  it("is told so to those inside as well, and to each in a copy", function()
+    local meaning = errors.meaning { code = 40300, title = "Destination number unreachable" }
+    assert.equal("Destination number unreachable", meaning.title)
+    meaning.class = "mine"
+    assert.equal("recipient", errors.meaning { code = "40300",
+      title = "Destination number unreachable" }.class)
+    assert.is_nil(errors.meaning { code = "10011", status = 400 })
+    assert.same(errors.catalogue["10011"], errors.meaning { code = "10011", status = 429 })
+    assert.is_nil(errors.meaning {})
+    for _, other in ipairs { true, {}, 0 / 0, "", "99999" } do
+      assert.is_nil(errors.meaning { code = other, status = other, title = other })
+    end
   end)
 end)
 

@@ -212,13 +212,14 @@ describe_all("a second send under a key", function()
     end
   end)
 
-  -- By the status, by the code whatever the status, or since the sender says so.
+  -- By the status, by the code, whatever the status mostly, or since the sender says so.
   local PASSING = {
     { status = 401 }, { status = 402 }, { status = 403 }, { status = 429 },
     { status = 400, code = "20100" }, { status = 400, code = "10009" },
-    { status = 400, code = "10011" }, { status = 503, retryable = true },
+    { status = 429, code = "10011" }, { status = 503, retryable = true },
   }
-  local LASTING = { { status = 400 }, { status = 404 }, { status = 422, code = "40300" }, {} }
+  local LASTING = { { status = 400 }, { status = 404 }, { status = 422, code = "40300" }, {},
+    { status = 400, code = "10011" } }
 
   for state, refusals in pairs({ free = PASSING, rejected = LASTING }) do
     it("finds the key " .. state .. " after such a refusal", function()

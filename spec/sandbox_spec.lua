@@ -2,6 +2,7 @@ local json = require("cjson.safe").new()
 local sandbox = require("telnyx.sandbox")
 local read_moment = require("telnyx.moments").parse
 local clock = require("telnyx.sandbox.clock")
+local knobs = require("telnyx.sandbox.knobs")
 local core = require("telnyx.core")
 local telnyx = require("telnyx")
 
@@ -367,7 +368,8 @@ describe("the sandbox's doors", function()
 
   it("know their methods", function()
     assert.are.same({ 405, "10030", "POST" }, handle("PUT", "/v2/messages"))
-    assert.are.same({ 405, "10030", "GET" }, handle("DELETE", "/v2/messages/x"))
+    assert.are.same({ 405, "10030", "DELETE, GET" }, handle("PATCH", "/v2/messages/x"))
+    assert.are.same({ 405, "10030", "POST" }, handle("GET", "/v2/messages/group_mms"))
     assert.are.same({ 405, "10030", "DELETE, GET" }, handle("POST", "/sandbox/ledger"))
   end)
 
@@ -395,8 +397,11 @@ describe("the sandbox's doors", function()
 end)
 
 describe("the sandbox's options", function()
-  local known = "api_keys, chunking, fallback_sender, idempotency, keep, max_parts, now,"
-    .. " rate_limit, recommended_parts, refuses_own_number, segments, smart_encoding, uuid"
+  -- Those that are no knobs are these.
+  local known = { "api_keys", "keep", "now", "segments", "signing_seed", "uuid" }
+  for _, name in ipairs(knobs.names()) do known[#known + 1] = name end
+  table.sort(known)
+  known = table.concat(known, ", ")
 
   -- The message without its position, which must be the caller's own line.
   local function complaint(make, given)
@@ -424,6 +429,18 @@ describe("the sandbox's options", function()
     { { max_parts = 0 }, "'max_parts' " .. whole:format(1) .. "0" },
     { { chunking = 1 }, "'chunking' must be true or false, got 1" },
     { { idempotency = "yes" }, "'idempotency' must be true or false, got \"yes\"" },
+    { { signing_seed = "short" }, "'signing_seed' must be a string of 32 bytes, got a string" },
+    { { signature = "bad" }, "'signature' must be \"good\", \"wrong_key\", \"flipped_bit\","
+      .. " \"missing\", \"no_timestamp\", \"url_safe\" or \"altered_body\", got \"bad\"" },
+    { { timestamp_shift = "1" },
+      "'timestamp_shift' must be a number of seconds from -1000000000 to 1000000000, got \"1\"" },
+    { { profile_webhook_url = "x" },
+      "'profile_webhook_url' must be an http or https URL, got \"x\"" },
+    { { t_sent = "1" }, "'t_sent' must be a number of seconds from 0 to 1000000000, got \"1\"" },
+    { { t_finalized = -1 },
+      "'t_finalized' must be a number of seconds from 0 to 1000000000, got -1" },
+    { { not_found_code = "404" },
+      "'not_found_code' must be \"10005\" or \"40303\", got \"404\"" },
     { { refuses_own_number = 1 }, "'refuses_own_number' must be true or false, got 1" },
     { { fallback_sender = "12345" },
       "'fallback_sender' must be a phone number such as +13125550001, got \"12345\"" },
@@ -453,7 +470,7 @@ describe("the sandbox's options", function()
     assert.are.equal("unknown sandbox option \"sleep\"; known: " .. known,
       complaint(sandbox.new, { sleep = print }))
     local words = complaint(sandbox.sender, { slep = print })
-    assert.is_truthy(words:find("segments, sleep, smart_encoding", 1, true))
+    assert.is_truthy(words:find("signing_seed, sleep, smart_encoding", 1, true))
   end)
 
   it("are a table", function()

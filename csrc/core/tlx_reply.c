@@ -53,9 +53,10 @@ static tlx_reply_field field_named(tlx_str name) {
 tlx_reply_field tlx_reply_header(tlx_reply *reply, tlx_str name, tlx_str value) {
   tlx_reply_field field = field_named(name);
   if (field == TLX_N_REPLY_FIELDS) return field;
+  char *room = room_of(reply, field);
+  if (field == TLX_REPLY_limit && *room) return field;
   value = trim(value);
   if (value.n >= PLACES[field].size) value.n = 0;
-  char *room = room_of(reply, field);
   if (value.n) memcpy(room, value.p, value.n);
   room[value.n] = '\0';
   return field;
@@ -70,20 +71,30 @@ bool tlx_is_final_status(int status) {
 }
 
 /* A plain decimal number, as strtod would read it whatever the locale; or TLX_NOT_NAMED. */
-static double number(const char *text) {
+static double number_of(tlx_str text) {
   double value = 0, scale = 1;
-  const char *point = NULL, *p = text;
-  for (; *p; p++) {
-    if (*p == '.' && !point && p > text) {
-      point = p;
-    } else if (*p >= '0' && *p <= '9') {
-      value = value * 10 + (*p - '0');
-      if (point) scale *= 10;
+  bool has_point = false;
+  for (size_t i = 0; i < text.n; i++) {
+    char c = text.p[i];
+    if (c == '.' && !has_point && i > 0) {
+      has_point = true;
+    } else if (c >= '0' && c <= '9') {
+      value = value * 10 + (c - '0');
+      if (has_point) scale *= 10;
     } else {
       return TLX_NOT_NAMED;
     }
   }
-  return p == text || *p ? TLX_NOT_NAMED : value / scale;
+  return text.n ? value / scale : TLX_NOT_NAMED;
+}
+
+static double number(const char *text) {
+  return number_of((tlx_str){ text, strlen(text) });
+}
+
+/* The first of a list, without what is said of it. */
+static double first_number(const char *list) {
+  return number_of(trim((tlx_str){ list, strcspn(list, ",;") }));
 }
 
 /* By the service's own clock, if it says what that shows. */
@@ -118,7 +129,7 @@ static tlx_outcome outcome_of_status(int status) {
 
 static void read_waits(tlx_verdict *verdict, const tlx_reply *reply, double now_s) {
   verdict->retry_after_s = retry_after_s(reply, now_s);
-  verdict->limit = number(reply->limit);
+  verdict->limit = first_number(reply->limit);
   verdict->remaining = number(reply->remaining);
   verdict->reset_s = reset_s(reply, now_s);
 }

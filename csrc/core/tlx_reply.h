@@ -41,7 +41,7 @@ typedef struct tlx_carriage {
   XX(request_id, "x-request-id", 128)        \
   XX(retry_after, "retry-after", 64)         \
   XX(retry_after_ms, "retry-after-ms", 32)   \
-  XX(limit, "x-ratelimit-limit", 32)         \
+  XX(limit, "x-ratelimit-limit", 128)        \
   XX(remaining, "x-ratelimit-remaining", 32) \
   XX(reset, "x-ratelimit-reset", 32)         \
   XX(date, "date", 64)
@@ -64,7 +64,8 @@ typedef struct tlx_reply {
 /* Yes for 200 to 599: a 1xx is never a final status. */
 bool tlx_is_final_status(int status);
 
-/* Keeps one header if it is one that is read; its name in any case. Returns which it is, or
+/* Keeps one header if it is one that is read; its name in any case. Of lines that repeat a name the
+ * last counts; of a list of limits, whose first counts, the first. Returns which it is, or
  * TLX_N_REPLY_FIELDS. */
 tlx_reply_field tlx_reply_header(tlx_reply *reply, tlx_str name, tlx_str value);
 
@@ -86,8 +87,10 @@ typedef struct tlx_verdict {
  * Judges one attempt.
  *
  * now_s  Wall clock, seconds since 1970; used where the reply has no Date of its own.
- * Source: RFC 9110 (statuses, Retry-After), the service's rate-limit pages (x-ratelimit-*, where
- * a reset of 10^9 or more is a time and not a wait; from 10^12 in milliseconds). Thread-safe.
+ * Source: RFC 9110 (statuses, Retry-After), the service's rate-limit pages, and its replies, as
+ * others have seen them: x-ratelimit-limit is a list, "40, 40;w=60", whose first number holds, and
+ * x-ratelimit-reset a wait in seconds. (A page of the service's shows a time there: so much is a
+ * reset of 10^9 or more, and from 10^12 in milliseconds.) Thread-safe.
  */
 tlx_verdict tlx_judge(const tlx_carriage *carriage, const tlx_reply *reply, double now_s);
 

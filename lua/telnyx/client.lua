@@ -53,6 +53,7 @@ local function call_options(own, policy)
     strict = own.strict,
     idempotency_header = own.idempotency_header,
     reference = own.reference,
+    optouts = own.optouts,
   }
 end
 
@@ -247,6 +248,54 @@ end
 ---@return telnyx.pending
 function Client:start_send_group(message, given, callback)
   return begun(self, "send_group", (group_job(self, "start_send_group", message, given)), callback)
+end
+
+-- Of a row its key counts: what a journal said of it may have changed since.
+local function settling_job(self, method, what, given)
+  check_open(self, method, 3)
+  local key = type(what) == "table" and what.key or what
+  if not options.is_key(key) then
+    error(method .. " expects a key, or a row of the journal", 3)
+  end
+  local settle, journal = require("telnyx.after.settle"), self.engine_.journal
+  return inquiring_job(self, method, given, true, function(ask)
+    return settle.one(ask, journal, key)
+  end)
+end
+
+---Looks for a message whose end nobody knows where the service keeps what it has taken. One that is
+---found is settled: it was accepted. One that is not is still unknown.
+---@param key string|telnyx.journal_row
+---@param given telnyx.inquiry_options|nil
+---@return telnyx.settlement|nil
+---@return table|telnyx.error info_or_err
+function Client:settle(key, given)
+  return self.engine_:send((settling_job(self, "settle", key, given)))
+end
+
+---Begins what `settle` does.
+---@param key string|telnyx.journal_row
+---@param given telnyx.inquiry_options|nil
+---@param callback fun(settlement: table|nil, info: table)|nil
+---@return telnyx.pending
+function Client:start_settle(key, given, callback)
+  return begun(self, "settle", (settling_job(self, "start_settle", key, given)), callback)
+end
+
+---Looks for all whose end nobody knows.
+---@param given telnyx.settle_options|nil
+---@return telnyx.settle_counts|nil
+---@return table|telnyx.error info_or_err
+function Client:settle_all(given)
+  check_open(self, "settle_all", 2)
+  local own, rest = options.settling(given, 2)
+  local settle, journal = require("telnyx.after.settle"), self.engine_.journal
+  if not options.is_callable(journal.unsettled) then
+    error("settle_all needs one of telnyx.journal", 2)
+  end
+  return self.engine_:send((inquiring_job(self, "settle_all", rest, true, function(ask)
+    return settle.all(ask, journal, own)
+  end)))
 end
 
 ---Begins to send one message; `step` drives it on.

@@ -47,6 +47,19 @@ function telnyx.outbox(own)
   return own:outbox()
 end
 
+---Looks for all messages under keys whose end nobody knows, where the service keeps what it has
+---taken: those that are found were accepted, and their keys are settled.
+---@param own telnyx.client
+---@param given telnyx.settle_options|nil
+---@return telnyx.settle_counts|nil
+---@return table|telnyx.error info_or_err
+function telnyx.settle_all(own, given)
+  if type(own) ~= "table" or type(own.settle_all) ~= "function" then
+    error("settle_all expects a client of telnyx.new, got a " .. type(own), 2)
+  end
+  return own:settle_all(given)
+end
+
 ---Whether SIGTERM has come, by which a supervisor asks a program to end. From
 ---the first call on it does not end the process by itself; sent again, it does.
 ---@param with_int boolean|nil Ctrl-C too, which then raises nothing the first time

@@ -127,6 +127,7 @@ local CALL = {
   strict = flag,
   idempotency_header = flag,
   reference = flag,
+  optouts = flag,
 }
 
 -- Of what asks about messages.
@@ -349,6 +350,24 @@ end
 function options.inquiry(given, level)
   local own = read_given(given, INQUIRY, level + 1)
   return own
+end
+
+-- Of what looks for many, besides those of each request.
+local SETTLING = { older_than = seconds, on_result = callable }
+local SETTLING_OR_INQUIRY = tables.merge(INQUIRY, SETTLING)
+
+---The options of `settle_all`: its own, and those of each request.
+---@param given table|nil
+---@param level integer
+---@return table own
+---@return table inquiry
+function options.settling(given, level)
+  local own, inquiry = {}, {}
+  for name, value in pairs(read_given(given, SETTLING_OR_INQUIRY, level + 1)) do
+    local target = SETTLING[name] and own or inquiry
+    target[name] = value
+  end
+  return own, inquiry
 end
 
 ---The options of `telnyx.validate`.

@@ -44,6 +44,8 @@
 ---@field accept table<string, boolean>|false|nil rules that are let through, by name
 ---@field strict boolean|nil refuses what there is a warning for, but for what is accepted
 ---@field idempotency_header boolean|nil sends the key as Idempotency-Key. Default false
+---@field optouts boolean|nil sends nothing to who has sent STOP, as the journal has it. Default
+---false
 ---@field reference boolean|nil under a key, webhook URLs carry a reference to it. Default true
 
 ---@class telnyx.inquiry_options
@@ -51,6 +53,10 @@
 ---@field connect_timeout number|nil seconds
 ---@field deadline number|nil seconds for all attempts and waits
 ---@field retry telnyx.retry_options|false|nil
+
+---@class telnyx.settle_options: telnyx.inquiry_options
+---@field older_than number|nil seconds since they were claimed; default: all
+---@field on_result fun(row: telnyx.journal_row, settlement: telnyx.settlement)|nil
 
 ---@class telnyx.send_options: telnyx.call_options
 ---@field key string|nil never posted twice under it

@@ -100,6 +100,68 @@ function journal_nginx.claim_one()
   answer(null(is_mine), is_mine == nil and row or cjson.null, ngx.worker.pid())
 end
 
+-- 300 events, which all others add too, each from its own on; and a STOP or START with each.
+function journal_nginx.add_events()
+  own = own or journal.shared(ngx.shared.sent)
+  local n = 0
+  for i = 1, 300 do
+    local at = (i * 7 + ngx.var.arg_from) % 300
+    local is_new, why = own:add_event { id = "e" .. at, message_id = "m", now = 1000 }
+    assert(is_new ~= nil, why)
+    if is_new then n = n + 1 end
+    local is_set, set_why = own:set_optout { number = "+" .. at % 3, profile = "P" .. at % 2,
+      own = "A" .. at % 5, is_out = at % 4 < 2, at = at, now = 1000 }
+    assert(is_set ~= nil, set_why)
+  end
+  answer(ngx.worker.pid(), n)
+end
+
+-- The latest of each recipient and profile.
+function journal_nginx.ends()
+  own = own or journal.shared(ngx.shared.sent)
+  local list = {}
+  for number = 0, 2 do
+    for profile = 0, 1 do
+      local row = own:optout { number = "+" .. number, profile = "P" .. profile }
+      list[#list + 1] = row and row.at or cjson.null
+    end
+  end
+  answer(#own:events { message_id = "m", limit = 1000 }, list)
+end
+
+-- Events, and then recipients, until there is no more room; and what can be done then.
+function journal_nginx.fill_inbox()
+  local full, n, n_out = journal.shared(ngx.shared.small), 0, 0
+  local function add(i)
+    return full:add_event { id = "e" .. i, key = ("k"):rep(255), now = 1000 }
+  end
+  local function set(i, is_out)
+    return full:set_optout { number = "+" .. i, profile = "P", own = "A", is_out = is_out,
+      at = is_out and 1 or 2, now = 1000 }
+  end
+  while set(n_out + 1, true) do
+    n_out = n_out + 1
+    if add(n + 1) then n = n + 1 end
+  end
+  local is_new, why = add(n + 1)
+  while is_new do
+    n = n + 1
+    is_new, why = add(n + 1)
+  end
+  ngx.say(why)
+  local n_kept, n_handled, n_lifted = #full:unhandled_events { limit = 1e6 }, 0, 0
+  local n_listed = #full:optouts { limit = 1e6 }
+  for i = 1, n do
+    if full:handled_event { id = "e" .. i, now = 2000 } then n_handled = n_handled + 1 end
+  end
+  for i = 1, n_out do
+    if set(i, false) then n_lifted = n_lifted + 1 end
+  end
+  ngx.say(n > 500, " ", n_out > 500, " ", n_kept == n, " ", n_listed == n_out, " ",
+    n_handled == n, " ", n_lifted == n_out, " ", #full:optouts())
+  ngx.say(full:purge { before = 2000, limit = 1 }, " ", (add("more")))
+end
+
 -- Everything that a dictionary can hold, and more.
 function journal_nginx.fill()
   local full, n = journal.shared(ngx.shared.small), 0

@@ -125,7 +125,7 @@ journals.postgres = {
     local own = journal.postgres { host = server.folder, user = "spec", dbname = "postgres" }
     assert(own:counts()) -- so the table is there
     assert(server:ask("SET client_min_messages = warning; TRUNCATE telnyx_send;"
-      .. " DROP TABLE IF EXISTS telnyx_pace") == "")
+      .. " DROP TABLE IF EXISTS telnyx_pace, telnyx_event, telnyx_optout") == "")
     return own
   end,
   queue = function(_, row) assert(server:ask(journals.insert(row)) == "") end,
@@ -160,7 +160,8 @@ end
 local function new_remote()
   local own = {}
   for _, method in ipairs { "claim", "finish", "release", "reap", "settle", "resend", "get", "find",
-    "counts", "purge", "close" } do
+    "counts", "purge", "close", "add_event", "handled_event", "unhandled_events", "events",
+    "set_optout", "optout", "optouts" } do
     own[method] = remote(method)
   end
   local unsettled = remote("unsettled")

@@ -1,6 +1,7 @@
 -- Telnyx's error codes that can meet a message: in the reply to a send
 -- (1xxxx, 2xxxx, 403xx) or later, in the `errors` of a webhook or a fetched
--- message (400xx, 401xx); and this library's own.
+-- message (400xx, 401xx), or of an attempt to deliver a webhook (75xxx); and
+-- this library's own.
 --
 -- A title here is what is shown when the service sends none of its own. The
 -- first sentence of an advice stands alone: it ends the one-line form of an
@@ -9,6 +10,9 @@
 local NEW_KEY = "Create a new API key in the Telnyx portal and use that."
 local OTHER_KEY = "Check the API key in the Telnyx portal."
 local TOLL_FREE = "Ask Telnyx support about this number's registration."
+local PERMISSIONS = "Check the API key's permissions in the Telnyx portal."
+local CERTIFICATE = "Mend the certificate of the webhook's server: "
+local RECEIVER = "Look at the program that takes the webhooks: "
 local NOT_A_SEND = "Ask Telnyx support: this code is about setting numbers up,"
   .. " not about sending."
 
@@ -23,7 +27,7 @@ local classes = {
   rate = "too much at once: slow down",
   service = "trouble inside Telnyx",
   carrier = "the networks behind Telnyx did not deliver",
-  network = "the way between this program and Telnyx",
+  network = "the way between this program and Telnyx, and from there to webhooks",
 }
 
 --- Whose trouble each class is: what else meets it, and what does not.
@@ -72,23 +76,23 @@ local rows = {
   { "10023", "request", "Invalid JSON",
     "Send a body that is valid JSON. A proxy that changes requests is one"
     .. " way to get here." },
-  { "10024", "request", "Invalid Content-Type",
+  { "10024", "request", "Unsupported Content-Type",
     "Send the body as application/json." },
-  { "10025", "request", "Invalid string length",
+  { "10025", "request", "String length out of range",
     "Make the value shorter or longer, as the detail says." },
-  { "10026", "request", "Invalid value type",
+  { "10026", "request", "Invalid parameter type",
     "Give the field a value of the type that the API expects." },
   { "10027", "request", "Unprocessable Entity",
     "Mend the field that the error points to." },
-  { "10028", "request", "Body could not be decoded",
+  { "10028", "request", "Character encoding error",
     "Send text that is valid UTF-8." },
-  { "10029", "request", "Expected JSON",
+  { "10029", "request", "Expected JSON Content-Type",
     "Send the body as application/json." },
   { "10030", "request", "Method not allowed",
     "Check base_url: messages are sent with POST to /v2/messages." },
   { "10032", "request", "Invalid enumerated value",
     "Use one of the values that the API lists for the field." },
-  { "10033", "request", "Value out of range",
+  { "10033", "request", "Value outside of range",
     "Give a value inside the range that the detail names." },
   { "10035", "service", "Resource locked",
     "Wait until the other change to this resource is finished." },
@@ -103,14 +107,14 @@ local rows = {
     .. " can text no others." },
 
   -- The key and the account -------------------------------------------------
-  { "20001", "credentials", "Invalid API key", OTHER_KEY },
+  { "20001", "credentials", "Invalid API Key secret", OTHER_KEY },
   { "20002", "credentials", "API Key revoked", NEW_KEY },
-  { "20003", "credentials", "API key not accepted", OTHER_KEY },
-  { "20004", "credentials", "API key not accepted", OTHER_KEY },
-  { "20005", "credentials", "API key not accepted", OTHER_KEY },
+  { "20003", "credentials", "API Key forbidden", OTHER_KEY },
+  { "20004", "credentials", "Invalid permission groups", PERMISSIONS },
+  { "20005", "credentials", "Invalid user", OTHER_KEY },
   { "20006", "credentials", "Expired access token", NEW_KEY },
-  { "20007", "credentials", "API key not accepted", OTHER_KEY },
-  { "20008", "credentials", "Invalid access token", OTHER_KEY },
+  { "20007", "credentials", "Invalid permission groups", PERMISSIONS },
+  { "20008", "credentials", "Invalid API Key", OTHER_KEY },
   { "20012", "account", "Account inactive",
     "Reactivate the account; an empty balance is the usual cause." },
   { "20013", "account", "Account blocked",
@@ -178,24 +182,25 @@ local rows = {
     .. " `from`." },
   { "40322", "content", "Blocked due to content",
     "Change the text: it breaks Telnyx's acceptable use policy." },
-  { "40323", "sender", "Number set-up error", NOT_A_SEND },
-  { "40324", "sender", "Number set-up error", NOT_A_SEND },
+  { "40323", "sender", "Messaging activation failed", NOT_A_SEND },
+  { "40324", "sender", "Messaging product type change failed", NOT_A_SEND },
   { "40325", "sender", "Invalid alphanumeric sender ID",
     "Use 1 to 11 letters, digits or spaces, with at least one letter." },
-  { "40326", "sender", "Number set-up error", NOT_A_SEND },
-  { "40327", "sender", "Number set-up error", NOT_A_SEND },
+  { "40326", "sender", "Cannot assign alphanumeric sender ID", NOT_A_SEND },
+  { "40327", "sender", "Invalid Domain",
+    "Use a domain that the profile's URL shortener has.", "profile" },
   { "40328", "content", "SMS exceeds recommended size",
     "Shorten the text, send it as MMS, or set auto_detect to false." },
-  { "40329", "sender", "Toll free number not yet verified",
+  { "40329", "sender", "Tollfree number is not verified",
     "Verify the toll-free number, or wait for its approval." },
-  { "40330", "sender", "Toll free number not provisioned",
+  { "40330", "sender", "Tollfree number is not provisioned",
     "Wait until the toll-free number is set up, or ask Telnyx support." },
-  { "40331", "sender", "No whitelisted destinations on messaging profile",
+  { "40331", "sender", "Missing whitelisted destinations",
     "Add countries to the messaging profile's allowed destinations.", "profile" },
-  { "40332", "sender", "Number set-up error", NOT_A_SEND },
+  { "40332", "sender", "Brand cannot be deleted", NOT_A_SEND },
   { "40333", "account", "Messaging profile spend limit reached",
     "Raise the profile's daily spend limit, or wait until midnight UTC.", "profile" },
-  { "41000", "service", "WhatsApp error",
+  { "41000", "service", "WhatsApp Error",
     "See the detail: it is about WhatsApp, not about SMS or MMS." },
 
   -- Said later, when a message that was accepted did not arrive -------------
@@ -217,7 +222,7 @@ local rows = {
     "Send again later, once; then check the number." },
   { "40009", "content", "Invalid message body",
     "Change the text: the carrier does not take it." },
-  { "40010", "sender", "Unregistered 10DLC message",
+  { "40010", "sender", "Not 10DLC registered",
     "Assign the sending number to a 10DLC campaign." },
   { "40011", "rate", "Too many requests",
     "Slow down: the carrier's limit for this sender was passed." },
@@ -230,15 +235,15 @@ local rows = {
     .. " billed." },
   { "40015", "content", "Blocked as spam - internal",
     "Change the text: Telnyx's own filter takes it for spam." },
-  { "40016", "rate", "T-Mobile 10DLC sending limit reached",
+  { "40016", "rate", "T-Mobile 10DLC Sending Limit Reached",
     "Wait until the daily limit resets, at midnight Pacific time." },
-  { "40017", "content", "AT&T 10DLC spam message rejected",
+  { "40017", "content", "AT&T 10DLC Spam Message Rejected",
     "Change the text, and review the recipients' consent." },
-  { "40018", "rate", "AT&T 10DLC sending limit reached",
+  { "40018", "rate", "AT&T 10DLC Sending Limit Reached",
     "Slow down: AT&T limits each campaign's parts per minute." },
-  { "40019", "sender", "AT&T 10DLC tag data invalid",
+  { "40019", "sender", "AT&T 10DLC Invalid Tag Data",
     "Check the 10DLC campaign of the sending number." },
-  { "40020", "rate", "Artificial traffic inflation",
+  { "40020", "rate", "Blocked as potentially artificial inflation of traffic",
     "Stop sending to this recipient for 24 hours. Look for a form on your"
     .. " side that is being abused." },
   { "40100", "sender", "Number not messaging enabled",
@@ -246,14 +251,61 @@ local rows = {
   { "40150", "sender", "Toll free number not in registry", TOLL_FREE },
   { "40151", "sender", "Message enablement pending with other provider",
     "Wait until the other provider has released the number." },
-  { "40152", "sender", "Toll free registry error", TOLL_FREE },
-  { "40153", "sender", "Toll free registry error", TOLL_FREE },
-  { "40154", "sender", "Toll free registry error", TOLL_FREE },
-  { "40155", "sender", "Toll free registry error", TOLL_FREE },
-  { "40156", "sender", "Toll free registry error", TOLL_FREE },
-  { "40157", "sender", "Toll free registry error", TOLL_FREE },
-  { "40158", "sender", "Toll free registry error", TOLL_FREE },
-  { "40159", "sender", "Toll free registry error", TOLL_FREE },
+  { "40152", "sender", "Invalid OSR parameter", TOLL_FREE },
+  { "40153", "sender", "Cannot access OSR", TOLL_FREE },
+  { "40154", "sender", "Unauthorized NNID", TOLL_FREE },
+  { "40155", "sender", "LOA required",
+    "Give Telnyx support a letter of authorization for this number." },
+  { "40156", "sender", "Unauthorized property name/value", TOLL_FREE },
+  { "40157", "sender", "Temporarily blocked",
+    "Wait: Telnyx cannot change the toll-free registry for now." },
+  { "40158", "sender", "Delete failed", TOLL_FREE },
+  { "40159", "sender", "Unknown OSR error", TOLL_FREE },
+
+  -- Said of an event that could not be delivered to a webhook's URL ---------
+  { "75000", "network", "Webhook delivery error",
+    "Look at the server that takes the webhooks.", "profile" },
+  { "75001", "network", "Could not resolve name",
+    "Check the host name in the webhook's URL.", "profile" },
+  { "75002", "network", "Could not connect to host",
+    "Check that the webhook's server can be reached from the internet.", "profile" },
+  { "75003", "network", "Certificate misconfiguration",
+    CERTIFICATE .. "it cannot be verified.", "profile" },
+  { "75004", "network", "Expired certificate",
+    CERTIFICATE .. "it has expired.", "profile" },
+  { "75005", "network", "Certificate name mismatch",
+    CERTIFICATE .. "it is another host's.", "profile" },
+  { "75006", "network", "Untrusted certificate root",
+    CERTIFICATE .. "nobody known has signed it.", "profile" },
+  { "75299", "network", "Webhook host returned a non-200 HTTP 2XX",
+    "Answer webhooks with 200: any other 2xx counts as a failure.", "profile" },
+  { "75300", "network", "Webhook host returned HTTP 3XX",
+    "Give the webhook's final URL: redirects are not followed.", "profile" },
+  { "75400", "network", "Webhook host returned HTTP 400",
+    RECEIVER .. "it has answered 400.", "profile" },
+  { "75404", "network", "Webhook host returned HTTP 404",
+    "Check the path in the webhook's URL.", "profile" },
+  { "75499", "network", "Webhook host returned HTTP 4XX",
+    RECEIVER .. "it refuses events.", "profile" },
+  { "75500", "network", "Webhook host returned HTTP 500",
+    RECEIVER .. "it fails.", "profile" },
+  { "75599", "network", "Webhook host returned HTTP 5XX",
+    RECEIVER .. "it, or its proxy, fails.", "profile" },
+}
+
+-- Of some codes the service has made something else besides. They mean what they say here where
+-- this holds of the status; elsewhere the status speaks alone.
+local only_where = {
+  ["10011"] = function(status) return status == 429 end,
+  ["10016"] = function(status) return status < 500 end,
+}
+
+-- And under another title they mean this, whatever the status. { code, class, title, advice }
+local retitled = {
+  { "10016", "service", "Service unavailable",
+    "See status.telnyx.com; if it lasts, give the request id to support." },
+  { "40300", "recipient", "Destination number unreachable",
+    "Check the recipient's number: its carrier cannot reach it." },
 }
 
 -- Of this library alone: what no code of the service's is known for. Their advice is that of the
@@ -279,9 +331,16 @@ local codes = {}
 for _, row in ipairs(own) do
   codes[row[1]] = { class = row[2], title = row[3], whose = whose[row[2]] }
 end
-for _, row in ipairs(rows) do
-  codes[row[1]] = { class = row[2], title = row[3], advice = row[4],
-    whose = row[5] or whose[row[2]] }
+local function entry_of(row)
+  return { class = row[2], title = row[3], advice = row[4], whose = row[5] or whose[row[2]] }
+end
+for _, row in ipairs(rows) do codes[row[1]] = entry_of(row) end
+
+local by_title = {}
+for _, row in ipairs(retitled) do
+  by_title[row[1]] = by_title[row[1]] or {}
+  by_title[row[1]][row[3]:lower()] = entry_of(row)
 end
 
-return { codes = codes, classes = classes, whose = whose }
+return { codes = codes, classes = classes, whose = whose, only_where = only_where,
+  by_title = by_title }

@@ -57,13 +57,16 @@ local function code_name(code)
   return code
 end
 
--- A lookup hands out a copy, so nothing that a caller does to it can change
+-- What is handed out is a copy, so nothing that a caller does to it can change
 -- what the next caller reads.
-local function lookup(_, code)
-  local entry = code ~= nil and data.codes[code_name(code)]
-  if not entry then return nil end
+local function copy_of(entry, code)
   return { title = entry.title, class = entry.class, whose = entry.whose,
     advice = entry.advice or rules.advice(code) }
+end
+
+local function lookup(_, code)
+  local entry = code ~= nil and data.codes[code_name(code)]
+  return entry and copy_of(entry, code) or nil
 end
 
 --- Telnyx's codes: index with a string or a number; nil if unknown.
@@ -72,6 +75,23 @@ errors.catalogue = setmetatable({}, {
   __index = lookup,
   __newindex = function() error("the catalogue is read-only", 2) end,
 })
+
+local function under_title(code, title)
+  local others = data.by_title[code]
+  return others and type(title) == "string" and others[title:lower()]
+end
+
+--- What a code means where it stands: some codes mean something else with another status, or under
+--- another title.
+---@param err { code: any, status: any, title: any }
+---@return telnyx.advice|nil
+function errors.meaning(err)
+  local code, status = code_name(err.code), err.status
+  local retitled = under_title(code, err.title)
+  local is_so = data.only_where[code]
+  if is_so and type(status) == "number" and not is_so(status) then return nil end
+  return retitled and copy_of(retitled, code) or errors.catalogue[code]
+end
 
 --- The closed set of classes, each with what it means.
 ---@type table<string, string>
@@ -148,11 +168,13 @@ end
 
 --- Gives the entries of a list, errors or warnings, the titles of their codes.
 ---@param list table[]
+---@param status any of the reply that has them, if they are from one
 ---@return table[] list the same
-function errors.titled(list)
+function errors.titled(list, status)
   for _, entry in ipairs(list) do
-    local known = type(entry) == "table" and errors.catalogue[entry.code]
-    if known and entry.title == nil then entry.title = known.title end
+    local known = type(entry) == "table" and entry.title == nil
+      and errors.meaning { code = entry.code, status = status }
+    if known then entry.title = known.title end
   end
   return list
 end
@@ -167,7 +189,7 @@ local function whose(err, known, fallback)
 end
 
 local function explain(err)
-  local known = errors.catalogue[err.code]
+  local known = errors.meaning(err)
   local fallback = general(err)
   err.whose = whose(err, known, fallback)
   if err.title == nil and known then err.title = known.title end
@@ -211,7 +233,7 @@ end
 ---@return telnyx.error
 function errors.new(fields, keeper)
   mask_fields(fields, keeper or NONE)
-  if type(fields.errors) == "table" then errors.titled(fields.errors) end
+  if type(fields.errors) == "table" then errors.titled(fields.errors, fields.status) end
   if type(fields.warnings) == "table" then errors.titled(fields.warnings) end
   if fields.source == nil and fields.kind == "api" and fields.outcome == "rejected" then
     fields.source = "service"

@@ -96,6 +96,17 @@ function kinds.order(value)
   return value
 end
 
+-- A row as `optouts` tells one: what it is told from others by.
+function kinds.row(value)
+  local expected = "a row of the list before"
+  if type(value) ~= "table" or type(value.number) ~= "string" then return nil, expected end
+  local row = { number = value.number, profile = value.profile, own = value.own }
+  for _, text in pairs(row) do
+    if not kinds.name(text) then return nil, expected end
+  end
+  return row
+end
+
 -- What each method takes: a kind, and a mark behind what may be left out.
 local SHAPES = {
   claim = { key = "key", digest = "name", to = "name?", claim = "name", owner = "name?",
@@ -118,6 +129,15 @@ local SHAPES = {
   withdraw = { key = "key", now = "time" },
   take = { sender = "text?", limit = "count", claim = "name", owner = "name?", now = "time",
     expires = "time", due = "time?" },
+  add_event = { id = "key", message_id = "key?", key = "key?", at = "time?", body = "text?",
+    now = "time" },
+  handled_event = { id = "key", now = "time" },
+  unhandled_events = { older_than = "seconds?", limit = "count?", now = "time?" },
+  events = { message_id = "key?", key = "key?", limit = "count?" },
+  set_optout = { number = "key", profile = "key?", own = "key?", is_out = "flag",
+    keyword = "text?", at = "time", now = "time" },
+  optout = { number = "key", profile = "key?", own = "key?" },
+  optouts = { profile = "key?", limit = "count?", after = "row?" },
 }
 
 -- One argument; or nil, what is wrong with it, and whether the world may have made it so.

@@ -32,6 +32,8 @@ Journal.__name = "telnyx.journal"
 
 local CLOSED = "the journal is closed"
 local PAGE = 100
+-- In milliseconds; as a number it is whole in every Lua, and in a database.
+local FOR_EVER = 2 ^ 52
 local PURGED_AT_ONCE = 1000
 
 -- The arguments as the keeper takes them; or nil, why.
@@ -43,19 +45,30 @@ end
 
 -- Rows ------------------------------------------------------------------------------------------
 
-local TIMES = { "claimed_at", "expires", "settled_at", "created_at", "due" }
+local TIMES = { "claimed_at", "expires", "settled_at", "created_at", "due", "at", "received_at",
+  "handled_at" }
 
--- As users see it, of a table that is theirs.
-local function told(row)
+-- With its times as users see them, and a table that is theirs.
+local function in_seconds(row)
   local own = {}
   for name, value in pairs(row) do own[name] = value end
   for _, name in ipairs(TIMES) do own[name] = own[name] and own[name] / 1000 end
+  return own
+end
+
+local function told(row)
+  local own = in_seconds(row)
   own.body = nil
   return own
 end
 
-local function all_told(rows)
-  for i, row in ipairs(rows) do rows[i] = told(row) end
+local function told_optout(row)
+  return { number = row.number, profile = row.profile, own = row.own, keyword = row.keyword,
+    at = row.at / 1000, is_out = true }
+end
+
+local function all_told(rows, tell)
+  for i, row in ipairs(rows) do rows[i] = (tell or told)(row) end
   return rows
 end
 
@@ -190,7 +203,7 @@ function Journal:unsettled(options)
   local own, why = checked(self, "unsettled", options or {})
   if not own then return nil, why end
   local page = { now = own.now or now_ms(), i = 0 }
-  page.before = page.now - (own.older_than or 0)
+  page.before = own.older_than and page.now - own.older_than or FOR_EVER
   page.rows, why = self.keeper:unsettled(page, PAGE)
   if not page.rows then return nil, why end
   return function() return next_row(self, page) end
@@ -236,8 +249,9 @@ function Journal:counts()
   return counts
 end
 
----Forgets what was accepted or rejected before, and what was given back and is older. A key that is
----forgotten is a new key: keep rows for longer than anybody repeats a send.
+---Forgets what was accepted or rejected before, and what was given back and is older; and events
+---that came before, and were handled. A key that is forgotten is a new key: keep rows for longer
+---than anybody repeats a send.
 ---@param options { before: number, limit: integer|nil }
 ---@return integer|nil how many
 ---@return string|nil why
@@ -273,6 +287,141 @@ function Journal:queue()
   if self.is_closed then return nil end
   return self.keeper.queue and self.keeper:queue() or nil
 end
+
+-- Webhook events --------------------------------------------------------------------------------
+
+---@class telnyx.journal_new_event
+---@field id string the event's own, the same each time it is delivered
+---@field message_id string|nil
+---@field key string|nil of the send
+---@field at number|nil when it happened, as it says itself
+---@field body string|nil
+---@field now number
+
+---@class telnyx.journal_event times are seconds since 1970
+---@field id string
+---@field message_id string|nil
+---@field key string|nil
+---@field at number|nil
+---@field received_at number
+---@field handled_at number|nil
+---@field body string|nil no journal in nginx keeps it
+
+---Keeps an event. True: it is new, and is kept durably now; of several who add it at once, one is
+---told so. False: it was there.
+---@param e telnyx.journal_new_event
+---@return boolean|nil
+---@return string|nil why
+function Journal:add_event(e)
+  local own, why = checked(self, "add_event", e)
+  if not own then return nil, why end
+  return self.keeper:add_event(own)
+end
+
+---Says that what an event asks for was done. False: it is not there, or that was said before.
+---@param e { id: string, now: number }
+---@return boolean|nil
+---@return string|nil why
+function Journal:handled_event(e)
+  local own, why = checked(self, "handled_event", e)
+  if not own then return nil, why end
+  return self.keeper:handled_event(own)
+end
+
+---Events that nobody has said were handled, as where a process has died in between: those that came
+---first.
+---@param options { older_than: number|nil, limit: integer|nil, now: number|nil }|nil seconds since
+---it came, default 0; default limit 100
+---@return telnyx.journal_event[]|nil
+---@return string|nil why
+function Journal:unhandled_events(options)
+  local own, why = checked(self, "unhandled_events", options or {})
+  if not own then return nil, why end
+  local before = (own.now or now_ms()) - (own.older_than or 0)
+  local rows
+  rows, why = self.keeper:unhandled_events(before, own.limit or PAGE)
+  return rows and all_told(rows, in_seconds), why
+end
+
+---The events of a message, or of the key of a send, or of both, as they happened, the first first.
+---@param options { message_id: string|nil, key: string|nil, limit: integer|nil } default limit 100
+---@return telnyx.journal_event[]|nil
+---@return string|nil why
+function Journal:events(options)
+  local own, why = checked(self, "events", options)
+  if not own then return nil, why end
+  if not (own.message_id or own.key) then
+    error("journal:events: 'message_id' or 'key' is needed", 2)
+  end
+  own.limit = own.limit or PAGE
+  local rows
+  rows, why = self.keeper:events(own)
+  return rows and all_told(rows, in_seconds), why
+end
+
+-- Opt-outs --------------------------------------------------------------------------------------
+
+---@class telnyx.journal_optout_event
+---@field number string the recipient
+---@field profile string|nil the messaging profile's id
+---@field own string|nil our number that was texted; one of both is needed
+---@field is_out boolean true: STOP; false: START
+---@field keyword string|nil
+---@field at number when it happened
+---@field now number
+
+---@class telnyx.journal_optout
+---@field number string
+---@field profile string|nil
+---@field own string|nil that was texted last
+---@field keyword string|nil
+---@field at number
+---@field is_out true
+
+---Records that a recipient wants nothing more of a profile, or of a number whose profile is not
+---told; or something again. False: something as late is known, and of two at once the STOP.
+---@param s telnyx.journal_optout_event
+---@return boolean|nil
+---@return string|nil why
+function Journal:set_optout(s)
+  local own, why = checked(self, "set_optout", s)
+  if not own then return nil, why end
+  if not (own.profile or own.own) then
+    error("journal:set_optout: 'profile' or 'own' is needed", 2)
+  end
+  if own.keyword == "" then own.keyword = nil end
+  return self.keeper:set_optout(own)
+end
+
+---Whether a recipient is out: under the profile, or the own number, or a profile that this is known
+---to be a number of; or, where neither is given, anywhere. False: not that anybody knows.
+---@param asked { number: string, profile: string|nil, own: string|nil }
+---@return telnyx.journal_optout|false|nil
+---@return string|nil why
+function Journal:optout(asked)
+  local own, why = checked(self, "optout", asked)
+  if not own then return nil, why end
+  local row
+  row, why = self.keeper:optout(own)
+  if row == nil then return nil, why end
+  return row and told_optout(row)
+end
+
+---Those who are out, by recipient.
+---@param options { profile: string|nil, limit: integer|nil, after: telnyx.journal_optout|nil }|nil
+---default limit 100; after: the last row of the list before
+---@return telnyx.journal_optout[]|nil
+---@return string|nil why
+function Journal:optouts(options)
+  local own, why = checked(self, "optouts", options or {})
+  if not own then return nil, why end
+  own.limit = own.limit or PAGE
+  local rows
+  rows, why = self.keeper:optouts(own)
+  return rows and all_told(rows, told_optout), why
+end
+
+-- The end ---------------------------------------------------------------------------------------
 
 ---May be called twice. Every other method then returns nil, "the journal is closed".
 function Journal:close()

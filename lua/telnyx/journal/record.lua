@@ -1,11 +1,11 @@
 --- A row as bytes of one length, which can be written over itself where there is no room for more.
---- What does not fit is cut where it is for people, and otherwise left out; of results there is an
---- error's code alone.
+--- What does not fit is cut where it is for people, and otherwise left out or refused; of results
+--- there is an error's code alone, and of events no body.
 
 local record = {}
 
 -- A field, its bytes, and what becomes of text that is longer.
-local FIELDS = {
+local SEND = {
   { "state", 8 }, { "claim", 64, "refuse" }, { "digest", 64, "refuse" }, { "to", 24, "cut" },
   { "owner", 40, "cut" }, { "message_id", 48, "drop" }, { "settled_by", 24, "cut" },
   { "code", 8, "drop" }, { "status", 10, is_number = true }, { "tries", 10, is_number = true },
@@ -13,12 +13,19 @@ local FIELDS = {
   { "settled_at", 16, is_number = true }, { "created_at", 16, is_number = true },
 }
 
-local LENGTH, by_name = 0, {}
-for _, field in ipairs(FIELDS) do
-  LENGTH = LENGTH + field[2]
-  by_name[field[1]] = field
-end
-by_name.by = by_name.settled_by
+-- Of these, a row that is found by less would be lost to who looks for it.
+local EVENT = {
+  { "message_id", 64, "refuse" }, { "key", 255 }, { "at", 16, is_number = true },
+  { "received_at", 16, is_number = true }, { "handled_at", 16, is_number = true },
+}
+
+local OPTOUT = {
+  { "profile", 64, "refuse" }, { "own", 64, "refuse" }, { "keyword", 24, "cut" },
+  { "is_out", 1, is_flag = true }, { "at", 16, is_number = true },
+  { "known_at", 16, is_number = true },
+}
+
+local PROFILE = { { "profile", 64, "refuse" } }
 
 -- Up to so many bytes, and no part of a character.
 local function cut(text, n)
@@ -27,56 +34,86 @@ local function cut(text, n)
 end
 
 -- As it fits; nil: left out; or nil, why.
-local function fitted(name, text)
-  local field = by_name[name]
-  if not field or field.is_number or #text <= field[2] then return text end
-  if field[3] == "cut" then return cut(text, field[2]) end
+local function fitted(field, name, value)
+  if not field or type(value) ~= "string" or #value <= field[2] then return value end
+  if field[3] == "cut" then return cut(value, field[2]) end
   if field[3] == "drop" then return nil end
   return nil, ("'%s' has more than the %d bytes that a shared journal keeps"):format(name, field[2])
 end
+
+local function padded(text, n) return text .. ("\0"):rep(n - #text) end
+
+local function written(value)
+  if type(value) == "number" then return ("%.0f"):format(value) end
+  if type(value) == "boolean" then return value and "1" or "" end
+  return value or ""
+end
+
+local function told(field, text)
+  if text == "" then return nil end
+  if field.is_flag then return true end
+  return field.is_number and tonumber(text) or text
+end
+
+---@class telnyx.journal_record
+---@field fields table[]
+---@field by_name table<string, table>
+---@field length integer
+---@field id string the field that the bytes have not, since they are found by it
+local Record = {}
+Record.__index = Record
 
 ---What a method is asked, as a record can keep it; or nil, why.
 ---@param given table
 ---@return table|nil
 ---@return string|nil why
-function record.fit(given)
+function Record:fit(given)
   local own = {}
   for name, value in pairs(given) do
     local why
-    own[name], why = fitted(name, value)
+    own[name], why = fitted(self.by_name[name], name, value)
     if why then return nil, why end
   end
-  own.result = nil
+  own.result, own.body = nil, nil
   return own
 end
 
-local function padded(text, n) return text .. ("\0"):rep(n - #text) end
-
 ---@param row table that fits
 ---@return string
-function record.write(row)
+function Record:write(row)
   local parts = {}
-  for i, field in ipairs(FIELDS) do
-    local value = row[field[1]] or ""
-    if type(value) == "number" then value = ("%.0f"):format(value) end
-    parts[i] = padded(value, field[2])
-  end
+  for i, field in ipairs(self.fields) do parts[i] = padded(written(row[field[1]]), field[2]) end
   return table.concat(parts)
 end
 
 ---@param bytes any what a dictionary holds
----@param key string
+---@param id string
 ---@return table|nil row nil: it is no record
-function record.read(bytes, key)
-  if type(bytes) ~= "string" or #bytes ~= LENGTH then return nil end
-  local row, at = { key = key }, 1
-  for _, field in ipairs(FIELDS) do
+function Record:read(bytes, id)
+  if type(bytes) ~= "string" or #bytes ~= self.length then return nil end
+  local row, at = { [self.id] = id }, 1
+  for _, field in ipairs(self.fields) do
     local value = bytes:sub(at, at + field[2] - 1)
     value = value:sub(1, (value:find("\0", 1, true) or #value + 1) - 1)
-    if value ~= "" then row[field[1]] = field.is_number and tonumber(value) or value end
+    row[field[1]] = told(field, value)
     at = at + field[2]
   end
   return row
 end
+
+local function new(id, fields)
+  local own = setmetatable({ id = id, fields = fields, by_name = {}, length = 0 }, Record)
+  for _, field in ipairs(fields) do
+    own.length = own.length + field[2]
+    own.by_name[field[1]] = field
+  end
+  return own
+end
+
+record.send = new("key", SEND)
+record.send.by_name.by = record.send.by_name.settled_by
+record.event = new("id", EVENT)
+record.optout = new("number", OPTOUT)
+record.profile = new("own", PROFILE)
 
 return record

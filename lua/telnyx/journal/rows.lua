@@ -8,10 +8,13 @@
 ---   store:list() -> rows | nil, why
 ---   store:close()
 
+local inbox = require("telnyx.journal.inbox_rows")
 local machine = require("telnyx.journal.machine")
 
 local Rows = {}
 Rows.__index = Rows
+
+for name, method in pairs(inbox) do Rows[name] = method end
 
 local function is_earlier(field, a, b)
   if a[field] ~= b[field] then return a[field] < b[field] end
@@ -93,7 +96,7 @@ function Rows:counts()
   return counts
 end
 
-function Rows:purge(before, limit)
+local function purge_sends(self, before, limit)
   local function is_wanted(row) return machine.is_purged(row, before) end
   local old, why = chosen(self, "created_at", limit, is_wanted)
   if not old then return nil, why end
@@ -106,18 +109,37 @@ function Rows:purge(before, limit)
   return n
 end
 
-function Rows:close() self.store:close() end
+function Rows:purge(before, limit)
+  local n, why = purge_sends(self, before, limit)
+  if not n or n == limit then return n, why end
+  local n_events
+  n_events, why = self:purge_events(before, limit - n)
+  return n_events and n + n_events, why
+end
+
+function Rows:close()
+  self.store:close()
+  self.events_store:close()
+  self.numbers:close()
+  self.profiles:close()
+end
 
 local rows = {}
 
 local function as_it_is(given) return given end
 
----@param store table
----@param fit (fun(given: table): table|nil, string|nil)|nil what a method is asked, as the store
----can keep it; or nil, why
+---@class telnyx.journal_stores each may have a `fit`: what a method is asked, as the store can keep
+---it; or nil, why
+---@field sends table
+---@field events table
+---@field numbers table lists of a recipient's opt-outs
+---@field profiles table lists of what an own number is known with
+
+---@param stores telnyx.journal_stores
 ---@return table keeper
-function rows.new(store, fit)
-  return setmetatable({ store = store, fit = fit or as_it_is }, Rows)
+function rows.new(stores)
+  return setmetatable({ store = stores.sends, fit = stores.sends.fit or as_it_is,
+    events_store = stores.events, numbers = stores.numbers, profiles = stores.profiles }, Rows)
 end
 
 return rows

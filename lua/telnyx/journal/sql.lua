@@ -5,6 +5,7 @@
 --- and the statement is repeated once: each of them changes a row once only, by its claim's name.
 
 local commits = require("telnyx.journal.commits")
+local inbox = require("telnyx.journal.inbox_sql")
 local interrupt = require("telnyx.interrupt")
 local machine = require("telnyx.journal.machine")
 local queue = require("telnyx.journal.queue")
@@ -13,6 +14,8 @@ local statements = require("telnyx.journal.statements")
 
 local Sql = {}
 Sql.__index = Sql
+
+for name, method in pairs(inbox) do Sql[name] = method end
 
 -- Details behind the first line may quote a row.
 local function first_line(why) return (tostring(why):gsub("[\r\n].*", "")) end
@@ -32,11 +35,11 @@ end
 
 -- Making the table ------------------------------------------------------------------------------
 
--- An index that cannot be made makes it slower, and no less right.
-local function make_indexes(self)
-  local found, is_there = ask(self, self.sql.indexes, {}, 0), {}
+-- An index that cannot be made makes it slower, and no less right. `texts` are those of a table.
+local function make_indexes(self, texts)
+  local found, is_there = ask(self, texts.indexes, {}, 0), {}
   for _, row in ipairs(found or {}) do is_there[row.name or ""] = true end
-  for name, text in pairs(self.sql.make_index) do
+  for name, text in pairs(texts.make_index) do
     if found and not is_there[name] then ask(self, text, {}, 0) end
   end
 end
@@ -80,7 +83,7 @@ local function make_ready(self)
     rows, why = ask(self, self.sql.check, {}, 0)
     if not rows then return nil, UNFIT .. (made and why or make_why) end
   end
-  if not self.makes_none then make_indexes(self) end
+  if not self.makes_none then make_indexes(self, self.sql) end
   self.is_ready = true
   return true
 end
@@ -135,8 +138,9 @@ local function heed_first(self, rows)
   return ok, why
 end
 
--- By what a message may be posted, or is told to be queued.
-local BEGINS = { claim = true, take = true, take_of = true, add = true }
+-- By what a message may be posted, or is told to be queued; and what no service tells again.
+local BEGINS = { claim = true, take = true, take_of = true, add = true, add_event = true,
+  set_optout = true }
 
 local function heed_transaction(self, name)
   local ok, why = be_ready(self)
@@ -316,7 +320,11 @@ function Sql:purge(before, limit)
   local free
   free, why = change(self, "purge_free", { before, limit - #settled, before }, 3)
   if not free then return nil, why end
-  return #settled + #free
+  local n = #settled + #free
+  if n == limit then return n end
+  local n_events
+  n_events, why = self:purge_events(before, limit - n)
+  return n_events and n + n_events, why
 end
 
 -- What an outbox's queue asks of it -----------------------------------------------------------
@@ -353,6 +361,45 @@ function Sql:make_paces()
   local rows, why = run(self, "paused", {}, 0)
   if rows then return true end
   return nil, made and why or make_why
+end
+
+local NO_PART = "the table telnyx_%s is not there, and { create = false } makes none: whoever may"
+  .. " make it does so by journal:%s"
+
+-- What makes each part.
+local MAKERS = { event = "unhandled_events()", optout = "optouts()" }
+
+---Whether a table is there that is made when it is first used.
+---@param part "event"|"optout"
+---@return boolean|nil
+---@return string|nil why
+function Sql:has_part(part)
+  if self.parts[part] then return true end
+  local rows, why = look(self, "has_" .. part, {}, 0)
+  if not rows then return nil, why end
+  return rows[1] ~= nil and type(rows[1].name) == "string"
+end
+
+local UNFIT_PART = "the table telnyx_%s cannot be used; unless it is busy or locked, it may be"
+  .. " another program's or an older version's: %s"
+
+---Finds that table, or makes it.
+---@param part "event"|"optout"
+---@return true|nil
+---@return string|nil why
+function Sql:make_part(part)
+  if self.parts[part] then return true end
+  local is_there, why = self:has_part(part)
+  if is_there == nil then return nil, why end
+  if not is_there and self.makes_none then return nil, NO_PART:format(part, MAKERS[part]) end
+  local made, make_why = true, nil
+  if not is_there then made, make_why = run(self, "table_" .. part, {}, 0) end
+  local rows
+  rows, why = look(self, "check_" .. part, {}, 0)
+  if not rows then return nil, made and UNFIT_PART:format(part, why) or make_why end
+  if not self.makes_none then make_indexes(self, self.sql.parts[part]) end
+  self.parts[part] = true
+  return true
 end
 
 ---Parameters as a statement of somebody else's takes them.
@@ -405,8 +452,8 @@ function sql.new(query, dialect, close, options)
   options = options or {}
   return setmetatable({ query = query, sql = statements.of(dialect), dialect = dialect,
     finish_asking = close, is_users = close == nil, wanted_schema = options.schema,
-    makes_none = options.create == false, is_ready = false, n_doubts = 0,
-    n_heeded = 0, n_proven = -1 }, Sql)
+    makes_none = options.create == false, is_ready = false, parts = {},
+    n_doubts = 0, n_heeded = 0, n_proven = -1 }, Sql)
 end
 
 return sql

@@ -5,6 +5,8 @@
 --- bits, and both engines take BIGINT for a type. The body and what is behind it are an outbox's;
 --- so is the table of paces: when the next turn of each is, in microseconds.
 
+local inbox = require("telnyx.journal.inbox_statements")
+
 local statements = {}
 
 local TABLE = [[
@@ -298,14 +300,16 @@ local DIALECTS = {
   sqlite = {
     skip = "",
     now = "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)",
-    indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'telnyx_send'",
+    indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = '%s'",
+    has = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = '%s'",
   },
   postgres = {
     skip = " FOR UPDATE SKIP LOCKED",
     now = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
     indexes = "SELECT CAST(c.relname AS TEXT) AS name FROM pg_index AS i"
       .. " JOIN pg_class AS c ON c.oid = i.indexrelid"
-      .. " WHERE i.indrelid = to_regclass('telnyx_send')",
+      .. " WHERE i.indrelid = to_regclass('%s')",
+    has = "SELECT CAST(to_regclass('%s') AS TEXT) AS name",
   },
 }
 
@@ -317,7 +321,7 @@ local function written(text, dialect)
   return (text:gsub("{(%u+)}", words)) -- words have some in them
 end
 
-local TABLES = { send = true, pace = true, server = true }
+local TABLES = { send = true, pace = true, server = true, event = true, optout = true }
 
 ---A text whose tables are those of a schema, wherever else others of their names may be.
 ---@param text string
@@ -330,18 +334,33 @@ function statements.within(text, schema)
   end))
 end
 
+-- What finds the indexes of a table, and what makes each of them.
+local function indexes_of(name, indexes, dialect, within)
+  local make = {}
+  for index, rest in pairs(indexes) do
+    index = name .. "_" .. index
+    make[index] = within(("CREATE INDEX IF NOT EXISTS %s ON %s %s"):format(index, name, rest))
+  end
+  return within(dialect.indexes:format(name)), make
+end
+
 ---@param name "sqlite"|"postgres"
 ---@param schema string|nil as it stands in statements: of the tables
----@return table<string, string> texts by name, and what makes the table
+---@return table<string, string> texts by name, and what makes the tables
 function statements.of(name, schema)
-  local dialect, own = DIALECTS[name], { make_index = {} }
+  local dialect, own = DIALECTS[name], { parts = {} }
   local function within(text) return statements.within(text, schema) end
-  for statement, text in pairs(TEXTS) do own[statement] = within(written(text, dialect)) end
-  own.table, own.paces, own.indexes = within(TABLE), within(PACES), within(dialect.indexes)
-  for index, rest in pairs(INDEXES) do
-    index = "telnyx_send_" .. index
-    own.make_index[index] = within(("CREATE INDEX IF NOT EXISTS %s ON telnyx_send %s"):format(index,
-      rest))
+  for _, texts in ipairs { TEXTS, inbox.TEXTS } do
+    for statement, text in pairs(texts) do own[statement] = within(written(text, dialect)) end
+  end
+  own.table, own.paces = within(TABLE), within(PACES)
+  own.indexes, own.make_index = indexes_of("telnyx_send", INDEXES, dialect, within)
+  for part, kept in pairs(inbox.PARTS) do
+    local table_name, made = "telnyx_" .. part, {}
+    own["has_" .. part] = within(dialect.has:format(table_name))
+    own["table_" .. part] = within(kept.table)
+    made.indexes, made.make_index = indexes_of(table_name, kept.indexes, dialect, within)
+    own.parts[part] = made
   end
   return own
 end

@@ -86,6 +86,8 @@ errors.catalogue = {
     detail = "Messages from this sender to this destination are not supported." },
   ["40302"] = { status = 400, title = "Message too large",
     detail = "The message would be divided into more than 10 parts." },
+  ["40303"] = { status = 404, title = "Message not found",
+    detail = "The message could not be found." },
   ["40304"] = { status = 400, title = "Invalid combination of message content arguments",
     detail = "An SMS has only a text; an MMS may have a subject and media_urls." },
   ["40305"] = { status = 400, title = "Invalid 'from' address",

@@ -1,8 +1,10 @@
---- The service's face in nginx: reads requests, writes responses, and carries
--- out faults on the real socket. The only file here that knows nginx.
+--- The service's face in nginx: reads requests, writes responses, carries out
+-- faults on the real socket, and has webhooks posted when they are due. Only this
+-- file and the poster know nginx.
 
 local ngx = ngx -- luacheck: ignore 113
 
+local poster = require("telnyx.sandbox.poster")
 local Service = require("telnyx.sandbox.service")
 
 local front = {}
@@ -13,7 +15,7 @@ if not pcall(require, "telnyx.core") then
 end
 
 -- One worker, so one store: it lives as long as the server.
-local service = Service.new()
+local service
 
 -- Bytes that a reset overtakes may be lost; this lets the client read them.
 local BEFORE_RESET = 0.05
@@ -68,9 +70,64 @@ local function misbehave(fault)
   return endings[fault.kind](socket, fault.bytes)
 end
 
----Answers the current request.
-function front.serve()
-  local response = service:handle(read_request())
+-- So many webhooks are under way at once, and so many begin before others get a turn.
+local MOST_UNDER_WAY, MOST_AT_A_TIME = 200, 50
+
+local n_under_way, armed_at = 0, nil
+
+local arm
+
+local function make_attempt(attempt)
+  local objection = poster.objection(attempt.url)
+  if objection then return service:attempted(attempt, { code = objection }) end
+  n_under_way = n_under_way + 1
+  local ok, answer = pcall(poster.post, service:webhook_request(attempt),
+    service.knobs.webhook_timeout)
+  n_under_way = n_under_way - 1
+  service:attempted(attempt, ok and answer or {})
+  if not ok then ngx.log(ngx.ERR, answer) end
+  return arm()
+end
+
+-- Light threads, one for each attempt that is due.
+local function start_attempts()
+  local room = math.min(MOST_UNDER_WAY - n_under_way, MOST_AT_A_TIME)
+  local threads = {}
+  if room <= 0 then return threads end
+  for i, attempt in ipairs(service:due_attempts(room)) do
+    threads[i] = ngx.thread.spawn(make_attempt, attempt)
+  end
+  return threads
+end
+
+-- While all that may be are under way, one looks again after this.
+local SOON = 0.05
+
+local function wake(is_premature)
+  armed_at = nil
+  if is_premature then return end
+  start_attempts()
+  arm()
+end
+
+-- Sees to it that somebody wakes when the next attempt is due.
+function arm()
+  local due = service:next_due()
+  if not due or (armed_at and armed_at <= due) then return end
+  local wait = n_under_way >= MOST_UNDER_WAY and SOON or math.max(0, due - service.now())
+  if ngx.timer.at(wait, wake) then armed_at = due end
+end
+
+local function deliver_now()
+  local threads = start_attempts()
+  while threads[1] do
+    for _, thread in ipairs(threads) do ngx.thread.wait(thread) end
+    local due = service:next_due()
+    threads = due and due <= service.now() and start_attempts() or {}
+  end
+end
+
+local function answer(response)
   local fault = response.fault
   if not fault then return write(response) end
   if fault.kind ~= "delay" then return misbehave(fault) end
@@ -78,17 +135,32 @@ function front.serve()
   return write(response)
 end
 
+---Answers the current request.
+function front.serve()
+  local response = service:handle(read_request())
+  if service.knobs.before_reply then deliver_now() end
+  arm()
+  return answer(response)
+end
+
 -- A lone nginx process looks at its signals between events. One that comes just
 -- before it goes to sleep would be seen at the next event, if there were none
 -- but requests perhaps never.
 local HEARTBEAT = 0.1
 
----Says on standard output that connections are accepted. By the time nginx
--- runs this, its port is bound and listening.
+local function from_hex(text)
+  return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
+end
+
+---Says on standard output that connections are accepted, and which key verifies webhooks. By the
+-- time nginx runs this, its port is bound and listening.
 ---@param url string
-function front.announce(url)
+---@param seed string the signing seed in hexadecimal; empty: a random one
+function front.announce(url, seed)
+  service = Service.new { signing_seed = seed ~= "" and from_hex(seed) or nil }
   assert(ngx.timer.every(HEARTBEAT, function() end))
-  io.stdout:write("telnyx sandbox: ", url, "\n")
+  io.stdout:write("telnyx sandbox: ", url, "\n",
+    "telnyx sandbox: public key ", service:public_key(), "\n")
   io.stdout:flush()
 end
 

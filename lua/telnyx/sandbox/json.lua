@@ -65,6 +65,22 @@ writers[Literal] = function(literal)
   return literal.text
 end
 
+---A copy in which the keys of every object are in alphabetical order.
+---@param value any
+---@return any
+function json.sorted(value)
+  local kind, copy = getmetatable(value), nil
+  if kind == Array then
+    copy = {}
+    for i, item in ipairs(value) do copy[i] = json.sorted(item) end
+  elseif kind == Object then
+    copy = {}
+    for i, pair in ipairs(value) do copy[i] = { pair[1], json.sorted(pair[2]) } end
+    table.sort(copy, function(a, b) return a[1] < b[1] end)
+  end
+  return copy and setmetatable(copy, kind) or value
+end
+
 local function is_number(token)
   local rest = token:match("^%-?0(.*)$") or token:match("^%-?[1-9]%d*(.*)$")
   return rest ~= nil and rest:gsub("^%.%d+", ""):gsub("^[eE][+-]?%d+$", "") == ""

@@ -27,6 +27,9 @@ http {
   client_body_in_single_buffer on;
   keepalive_requests 1000000;
 
+  # A receiver of webhooks that is not there is told of elsewhere.
+  lua_socket_log_errors off;
+
   # What makes a reset a reset.
   reset_timedout_connection on;
   lingering_close off;
@@ -39,7 +42,7 @@ http {
       io.stderr:write(front, "\n")
       os.exit(1)
     end
-    front.announce("$url")
+    front.announce("$url", "$seed")
   }
 
   server {
@@ -93,6 +96,12 @@ local function file_exists(path)
   return file ~= nil
 end
 
+-- Between quotes, too.
+local function check_seed(text)
+  if text == "" or (#text == 64 and text:find("^%x+$")) then return text end
+  error("the signing seed must be 64 hexadecimal digits", 0)
+end
+
 -- Debian loads Lua as a module; OpenResty has it built in.
 local function load_modules(folder)
   if not file_exists(folder .. "/ngx_http_lua_module.so") then return "" end
@@ -118,6 +127,7 @@ end
 ---@field port integer|string
 ---@field cert string|nil a certificate file, for https
 ---@field key string|nil its key
+---@field signing_seed string|nil what webhooks are signed with, in hexadecimal; default random
 ---@field path string|nil where nginx finds Lua modules; default where we do
 ---@field cpath string|nil where it finds C modules; default where we do, built for 5.1
 ---@field modules string|nil the folder of nginx's modules; default Debian's
@@ -142,6 +152,7 @@ function nginx.configuration(options)
     url = nginx.url(options),
     listen = listen .. ":" .. check_port(options.port) .. (options.cert and " ssl" or ""),
     certificate = certificate(options),
+    seed = check_seed(options.signing_seed or ""),
     modules = load_modules(options.modules or "/usr/lib/nginx/modules"),
     path = check_quotable("package.path", options.path or package.path),
     cpath = check_quotable("package.cpath", for_luajit(options.cpath or package.cpath)),

@@ -1,7 +1,8 @@
 --- What `sandbox.new` and `sandbox.sender` may be told: names and values, in one
 -- table each. Misuse raises at once.
 
-local addresses = require("telnyx.sandbox.addresses")
+local kinds = require("telnyx.sandbox.kinds")
+local knobs = require("telnyx.sandbox.knobs")
 
 local options = {}
 
@@ -21,6 +22,37 @@ local options = {}
 ---@field refuses_own_number boolean|nil refuses a message to its own sender; default false
 ---@field idempotency boolean|nil heeds the header Idempotency-Key; default false
 ---@field rate_limit integer|nil requests per minute; default a million
+---@field t_sent number|nil seconds from acceptance (or `send_at`) to `sent`; default 1
+---@field t_finalized number|nil the same to the final status; default 2
+---@field no_dlr boolean|nil nothing comes after `sent`; default false
+---@field late_second_final number|nil so many seconds after its final status, a message gets
+-- another one; default 0: it does not
+---@field cost_after number|nil seconds until a message shows its cost; default 0
+---@field get_404_for number|nil seconds for which a new message cannot be read; default 0
+---@field not_found_code "10005"|"40303"|nil of a message that is not there; default 10005
+---@field signing_seed string|nil 32 bytes that webhooks are signed with; default random ones
+---@field profile_webhook_url string|nil the messaging profile's; default none
+---@field profile_failover_url string|nil the same; default none
+---@field url_rule "spec"|"kb"|nil the profile's URLs come after the message's, or only when it has
+-- none; default "spec"
+---@field tries_per_url integer|nil default 3
+---@field backoff number|nil seconds before the second try, and twice as many before each further
+-- one; default 1
+---@field failover "after_all"|"at_once"|nil when it is the next URL's turn: after all tries of
+-- one, or after the first; default "after_all"
+---@field webhook_timeout number|nil seconds that a receiver has to answer; default 2
+---@field ok "200"|"2xx"|nil which answers are good ones; default "200"
+---@field event_fields "2026"|"2024"|nil which fields events have; default "2026"
+---@field lose integer|nil so many of the next events reach nobody; default 0
+---@field duplicate integer|nil so many of the next events come again after their 200; default 0
+---@field swap boolean|nil `message.finalized` comes before `message.sent`; default false
+---@field before_reply boolean|nil events come before the reply to the POST; default false
+---@field burst integer|nil events are held until there are so many; default 0
+---@field delay number|nil seconds by which events come later; default 0
+---@field signature string|nil "good", or what is wrong with it; default "good"
+---@field timestamp_shift number|nil seconds by which `telnyx-timestamp` is off; default 0
+---@field unknown_events boolean|nil each message ends in three events of odd kinds as well;
+-- default false
 ---@field keep integer|nil how many messages, rows of the ledger, and replies under a key are
 -- kept: the newest; default 100,000
 
@@ -28,70 +60,26 @@ local options = {}
 ---@field api_key string|nil the key that is sent; default "KEY_SANDBOX"
 ---@field sleep fun(seconds: number)|nil spends the time of slow answers and of the client's
 -- pauses; default: the sender's clock moves on, and nobody waits
-
-local MOST = 1000000000
-
-local function whole_from(least)
-  return function(value)
-    return type(value) == "number" and value >= least and value <= MOST and value % 1 == 0,
-      ("a whole number from %d to %d"):format(least, MOST)
-  end
-end
-
-local function func(value)
-  return type(value) == "function", "a function"
-end
-
-local function flag(value)
-  return type(value) == "boolean", "true or false"
-end
-
-local function visible(value)
-  return type(value) == "string" and value:find("^[\33-\126]+$") ~= nil,
-    "a string of visible ASCII characters"
-end
-
-local function number(value)
-  return type(value) == "string" and addresses.is_number(value),
-    "a phone number such as +13125550001"
-end
-
-local function is_list_of_strings(value)
-  if type(value) ~= "table" then return false end
-  for index, item in pairs(value) do
-    if type(index) ~= "number" or type(item) ~= "string" then return false end
-  end
-  return true
-end
-
-local function keys(value)
-  return type(value) == "function" or is_list_of_strings(value),
-    "a list of strings or a function"
-end
+---@field on_webhook (fun(request: table): integer|nil, table|nil, string|nil)|nil receives the
+-- webhooks when time passes, and answers with a status (and headers, and a body)
 
 local SERVICE = {
-  now = func,
-  uuid = func,
-  segments = func,
-  api_keys = keys,
-  max_parts = whole_from(1),
-  chunking = flag,
-  recommended_parts = whole_from(1),
-  smart_encoding = flag,
-  fallback_sender = number,
-  refuses_own_number = flag,
-  idempotency = flag,
-  rate_limit = whole_from(0),
-  keep = whole_from(1),
+  now = kinds.func,
+  uuid = kinds.func,
+  segments = kinds.func,
+  api_keys = kinds.keys,
+  keep = kinds.whole_from(1),
+  signing_seed = kinds.seed,
 }
+for name, knob in pairs(knobs.known) do SERVICE[name] = knob.kind end
 
-local OF_SENDER = { api_key = visible, sleep = func }
+local OF_SENDER = { api_key = kinds.visible, sleep = kinds.func, on_webhook = kinds.func }
 
 local SENDER = {}
 for name, rule in pairs(SERVICE) do SENDER[name] = rule end
 for name, rule in pairs(OF_SENDER) do SENDER[name] = rule end
 
-local SECRET = { api_key = true, api_keys = true }
+local SECRET = { api_key = true, api_keys = true, signing_seed = true }
 
 ---A value as an error shows it.
 ---@param value any
@@ -150,7 +138,7 @@ end
 ---The options of `sandbox.sender`, checked and parted.
 ---@param given telnyx.sandbox.sender_options|nil
 ---@param level integer
----@return { api_key: string|nil, sleep: function|nil } own
+---@return { api_key: string|nil, sleep: function|nil, on_webhook: function|nil } own
 ---@return telnyx.sandbox.options rest
 function options.sender(given, level)
   local own, rest = {}, {}

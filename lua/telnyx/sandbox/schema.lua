@@ -40,10 +40,11 @@ local function json_type(value, name, source)
 end
 
 -- The error's detail, or nil when there is nothing to complain of.
-local function type_fault(value, name, source)
+local function type_fault(value, name, source, endpoint)
+  local expected = name == "to" and endpoint.is_group and "array" or types[name]
   local found = json_type(value, name, source)
-  if found == types[name] then return nil end
-  return ("Expected %s, got %s."):format(types[name], found)
+  if found == expected then return nil end
+  return ("Expected %s, got %s."):format(expected, found)
 end
 
 local function enumeration_fault(value, name)
@@ -51,6 +52,11 @@ local function enumeration_fault(value, name)
     if value == one then return nil end
   end
   return "Expected one of: " .. table.concat(allowed[name], ", ") .. "."
+end
+
+local function is_read(value, name, endpoint)
+  if value == nil or (endpoint.fields and not endpoint.fields[name]) then return false end
+  return not (value == json.null and nullable[name] and not endpoint.not_null[name])
 end
 
 local function check_items(urls, report)
@@ -66,15 +72,16 @@ end
 -- rule that would need it is to say anything more.
 ---@param body table the decoded request
 ---@param source string the request as it came
+---@param endpoint telnyx.sandbox.endpoint
 ---@param report fun(code: string, pointer: string, detail: string|nil)
 ---@return table<string, any> fields those that keep to it
 ---@return table<string, boolean> faulty those that do not
-return function(body, source, report)
+return function(body, source, endpoint, report)
   local fields, faulty = {}, {}
   for _, name in ipairs(names) do
     local value = body[name]
-    if value ~= nil and not (nullable[name] and value == json.null) then
-      local fault = type_fault(value, name, source) or enumeration_fault(value, name)
+    if is_read(value, name, endpoint) then
+      local fault = type_fault(value, name, source, endpoint) or enumeration_fault(value, name)
       if fault then
         faulty[name] = true
         report("10015", "/" .. name, fault)

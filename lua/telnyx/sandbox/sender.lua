@@ -1,4 +1,5 @@
---- The service as a sender: answers in process, with no network and no waiting.
+--- The service as a sender: answers in process, with no network and no waiting, and calls the
+-- receiver of its webhooks when time passes.
 
 local clock = require("telnyx.sandbox.clock")
 local options = require("telnyx.sandbox.options")
@@ -14,6 +15,7 @@ function Sender.new(given)
   local sender = setmetatable({
     api_key = own.api_key or "KEY_SANDBOX",
     pass_time = own.sleep or function() end,
+    on_webhook = own.on_webhook,
     skipped = 0,
     core = require("telnyx.core"),
   }, Sender)
@@ -28,13 +30,81 @@ function Sender:monotonic()
   return self.core.monotonic() + self.skipped
 end
 
----Moves the clock on, without waiting: what the option `sleep` did not spend is skipped.
----@param seconds number
-function Sender:sleep(seconds)
+-- Moves the clock on, without waiting: what the option `sleep` did not spend is skipped.
+local function pass(self, seconds)
   local started = self.core.monotonic()
   self.pass_time(seconds)
   local passed = self.core.monotonic() - started
   self.skipped = self.skipped + math.max(0, seconds - passed)
+end
+
+-- No connection was made, says the service of a receiver that raised or answered nothing.
+local UNREACHED = 75002
+
+-- What comes of an attempt, and what the receiver raised.
+local function ask_receiver(self, attempt)
+  local request, started = self.service:webhook_request(attempt), self.service.now()
+  local ok, status, headers, body = pcall(self.on_webhook, request)
+  local is_late = self.service.now() - started > self.service.knobs.webhook_timeout
+  if is_late then return {}, not ok and status or nil end
+  if not ok then return { code = UNREACHED }, status end
+  if type(status) ~= "number" then return { code = UNREACHED } end
+  return { status = status, headers = headers, body = body }
+end
+
+---Makes the attempts that are due. Nothing is delivered while a receiver is being asked.
+---@private
+function Sender:deliver()
+  if not self.on_webhook or self.is_delivering then return end
+  self.is_delivering = true
+  for _, attempt in ipairs(self.service:due_attempts()) do
+    local answer, trouble = ask_receiver(self, attempt)
+    self.trouble = self.trouble or (trouble ~= nil and { trouble }) or nil
+    self.service:attempted(attempt, answer)
+  end
+  self.is_delivering = false
+end
+
+-- How long until the next attempt, when that is not after `seconds`.
+local function wait_for_next(self, seconds)
+  local due = self.on_webhook and not self.is_delivering and self.service:next_due()
+  local wait = due and math.max(0, due - self.service.now())
+  return wait and wait <= seconds and wait or nil
+end
+
+-- Attempts at one moment, each of which may cause another at once, come to an end; a clock that
+-- stands still would not.
+local AT_ONCE = 100
+
+local function advance(self, seconds)
+  local n_at_once = 0
+  local wait = wait_for_next(self, seconds)
+  while wait and n_at_once < AT_ONCE do
+    n_at_once = wait == 0 and n_at_once + 1 or 0
+    if wait > 0 then pass(self, wait) end
+    seconds = seconds - wait
+    self:deliver()
+    wait = wait_for_next(self, seconds)
+  end
+  pass(self, seconds)
+  self:deliver()
+end
+
+---Lets time pass, without waiting, and delivers the webhooks that are due meanwhile. What their
+-- receiver raises is raised here, once all is done.
+---@param seconds number
+function Sender:advance(seconds)
+  advance(self, seconds)
+  local trouble = not self.is_delivering and self.trouble
+  if not trouble then return end
+  self.trouble = nil
+  error(trouble[1], 0)
+end
+
+---As `advance`: how a client waits.
+---@param seconds number
+function Sender:sleep(seconds)
+  self:advance(seconds)
 end
 
 local function lower_case(pairs_of_headers)
@@ -75,7 +145,7 @@ function Sender:answer(exchange, response, timeout)
   if wait < timeout then feed(exchange, fault.bytes or bytes_of(response)) end
   if fault.kind == "stall" and exchange:state() == "more" then wait = timeout end
   wait = math.min(wait, timeout)
-  if wait > 0 and wait < math.huge then self:sleep(wait) end
+  if wait > 0 and wait < math.huge then pass(self, wait) end
   if exchange:state() == "more" then exchange:finish(ENDINGS[fault.kind] or "timeout") end
 end
 
@@ -93,6 +163,7 @@ function Sender:carry(request, limits)
     headers = lower_case(request.headers),
     body = request.body,
   }
+  if self.service.knobs.before_reply then self:deliver() end
   self:answer(exchange, response, limits and limits.timeout or math.huge)
   return exchange:reply(self.service.now())
 end
@@ -129,6 +200,14 @@ function Sender:get(id)
     path = "/v2/messages/" .. id,
     headers = { { "Authorization", "Bearer " .. self.api_key } },
   }
+end
+
+---Somebody writes back. The webhook of it comes when time passes.
+---@param given { from: string, to: string, text: string|nil, media_urls: string[]|nil }
+---@return { id: string, autoresponse_type: string|nil, auto_reply: string|nil }
+function Sender:reply(given)
+  local result = self.service:reply(given, 2) -- a tail call would hide a level
+  return result
 end
 
 ---How often each message was accepted.

@@ -1,17 +1,21 @@
 #!/bin/sh
 # The sandbox behind nginx, in the foreground.
 #
-#   serve.sh [--port N] [--listen ADDRESS] [--cert FILE --key FILE] [--until-eof] [--while FILE]
+#   serve.sh [--port N] [--listen ADDRESS] [--cert FILE --key FILE] [--signing-seed HEX]
+#            [--until-eof] [--while FILE]
 #
 #   --port       default $PORT, else 12111; 0 chooses a free one
 #   --listen     default 127.0.0.1; only loopback addresses are accepted
 #   --cert, --key  answer https instead of http
+#   --signing-seed  what webhooks are signed with: 64 hexadecimal digits; default
+#                $SANDBOX_SIGNING_SEED, else random ones
 #   --until-eof  stop when standard input ends, as it does when a test that
 #                holds its other end is killed
 #   --while      stop when FILE is gone, or the process that started this; FILE
 #                is taken away in the end
 #
-# Prints one line when connections are accepted, with the base URL to use.
+# Prints two lines when connections are accepted: the base URL to use, and the
+# public key that verifies webhooks.
 # SIGINT, SIGTERM and SIGHUP stop it; it leaves nothing behind. From the environment:
 #
 #   LUA                the interpreter that writes the configuration
@@ -24,6 +28,7 @@ set -u
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 
 port=${PORT:-12111} listen='' cert='' key='' until_eof='' while=''
+seed=${SANDBOX_SIGNING_SEED:-}
 
 complain() {
   echo "telnyx sandbox: $*" >&2
@@ -33,7 +38,7 @@ complain() {
 while [ $# -gt 0 ]; do
   case $1 in
     --until-eof) until_eof=yes; shift; continue ;;
-    --port | --listen | --cert | --key | --while) [ $# -ge 2 ] || complain "$1 needs a value" ;;
+    --port | --listen | --cert | --key | --signing-seed | --while) [ $# -ge 2 ] || complain "$1 needs a value" ;;
     *) complain "unknown option $1" ;;
   esac
   case $1 in
@@ -41,6 +46,7 @@ while [ $# -gt 0 ]; do
     --listen) listen=$2 ;;
     --cert) cert=$2 ;;
     --key) key=$2 ;;
+    --signing-seed) seed=$2 ;;
     --while) while=$2 ;;
   esac
   shift 2
@@ -147,7 +153,7 @@ attempts=20
 while :; do
   chosen=$port
   [ "$port" != 0 ] || chosen=$(free_port)
-  run_lua "$lua" "$prefix/nginx.conf" "$listen" "$chosen" "$cert" "$key" || exit 1
+  run_lua "$lua" "$prefix/nginx.conf" "$listen" "$chosen" "$cert" "$key" "$seed" || exit 1
   start
   finish
   port_was_taken || break

@@ -1,27 +1,25 @@
 --- The service: from a request to a response, over a store. No sockets, no
--- sleeping; whoever carries the response also carries out its fault.
+-- sleeping; whoever carries the response also carries out its fault, and
+-- whoever has a way to the receivers of webhooks makes the attempts that are due.
 
 local clock = require("telnyx.sandbox.clock")
+local Deliveries = require("telnyx.sandbox.deliveries")
 local errors = require("telnyx.sandbox.errors")
-local forecast = require("telnyx.sandbox.forecast")
-local json = require("telnyx.sandbox.json")
+local inbound = require("telnyx.sandbox.inbound")
+local knobs = require("telnyx.sandbox.knobs")
 local Limiter = require("telnyx.sandbox.limiter")
-local message = require("telnyx.sandbox.message")
 local options = require("telnyx.sandbox.options")
-local reference_of = require("telnyx.sandbox.reference")
-local replay = require("telnyx.sandbox.replay")
+local Optouts = require("telnyx.sandbox.optouts")
+local receive = require("telnyx.sandbox.replies")
+local reply = require("telnyx.sandbox.reply")
 local Store = require("telnyx.sandbox.store")
-local utf8 = require("telnyx.sandbox.utf8")
 local uuid = require("telnyx.sandbox.uuid")
-local validate = require("telnyx.sandbox.validate")
 local weather = require("telnyx.sandbox.weather")
 
 local Service = {}
 Service.__index = Service
 
 local KEEP = 100000
-
-local MAX_PARTS = 10
 
 ---@class telnyx.sandbox.request
 ---@field method string
@@ -64,35 +62,21 @@ end
 ---@return table service
 function Service.new(given)
   local own = options.service(given, 2)
-  local keys = own.api_keys or any_key
+  local keys, make_uuid = own.api_keys or any_key, own.uuid or uuid
+  local keep, values = own.keep or KEEP, knobs.values(own)
   return setmetatable({
     now = own.now or function() return clock.now() end,
-    uuid = own.uuid or uuid,
+    uuid = make_uuid,
     admits = type(keys) == "table" and one_of(keys) or keys,
-    rules = {
-      segments = own.segments or core_segments,
-      max_parts = own.max_parts or MAX_PARTS,
-      chunking = own.chunking,
-      recommended_parts = own.recommended_parts,
-      smart_encoding = own.smart_encoding or false,
-      fallback_sender = own.fallback_sender,
-      refuses_own_number = own.refuses_own_number,
+    segments = own.segments or core_segments,
+    knobs = values,
+    limiter = Limiter.new(60),
+    store = Store.new(keep),
+    optouts = Optouts.new(),
+    deliveries = Deliveries.new {
+      knobs = values, uuid = make_uuid, keep = keep, signing_seed = own.signing_seed,
     },
-    idempotency = own.idempotency,
-    limiter = Limiter.new(own.rate_limit or 1000000, 60),
-    store = Store.new(own.keep or KEEP),
   }, Service)
-end
-
-local function reply(status, body, headers)
-  headers = headers or {}
-  headers["content-type"] = headers["content-type"] or "application/json"
-  return { status = status, headers = headers, body = body }
-end
-
-local function refuse(problems, headers)
-  local first = errors.catalogue[problems[1].code]
-  return reply(first.status, errors.envelope(problems), headers)
 end
 
 local function is_refusal(code)
@@ -111,129 +95,19 @@ function Service:key_problem(request)
     .. " such as \"10010\", but it returned %s"):format(options.shown(verdict)), 0)
 end
 
-local function is_json(request)
-  local kind = (request.headers["content-type"] or ""):lower()
-  return kind:match("^%s*([^;%s]*)") == "application/json"
+-- In the order in which they are tried.
+local places = {}
+for _, theme in ipairs {
+  require("telnyx.sandbox.routes.send"),
+  require("telnyx.sandbox.routes.messages"),
+  require("telnyx.sandbox.routes.optouts"),
+  require("telnyx.sandbox.routes.control"),
+} do
+  for _, place in ipairs(theme) do places[#places + 1] = place end
 end
-
-local function read_body(request)
-  if not is_json(request) then return nil, { code = "10029" } end
-  local text = request.body or ""
-  local bad = utf8.first_bad(text)
-  if bad then
-    return nil, { code = "10028",
-      detail = ("The request body is not valid UTF-8 at byte %d."):format(bad - 1) }
-  end
-  local body = json.decode(text)
-  if body == nil then return nil, { code = "10023" } end
-  if not text:find("^%s*{") then
-    return nil, { code = "10015", detail = "The request body must be a JSON object." }
-  end
-  return body
-end
-
-function Service:rulebook(request, now)
-  local book = { now = now, source = request.body }
-  for name, value in pairs(self.rules) do book[name] = value end
-  return book
-end
-
--- The weather over a recipient, unless it has already struck this message as
--- often as it does.
-function Service:weather_for(fields, reference)
-  local row = weather.find(fields.to)
-  if not row or not row.times then return row end
-  local count = self.store:strike(row.number .. " " .. reference)
-  return count <= row.times and row or nil
-end
-
-function Service:accept(fields, facts, reference, fate, now)
-  local record = message.new(fields, facts, { id = self.uuid(), now = now, fate = fate })
-  self.store:accept(record, reference)
-  return record
-end
-
--- The second result is the reply that a broken connection kept from the client.
-function Service:create(request, now)
-  local body, unreadable = read_body(request)
-  if not body then return refuse { unreadable } end
-  local reference = reference_of(body)
-  self.store:seen(reference)
-  local problems, facts, fields = validate(body, self:rulebook(request, now))
-  if #problems > 0 then return refuse(problems) end
-  local row = self:weather_for(fields, reference)
-  local record
-  if not row or row.accepted then
-    record = self:accept(fields, facts, reference, row and row.fate, now)
-  end
-  local accepted = record and reply(200, message.body(record, now))
-  if row and not row.fate then
-    return forecast.response(row, record, now), row.stage and accepted
-  end
-  return accepted
-end
-
--- A request that is answered without being carried out still counts as a post.
-function Service:count(request)
-  local body = read_body(request)
-  if body then self.store:seen(reference_of(body)) end
-end
-
-function Service:create_once(request, now, key)
-  local response, unheard = self:create(request, now)
-  local kept = replay.keep(request, unheard or response)
-  if kept then self.store:keep_reply(key, kept) end
-  return response
-end
-
-function Service:answer(request, now)
-  local key = self.idempotency and request.headers["idempotency-key"]
-  if not key then return (self:create(request, now)) end
-  local kept = replay.is_key(key) and self.store:reply(key)
-  if kept == nil then return self:create_once(request, now, key) end
-  self:count(request)
-  if not kept then return refuse { replay.problems.malformed } end
-  if kept.body ~= request.body then return refuse { replay.problems.reused } end
-  return replay.again(kept)
-end
-
-local routes = {}
-
-function routes.post_message(self, request)
-  local now = self.now()
-  local allowed, headers = self.limiter:take(now)
-  local response = allowed and self:answer(request, now) or refuse { { code = "10011" } }
-  for name, value in pairs(headers) do
-    -- A 429 of the weather says about waiting what its row says, and no more.
-    if response.status ~= 429 or not allowed then response.headers[name] = value end
-  end
-  return response
-end
-
-function routes.get_message(self, _, id)
-  local record = self.store:message(id)
-  if not record then return refuse { { code = "10005" } } end
-  return reply(200, message.body(record, self.now()))
-end
-
-function routes.get_ledger(self)
-  return reply(200, self.store:ledger_json())
-end
-
-function routes.reset_ledger(self)
-  self.store:reset()
-  return routes.get_ledger(self)
-end
-
--- The sandbox's own pages need no key.
-local map = {
-  { path = "^/v2/messages$", key = true, methods = { POST = "post_message" } },
-  { path = "^/v2/messages/([^/]+)$", key = true, methods = { GET = "get_message" } },
-  { path = "^/sandbox/ledger$", methods = { GET = "get_ledger", DELETE = "reset_ledger" } },
-}
 
 local function find_place(path)
-  for _, place in ipairs(map) do
+  for _, place in ipairs(places) do
     local capture = path:match(place.path)
     if capture then return place, capture end
   end
@@ -248,13 +122,13 @@ end
 
 function Service:dispatch(request)
   local place, capture = find_place(request.path:match("^[^?]*"))
-  if not place then return refuse { { code = "10005" } } end
+  if not place then return reply.refuse { { code = "10005" } } end
   local route = place.methods[request.method]
-  if not route then return refuse({ { code = "10030" } }, allow(place)) end
-  if route == "post_message" then self.store.posts = self.store.posts + 1 end
+  if not route then return reply.refuse({ { code = "10030" } }, allow(place)) end
+  if place.counts then self.store.posts = self.store.posts + 1 end
   local code = place.key and self:key_problem(request)
-  if code then return refuse { { code = code } } end
-  return routes[route](self, request, capture)
+  if code then return (place.refuse or reply.refuse) { { code = code } } end
+  return route(self, request, capture)
 end
 
 ---Answers one request.
@@ -272,9 +146,64 @@ function Service:ledger()
   return self.store:ledger()
 end
 
----Sets every count back to nought, and forgets the messages.
+---Sets every count back to nought, and forgets the messages and what was to be told of them.
 function Service:reset_ledger()
   self.store:reset()
+  self.deliveries:reset()
+  self.optouts = Optouts.new()
+end
+
+---Somebody writes to a number of the account.
+---@param given { from: string, to: string, text: string|nil, media_urls: string[]|nil }
+---@param level integer|nil whose fault misuse is: 1 the caller's, 2 its caller's
+---@return { id: string, autoresponse_type: string|nil, auto_reply: string|nil } what came of it:
+-- the inbound message's id, and the text that the service answered
+function Service:reply(given, level)
+  local problem = type(given) == "table" and inbound.problems(given)[1]
+    or type(given) ~= "table" and { name = "it", words = "must be a table" }
+  if problem then error(("reply: %s %s"):format(problem.name, problem.words), (level or 1) + 1) end
+  local record, answer = receive(self, given)
+  return { id = record.id, autoresponse_type = record.autoresponse_type,
+    auto_reply = answer and answer.fields.text }
+end
+
+---The key that verifies webhooks.
+---@return string 44 characters of Base64
+function Service:public_key()
+  return self.deliveries.signer:public_key()
+end
+
+---The same as other programs read it.
+---@return string
+function Service:public_key_pem()
+  return self.deliveries.signer:pem()
+end
+
+---When the next attempt to deliver a webhook is due; nil when nothing is to be told.
+---@return number|nil
+function Service:next_due()
+  return self.deliveries:next_due()
+end
+
+---The attempts that are due. Each is to be made, and reported by `attempted`.
+---@param limit integer|nil about how many at once; default all
+---@return telnyx.sandbox.attempt[]
+function Service:due_attempts(limit)
+  return self.deliveries:due(self.now(), limit)
+end
+
+---The request of an attempt, signed as of now.
+---@param attempt telnyx.sandbox.attempt
+---@return { url: string, method: string, headers: table<string, string>, body: string }
+function Service:webhook_request(attempt)
+  return self.deliveries:request(attempt, self.now())
+end
+
+---Tells what came of an attempt.
+---@param attempt telnyx.sandbox.attempt
+---@param answer telnyx.sandbox.answer
+function Service:attempted(attempt, answer)
+  self.deliveries:attempted(attempt, answer, self.now())
 end
 
 return Service

@@ -9,6 +9,8 @@ local timestamp = require("telnyx.sandbox.timestamp")
 
 local MAX_MEDIA = 10
 
+local MAX_GROUP = 8
+
 local MINUTE, DAY = 60, 86400
 local SOONEST, LATEST, TOLERANCE = 5 * MINUTE, 5 * DAY, MINUTE
 
@@ -32,6 +34,7 @@ end
 local function message_type(case)
   local fields, faulty = case.fields, case.faulty
   if faulty.type or contradicts_itself(fields) then return nil end
+  if case.endpoint.type then return case.endpoint.type end
   if fields.type then return fields.type end
   if fields.media_urls or fields.subject then return "MMS" end
   if faulty.media_urls or faulty.subject then return nil end
@@ -44,8 +47,29 @@ local function is_recipient(to)
   return addresses.is_number(to) or addresses.is_short_code(to, 3, 8)
 end
 
+-- What is missing is said once: no rule that would need it says it again.
+function rules.required(case, report)
+  for _, name in ipairs(case.endpoint.required) do
+    if is_absent(case, name) then
+      case.faulty[name] = true
+      report("10004", "/" .. name, ("The '%s' parameter is required."):format(name))
+    end
+  end
+end
+
+local function check_group(list, report)
+  if #list == 0 then return report("10004", "/to", "The 'to' parameter is empty.") end
+  if #list > MAX_GROUP then
+    report("40310", "/to", ("A group has at most %d members."):format(MAX_GROUP))
+  end
+  for i, to in ipairs(list) do
+    if type(to) ~= "string" or not is_recipient(to) then report("40310", "/to/" .. i - 1) end
+  end
+end
+
 function rules.to(case, report)
   local to = case.fields.to
+  if type(to) == "table" then return check_group(to, report) end
   if is_absent(case, "to") then
     report("10004", "/to", "The 'to' parameter is required.")
   elseif to and not is_recipient(to) then
@@ -57,7 +81,7 @@ end
 -- profile, there is no telling.
 local function check_reach(case, report)
   local to = case.fields.to
-  local is_barred = to and addresses.takes_no_names(to)
+  local is_barred = type(to) == "string" and addresses.takes_no_names(to)
   if not is_barred or not case.fields.messaging_profile_id then return end
   if not case.rulebook.fallback_sender then return report("40301", "/to") end
   case.facts.sender = case.rulebook.fallback_sender
@@ -74,9 +98,18 @@ local function check_name(case, report)
   check_reach(case, report)
 end
 
+local is_of_kind = {
+  number = addresses.is_number,
+  short_code = function(from) return addresses.is_short_code(from, 5, 6) end,
+  name = addresses.is_name,
+}
+
 function rules.from(case, report)
-  local from = case.fields.from
+  local from, kind = case.fields.from, case.endpoint.sender
   if not from then return end
+  if kind and not is_of_kind[kind](from) then
+    return report(kind == "name" and "40325" or "40305", "/from")
+  end
   if addresses.is_name(from) then return check_name(case, report) end
   if not addresses.is_number(from) and not addresses.is_short_code(from, 5, 6) then
     return report(addresses.resembles_name(from) and "40325" or "40305", "/from")
@@ -202,14 +235,15 @@ end
 
 -- The order in which several violations are listed.
 local sequence = {
-  "to", "from", "own_number", "sender", "profile", "content", "media", "urls", "send_at",
-  "text",
+  "required", "to", "from", "own_number", "sender", "profile", "content", "media", "urls",
+  "send_at", "text",
 }
 
 ---@class telnyx.sandbox.rulebook
 ---@field segments function how texts are counted
 ---@field now number epoch seconds
 ---@field source string the request body as it came
+---@field endpoint telnyx.sandbox.endpoint
 ---@field max_parts integer how many parts an SMS may have
 ---@field chunking boolean|nil whether the profile sends longer ones in pieces
 ---@field recommended_parts integer|nil what auto_detect lets through; nil is all
@@ -234,8 +268,9 @@ return function(body, rulebook)
   local function report(code, pointer, detail)
     problems[#problems + 1] = { code = code, pointer = pointer, detail = detail }
   end
-  local fields, faulty = schema(body, rulebook.source, report)
-  local case = { fields = fields, faulty = faulty, rulebook = rulebook, facts = {} }
+  local fields, faulty = schema(body, rulebook.source, rulebook.endpoint, report)
+  local case = { fields = fields, faulty = faulty, rulebook = rulebook, facts = {},
+    endpoint = rulebook.endpoint }
   case.facts.type = message_type(case)
   for _, name in ipairs(sequence) do rules[name](case, report) end
   return problems, case.facts, fields

@@ -3,7 +3,8 @@
 -- The last five digits say what happens.
 --
 --   1xxxx 2xxxx 403xx   that error code of the service
---   400xx               accepted; later not delivered, for that reason
+--   400xx               accepted; later not delivered, for that reason (40090: nobody knows;
+--                       40091: it is, after all)
 --   00sss / 01sss       HTTP status sss; the message was not / was accepted
 --   307xx 308xx         redirects
 --   429xx               429, with every way to say how long to wait
@@ -32,7 +33,7 @@ local PREFIX = "+155500"
 ---@field seconds number|nil the delay before the answer
 ---@field stage string|nil how far the reply gets before the connection ends
 ---@field ending string|nil "close", "reset" or "stall"
----@field fate { status: string, code: string|nil }|nil how the message ends
+---@field fate telnyx.sandbox.fate|nil how the message ends
 
 --- Keys that are refused for a reason of their own.
 weather.keys = {
@@ -62,6 +63,11 @@ local function fates()
       causes = "accepted, then delivery_unconfirmed" },
     { digits = "40014", fate = { status = "expired", code = "40014" },
       causes = "accepted, then expired: Expired in queue" },
+    { digits = "40090", fate = { status = "sent", no_receipt = true },
+      causes = "accepted, then sent, and never heard of again" },
+    { digits = "40091", fate = { status = "delivery_unconfirmed",
+      second = { after = 10, status = "delivered" } },
+      causes = "accepted, then delivery_unconfirmed, and after 10 s delivered" },
   }
   for _, code in ipairs { "40001", "40002", "40003", "40006", "40008", "40010" } do
     rows[#rows + 1] = { digits = code, fate = { status = "delivery_failed", code = code },
