@@ -253,7 +253,11 @@ describe("a message that came in", function()
       message = { direction = "inbound" } }
     local later = { id = "e-odd", type = "message.foo", at = T + 1, to = "delivery_failed",
       message = { direction = "inbound" } }
-    local state = the_same(twice { given, later })
+    local earlier = event_of { id = "e-none", type = "message.foo", at = T - 1, to = "queued",
+      message = { direction = cjson.null } }
+    local events = twice { given, later }
+    events[#events + 1] = earlier
+    local state = the_same(events)
     assert.equal("received", state.status)
     assert.equal("inbound", state.direction)
     assert.equal(T, state.status_at)
