@@ -45,15 +45,17 @@ describe("an event", function()
   end)
 
   it("has no nulls, no gaps, and whole numbers as such", function()
-    local body = '{"data":{"id":null,"event_type":"message.sent","payload":{"id":"m-1","cost":null,'
-      .. '"to":[null,{"status":"sent","phone_number":"+1"},null],"parts":2,"tags":[null,"a"],'
-      .. '"nothing":[null],"wait_seconds":0.5,"webhook_url":null}},"meta":{"attempt":1}}'
+    local body = '{"data":{"id":null,"event_type":"message.sent","payload":{"id":"m-1",'
+      .. '"cost":null,"to":[null,{"status":"sent","phone_number":"+1"},null],"parts":2,'
+      .. '"huge":[1e999,-1e999],"tags":[null,"a"],"nothing":[null],"wait_seconds":0.5,'
+      .. '"webhook_url":null}},"meta":{"attempt":1}}'
     local event = assert(parse(body))
     assert.is_nil(event.id)
     assert.is_nil(event.message.cost)
     assert.same({ { status = "sent", phone_number = "+1" } }, event.message.to)
     assert.same({ "a" }, event.message.tags)
     assert.same({}, event.message.nothing)
+    assert.same({}, event.message.huge)
     assert.equal("sent", event.status)
     assert.equal("2", tostring(event.message.parts))
     assert.equal(0.5, event.message.wait_seconds)
@@ -66,8 +68,11 @@ describe("an event", function()
       ["message.foo"] = "other", ["call.initiated"] = "other" } do
       assert.equal(kind, event_of({ type = word, id = "e", at = AT, to = "queued" }).kind)
     end
+    assert.equal("other", assert(parse { data = { record_type = "link_clicked",
+      event_type = "message.foo" } }).kind)
     for _, data in ipairs { "{}", '{"event_type":7}', '{"event_type":null}', '{"event_type":""}',
-      '{"event_type":["message.sent"]}', '{"record_type":"event"}', "null", "[]", "7" } do
+      '{"event_type":["message.sent"]}', '{"record_type":"event"}',
+      "null", "[]", "7" } do
       local event = assert(parse('{"data":' .. data .. "}"))
       assert.equal("other", event.kind)
       assert.is_nil(event.type)

@@ -208,6 +208,25 @@ describe("a message that was sent", function()
     assert.equal(1, #state.timeline)
   end)
 
+  it("has its events in the order of the message, within a millisecond too", function()
+    local state = the_same { event_of(sent(T, "e-9")), event_of(finalized("delivered", T, "e-1")),
+      event_of { id = "e-5", type = "message.foo", at = T, to = "queued" } }
+    local ids = {}
+    for i, entry in ipairs(state.timeline) do ids[i] = entry.id end
+    assert.same({ "e-5", "e-9", "e-1" }, ids)
+  end)
+
+  it("has the cost of its end, and milliseconds that text can keep", function()
+    local early, late = finalized("delivered", T), sent(T + 1)
+    early.message = { cost = { amount = 0.0051, currency = "USD" } }
+    late.message = { cost = { amount = "0.0000", currency = "USD" } }
+    local event = webhooks.event(early)
+    event.data.occurred_at = "2026-11-01T10:17:42.5741239+00:00"
+    local state = the_same { assert(parse(event)), event_of(late) }
+    assert.same({ amount = "0.0051", currency = "USD" }, state.cost)
+    assert.equal(1793528262.574, state.status_at)
+  end)
+
   it("has the errors that any event tells of its end", function()
     local errors = { { code = "40001" } }
     local state = the_same { event_of(finalized("delivery_failed", T, "e-1")),
@@ -234,7 +253,11 @@ describe("a message that came in", function()
       message = { direction = "inbound" } }
     local later = { id = "e-odd", type = "message.foo", at = T + 1, to = "delivery_failed",
       message = { direction = "inbound" } }
-    local state = the_same(twice { given, later })
+    local earlier = event_of { id = "e-none", type = "message.foo", at = T - 1, to = "queued",
+      message = { direction = cjson.null } }
+    local events = twice { given, later }
+    events[#events + 1] = earlier
+    local state = the_same(events)
     assert.equal("received", state.status)
     assert.equal("inbound", state.direction)
     assert.equal(T, state.status_at)
@@ -264,6 +287,7 @@ describe("a message to a group", function()
     local state = the_same(twice(before))
     assert.equal("sent", state.status)
     assert.is_false(state.is_final)
+    assert.equal(T, state.status_at)
     assert.same({ "delivered", "sent", "delivered" },
       { state.to[1].status, state.to[2].status, state.to[3].status })
     before[4] = group("e-3", T + 3, { "sent", "delivered", "sent" })

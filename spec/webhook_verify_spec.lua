@@ -346,13 +346,23 @@ describe("100,000 random requests", function()
     return FORGED[kind]()
   end
 
+  -- The same headers in each shape.
+  local function shaped(i, given)
+    if i % 3 == 0 then return given end
+    if i % 3 == 1 then return function(name) return given[name] end end
+    local list = {}
+    for name, text in pairs(given) do list[#list + 1] = { name, text } end
+    return list
+  end
+
   it("raise nothing, and none is taken", function()
     local good = webhooks.headers(BODY)
     for i = 1, 100000 do
-      local body = i % 50 == 0 and BODY .. " " or words(8)
-      local event, why = webhook.verify(body,
-        { [SIGNATURE] = value(i % 50 == 0 and good[SIGNATURE] or words(2)),
-          [TIMESTAMP] = value(good[TIMESTAMP]), [words(1)] = words(2) }, KEY, { now = NOW })
+      local is_near = i % 50 == 0
+      local given = { [SIGNATURE] = value(is_near and good[SIGNATURE] or words(2)),
+        [TIMESTAMP] = value(good[TIMESTAMP]), [words(1)] = words(2) }
+      local event, why = webhook.verify(is_near and BODY .. " " or words(8), shaped(i, given), KEY,
+        { now = NOW })
       if event or type(why) ~= "string" then error(i .. ": " .. tostring(why)) end
     end
   end)

@@ -213,9 +213,10 @@ end
 
 -- What came in is here: its addressees' statuses tell how far the service is with telling us.
 local function inbound(state)
-  local word, entry = first_of(state.timeline, "status")
-  state.status, state.is_final = word, word ~= nil
-  state.status_at = entry and entry.at
+  state.status, state.is_final = "received", true
+  for _, entry in ipairs(state.timeline) do
+    if entry.status == "received" and not state.status_at then state.status_at = entry.at end
+  end
 end
 
 local function state_of(timeline, message_id)
