@@ -2,6 +2,7 @@
 -- of its objects are in alphabetical order, at every level.
 
 local clock = require("telnyx.sandbox.clock")
+local inbound = require("telnyx.sandbox.inbound")
 local json = require("telnyx.sandbox.json")
 local message = require("telnyx.sandbox.message")
 
@@ -114,11 +115,22 @@ local function life_of(record, to, urls, knobs)
   return list
 end
 
----All that will be told of a message that was accepted, unless it is cancelled.
+-- So long after it was received, a message was seen to be told of.
+local HANDLING = 0.3
+
+local function of_inbound(record, knobs)
+  local urls = events.profile_urls(knobs)
+  if not urls[1] then return {} end
+  return { { kind = "message.received", at = record.received_at + HANDLING, record = record,
+    urls = urls, payload = function() return inbound.render(record, knobs) end } }
+end
+
+---All that will be told of a message, unless it is cancelled.
 ---@param record table
 ---@param knobs table
 ---@return telnyx.sandbox.event[]
 function events.of(record, knobs)
+  if record.is_inbound then return of_inbound(record, knobs) end
   local urls, list = events.urls(record, knobs), {}
   if not urls[1] then return list end
   for _, to in ipairs(record.to) do

@@ -13,7 +13,6 @@ local VALIDITY = 3600
 local PRICE = { SMS = { rate = 40, fee = 30 }, MMS = { rate = 150, fee = 100 } }
 
 message.organization = "4001932d-2ba1-4e67-9a3e-5a5b2b3c4d5e"
-message.profile = "403195bd-8a0f-4c7e-9d1b-6f7a8b9c0d1e"
 
 local POOL_NUMBER = "+15550000001"
 
@@ -34,6 +33,7 @@ end
 ---@field to { number: string, fate: telnyx.sandbox.fate|nil }[] the addressees
 ---@field timeline { sent: number, completed: number } seconds from the start to each status
 ---@field cost_after number|nil
+---@field profile string
 
 ---@param fields table the validated request
 ---@param facts telnyx.sandbox.facts
@@ -51,7 +51,7 @@ function message.new(fields, facts, context)
     type = facts.type,
     fields = fields,
     sender = facts.sender or fields.from or POOL_NUMBER,
-    profile = fields.messaging_profile_id or message.profile,
+    profile = context.profile,
     encoding = shown_encoding(analysis),
     characters = analysis and analysis.characters or 0,
     parts = facts.type == "SMS" and analysis.parts or 1,
@@ -222,6 +222,9 @@ local function members_of(record, view)
     members[#members + 1] = { "send_at", clock.iso8601(record.send_at) }
   end
   if record.group then members[#members + 1] = { "group_message_id", record.id } end
+  if record.autoresponse_type then
+    members[#members + 1] = { "autoresponse_type", record.autoresponse_type }
+  end
   return members
 end
 

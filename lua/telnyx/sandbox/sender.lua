@@ -202,6 +202,14 @@ function Sender:get(id)
   }
 end
 
+---Somebody writes back. The webhook of it comes when time passes.
+---@param given { from: string, to: string, text: string|nil, media_urls: string[]|nil }
+---@return { id: string, autoresponse_type: string|nil, auto_reply: string|nil }
+function Sender:reply(given)
+  local result = self.service:reply(given, 2) -- a tail call would hide a level
+  return result
+end
+
 ---How often each message was accepted.
 ---@return telnyx.sandbox.ledger
 function Sender:ledger()

@@ -5,9 +5,12 @@
 local clock = require("telnyx.sandbox.clock")
 local Deliveries = require("telnyx.sandbox.deliveries")
 local errors = require("telnyx.sandbox.errors")
+local inbound = require("telnyx.sandbox.inbound")
 local knobs = require("telnyx.sandbox.knobs")
 local Limiter = require("telnyx.sandbox.limiter")
 local options = require("telnyx.sandbox.options")
+local Optouts = require("telnyx.sandbox.optouts")
+local receive = require("telnyx.sandbox.replies")
 local reply = require("telnyx.sandbox.reply")
 local Store = require("telnyx.sandbox.store")
 local uuid = require("telnyx.sandbox.uuid")
@@ -69,6 +72,7 @@ function Service.new(given)
     knobs = values,
     limiter = Limiter.new(60),
     store = Store.new(keep),
+    optouts = Optouts.new(),
     deliveries = Deliveries.new {
       knobs = values, uuid = make_uuid, keep = keep, signing_seed = own.signing_seed,
     },
@@ -96,6 +100,7 @@ local places = {}
 for _, theme in ipairs {
   require("telnyx.sandbox.routes.send"),
   require("telnyx.sandbox.routes.messages"),
+  require("telnyx.sandbox.routes.optouts"),
   require("telnyx.sandbox.routes.control"),
 } do
   for _, place in ipairs(theme) do places[#places + 1] = place end
@@ -145,6 +150,21 @@ end
 function Service:reset_ledger()
   self.store:reset()
   self.deliveries:reset()
+  self.optouts = Optouts.new()
+end
+
+---Somebody writes to a number of the account.
+---@param given { from: string, to: string, text: string|nil, media_urls: string[]|nil }
+---@param level integer|nil whose fault misuse is: 1 the caller's, 2 its caller's
+---@return { id: string, autoresponse_type: string|nil, auto_reply: string|nil } what came of it:
+-- the inbound message's id, and the text that the service answered
+function Service:reply(given, level)
+  local problem = type(given) == "table" and inbound.problems(given)[1]
+    or type(given) ~= "table" and { name = "it", words = "must be a table" }
+  if problem then error(("reply: %s %s"):format(problem.name, problem.words), (level or 1) + 1) end
+  local record, answer = receive(self, given)
+  return { id = record.id, autoresponse_type = record.autoresponse_type,
+    auto_reply = answer and answer.fields.text }
 end
 
 ---The key that verifies webhooks.

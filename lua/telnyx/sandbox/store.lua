@@ -6,6 +6,9 @@
 local json = require("telnyx.sandbox.json")
 local Ring = require("telnyx.sandbox.ring")
 
+-- Of a number that was never used with another.
+local DEFAULT_PROFILE = "403195bd-8a0f-4c7e-9d1b-6f7a8b9c0d1e"
+
 local Store = {}
 Store.__index = Store
 
@@ -24,6 +27,7 @@ function Store:reset()
   self.rows = Ring.new(self.keep)
   self.strikes = Ring.new(self.keep)
   self.replies = Ring.new(self.keep)
+  self.profiles = Ring.new(self.keep)
 end
 
 local function row_of(self, reference)
@@ -48,7 +52,26 @@ function Store:accept(record, reference)
   local row = row_of(self, reference)
   row.accepted = row.accepted + 1
   self.accepted = self.accepted + 1
+  self:keep_message(record)
+end
+
+---Keeps a message that nobody posted.
+---@param record table
+function Store:keep_message(record)
   self.messages:put(record.id, record)
+end
+
+---A number belongs to the profile that it was last used with.
+---@param number string
+---@param profile string
+function Store:assign(number, profile)
+  self.profiles:put(number, profile)
+end
+
+---@param number string|nil
+---@return string
+function Store:profile_of(number)
+  return number and self.profiles:get(number) or DEFAULT_PROFILE
 end
 
 ---@param id string

@@ -1,7 +1,10 @@
 --- The sandbox's own pages, which the service has not: they need no key.
 
+local inbound = require("telnyx.sandbox.inbound")
 local json = require("telnyx.sandbox.json")
 local knobs = require("telnyx.sandbox.knobs")
+local message = require("telnyx.sandbox.message")
+local receive = require("telnyx.sandbox.replies")
 local reply = require("telnyx.sandbox.reply")
 
 local function show_ledger(service)
@@ -50,11 +53,17 @@ local function find_problems(wanted)
   return problems
 end
 
-local function turn_options(service, request)
+local function read_object(request)
   local text = request.body or ""
-  local wanted = json.decode(text)
-  if wanted == nil then return reply.refuse { { code = "10023" } } end
-  if not text:find("^%s*{") then return reply.refuse { { code = "10015" } } end
+  local object = json.decode(text)
+  if object == nil then return nil, { code = "10023" } end
+  if not text:find("^%s*{") then return nil, { code = "10015" } end
+  return object
+end
+
+local function turn_options(service, request)
+  local wanted, unreadable = read_object(request)
+  if not wanted then return reply.refuse { unreadable } end
   local problems = find_problems(wanted)
   if problems[1] then return reply.refuse(problems) end
   for name, value in pairs(wanted) do
@@ -64,7 +73,24 @@ local function turn_options(service, request)
   return show_options(service)
 end
 
+local function take_reply(service, request)
+  local given, unreadable = read_object(request)
+  if not given then return reply.refuse { unreadable } end
+  local problems = inbound.problems(given)
+  for i, problem in ipairs(problems) do
+    problems[i] = { code = "10015", pointer = "/" .. problem.name,
+      detail = ("'%s' %s."):format(problem.name, problem.words) }
+  end
+  if problems[1] then return reply.refuse(problems) end
+  local record, answer = receive(service, given)
+  return reply.json(json.object {
+    { "data", inbound.render(record, service.knobs, "received") },
+    { "auto_reply", answer and message.render(answer, service.now()) },
+  })
+end
+
 return {
+  { path = "^/sandbox/reply$", methods = { POST = take_reply } },
   { path = "^/sandbox/ledger$", methods = { GET = show_ledger, DELETE = reset_ledger } },
   { path = "^/sandbox/options$", methods = { GET = show_options, PATCH = turn_options } },
   { path = "^/sandbox/public_key$", methods = { GET = show_public_key } },

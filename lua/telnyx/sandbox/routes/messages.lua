@@ -1,5 +1,6 @@
 --- The endpoints that show a message, and the one that cancels it.
 
+local inbound = require("telnyx.sandbox.inbound")
 local json = require("telnyx.sandbox.json")
 local message = require("telnyx.sandbox.message")
 local reply = require("telnyx.sandbox.reply")
@@ -25,7 +26,9 @@ local function show(service, _, id)
   local now = service.now()
   local record = find(service, id, now)
   if not record then return reply.refuse { { code = service.knobs.not_found_code } } end
-  return reply.ok(200, message.body(record, now))
+  if not record.is_inbound then return reply.ok(200, message.body(record, now)) end
+  local shown = inbound.render(record, service.knobs, "received")
+  return reply.json(json.object { { "data", shown } })
 end
 
 local function show_group(service, _, id)
@@ -36,7 +39,7 @@ local function show_group(service, _, id)
 end
 
 local function is_scheduled(record, now)
-  return record.to ~= nil and message.progress(record, now).status == "scheduled"
+  return not record.is_inbound and message.progress(record, now).status == "scheduled"
 end
 
 -- What stands against the cancelling, or nil.

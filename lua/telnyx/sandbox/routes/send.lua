@@ -66,8 +66,12 @@ local function fate_in_group(fate)
   return fate and fate.status == "delivery_unconfirmed" and { status = "unknown" } or fate
 end
 
-local function fate_of(service, number, is_group)
+-- The carrier of a toll-free number may know of a STOP that no rule here knows of any more.
+local BLOCKED = { status = "delivery_failed", code = "40300" }
+
+local function fate_of(service, sender, number, is_group)
   local row, knobs = weather.find(number), service.knobs
+  if sender and service.optouts:is_blocked_by_carrier(sender, number) then return BLOCKED end
   local fate = row and row.fate
   if is_group then fate = fate_in_group(fate) end
   if knobs.no_dlr and not fate then return { status = "sent", no_receipt = true } end
@@ -75,10 +79,26 @@ local function fate_of(service, number, is_group)
   return with_second(fate or { status = "delivered" }, knobs.late_second_final)
 end
 
+local function profile_of(service, fields)
+  return fields.messaging_profile_id or service.store:profile_of(fields.from)
+end
+
+-- Why the service lets nothing through to an addressee who said STOP; nil when it does.
+local function find_block(service, fields)
+  local profile = profile_of(service, fields)
+  for i, number in ipairs(numbers_of(fields)) do
+    if service.optouts:blocks(profile, number) then
+      return { code = "40300", pointer = type(fields.to) == "table" and "/to/" .. i - 1 or "/to",
+        detail = ("Messages cannot be sent from '%s' to '%s' due to an existing block rule.")
+          :format(fields.from or "the number pool", number) }
+    end
+  end
+end
+
 local function addressees(service, fields, is_group)
   local list = {}
   for i, number in ipairs(numbers_of(fields)) do
-    list[i] = { number = number, fate = fate_of(service, number, is_group) }
+    list[i] = { number = number, fate = fate_of(service, fields.from, number, is_group) }
   end
   return list
 end
@@ -94,8 +114,11 @@ local function accept(service, fields, facts, reference, endpoint, now)
   local record = message.new(fields, facts, {
     id = service.uuid(), now = now, to = addressees(service, fields, endpoint.is_group),
     timeline = timeline_of(knobs),
-    cost_after = knobs.cost_after,
+    cost_after = knobs.cost_after, profile = profile_of(service, fields),
   })
+  if fields.from and fields.messaging_profile_id then
+    service.store:assign(fields.from, fields.messaging_profile_id)
+  end
   record.group = endpoint.is_group
   service.store:accept(record, reference)
   service.deliveries:plan(record)
@@ -110,6 +133,8 @@ local function create(service, request, endpoint, now)
   service.store:seen(reference)
   local problems, facts, fields = validate(body, rulebook(service, request, endpoint, now))
   if #problems > 0 then return reply.refuse(problems) end
+  local block = find_block(service, fields)
+  if block then return reply.refuse { block } end
   local row = weather_for(service, numbers_of(fields)[1], reference)
   local record
   if not row or row.accepted then
