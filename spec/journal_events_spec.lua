@@ -79,6 +79,19 @@ for _, candidate in ipairs(journals.all) do
       assert.equal("e-2 e-1 e-4", ids(journal:unhandled_events()))
     end)
 
+    it("what nobody has handled is found by pages, whatever stays there", function()
+      for i = 1, 7 do add("e-" .. i, { now = 1000 + math.floor(i / 3) }) end
+      local found, after = {}, nil
+      repeat
+        local page = assert(journal:unhandled_events { limit = 2, after = after })
+        found[#found + 1] = page[1] and ids(page)
+        after = page[#page]
+        if page[1] then assert.is_true(journal:handled_event { id = page[1].id, now = 2000 }) end
+      until not after
+      assert.equal("e-1 e-2, e-3 e-4, e-5 e-6, e-7", table.concat(found, ", "))
+      assert.equal("e-2 e-4 e-6", ids(journal:unhandled_events()))
+    end)
+
     it("what was handled is forgotten by purge, and what was not stays", function()
       for i = 1, 5 do
         add("e-" .. i, { now = 1000 + i, key = "k" })
@@ -145,6 +158,7 @@ for _, candidate in ipairs(journals.all) do
           assert.matches("journal_events_spec.lua:%d+: journal:" .. method, why)
         end
         assert.has_error(function() journal:add_event { id = 7, now = 1 } end)
+        assert.has_error(function() journal:unhandled_events { after = { id = "e" } } end)
       end)
 
       it("a closed journal says so", function()

@@ -84,6 +84,7 @@ end
 -- Walking ----------------------------------------------------------------------------------------
 
 local record = require "telnyx.journal.record"
+local send = record.send
 
 -- What is there, who has heard what, and who has died: whatever comes next depends on that alone.
 local function key_of()
@@ -115,7 +116,7 @@ end
 
 local function new_world(rows, acts)
   world = { dict = {}, version = 0, actors = {}, has_died = {} }
-  for key, row in pairs(rows) do world.dict["j:" .. key] = record.write(row) end
+  for key, row in pairs(rows) do world.dict["j:" .. key] = send:write(row) end
   for i, act in ipairs(acts) do
     local actor = { pid = 100 + i, history = "" }
     actor.thread = coroutine.create(function()
@@ -168,7 +169,7 @@ local function walk(rows, acts, n_mortal, check)
   return n_ends
 end
 
-local function row_now() return world.dict["j:k"] and record.read(world.dict["j:k"], "k") end
+local function row_now() return world.dict["j:k"] and send:read(world.dict["j:k"], "k") end
 
 local function claim(name)
   return function(keeper)
@@ -262,6 +263,48 @@ describe("two and three workers", function()
     one_of_two("sending", finish_accepted, reap, { ["true 0"] = "accepted",
       ["true 1"] = "accepted" })
     one_of_two("sending", release, reap, { ["true 0"] = "free", ["false 1"] = "unknown" })
+  end)
+end)
+
+describe("two and three workers, of events and opt-outs,", function()
+  before_each(function() begin() end)
+  after_each(finish)
+
+  local function add(keeper) return keeper:add_event { id = "e", now = 1 } end
+
+  -- Who dies may have added it, and tells nobody.
+  local function check_events()
+    local n_new = 0
+    for _, actor in ipairs(world.actors) do
+      assert.is_not_nil(world.has_died[actor.pid] or actor.result)
+      if actor.result then n_new = n_new + 1 end
+    end
+    assert.is_not_nil(record.event:read(world.dict["e:e"], "e"))
+    assert.is_true(n_new == 1 or n_new == 0 and world.has_died[101] == true)
+  end
+
+  it("that add an event, while one of them may die", function()
+    assert.is_true(walk({}, { add, add, add }, 0, check_events) > 1)
+    assert.is_true(walk({}, { add, add }, 1, check_events) > 4)
+  end)
+
+  local function set(at, is_out)
+    return function(keeper)
+      return keeper:set_optout { number = "+1", own = "A", profile = "P", is_out = is_out, at = at,
+        now = 1 }
+    end
+  end
+
+  it("that record what a recipient wants come to one end", function()
+    local n_ends = walk({}, { set(1, true), set(2, false) }, 0, function()
+      local row = record.optout:read(world.dict["o:+1\0001"], "+1")
+      assert.same({ 2, nil }, { row.at, row.is_out })
+      assert.is_nil(world.dict["o:+1\0002"])
+      assert.equal("P", record.profile:read(world.dict["p:A\0001"], "A").profile)
+      assert.is_nil(world.dict["p:A\0002"])
+      assert.is_true(world.actors[2].result)
+    end)
+    assert.is_true(n_ends > 1)
   end)
 end)
 

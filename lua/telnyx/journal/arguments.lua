@@ -107,6 +107,15 @@ function kinds.row(value)
   return row
 end
 
+-- An event as `unhandled_events` tells one.
+function kinds.event(value)
+  local expected = "an event of the list before"
+  if type(value) ~= "table" or not kinds.name(value.id) then return nil, expected end
+  local received_at = kinds.time(value.received_at)
+  if not received_at then return nil, expected end
+  return { id = value.id, received_at = received_at }
+end
+
 -- What each method takes: a kind, and a mark behind what may be left out.
 local SHAPES = {
   claim = { key = "key", digest = "name", to = "name?", claim = "name", owner = "name?",
@@ -132,7 +141,7 @@ local SHAPES = {
   add_event = { id = "key", message_id = "key?", key = "key?", at = "time?", body = "text?",
     now = "time" },
   handled_event = { id = "key", now = "time" },
-  unhandled_events = { older_than = "seconds?", limit = "count?", now = "time?" },
+  unhandled_events = { older_than = "seconds?", limit = "count?", after = "event?", now = "time?" },
   events = { message_id = "key?", key = "key?", limit = "count?" },
   set_optout = { number = "key", profile = "key?", own = "key?", is_out = "flag",
     keyword = "text?", at = "time", now = "time" },

@@ -55,10 +55,11 @@ function inbox:handled_event(e)
   return is_done
 end
 
-function inbox:unhandled_events(before, limit)
+function inbox:unhandled_events(before, after, limit)
   local all, why = self.events_store:list()
   return chosen(all, why, limit, events.is_received_earlier, function(row)
     return events.is_waiting(row, before)
+      and (not after or events.is_received_earlier(after, row))
   end)
 end
 

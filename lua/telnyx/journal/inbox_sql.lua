@@ -67,10 +67,12 @@ function inbox:handled_event(e)
   return marks.handler == handler
 end
 
-function inbox:unhandled_events(before, limit)
+function inbox:unhandled_events(before, after, limit)
   local ok, why = self:make_part("event")
   if not ok then return nil, why end
-  return read_events(self:rows("unhandled_events", { before, limit }, 2))
+  after = after or { received_at = -1, id = "" }
+  return read_events(self:rows("unhandled_events", { before, after.received_at, after.id, limit },
+    4))
 end
 
 function inbox:events(f)

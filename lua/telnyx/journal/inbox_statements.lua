@@ -85,6 +85,7 @@ RETURNING id]],
 
   unhandled_events = [[
 SELECT {EVENT} FROM telnyx_event WHERE handled_at IS NULL AND received_at <= {B}
+  AND (received_at, id) > ({B}, ?)
 ORDER BY telnyx_event.received_at, telnyx_event.id LIMIT CAST(? AS INTEGER)]],
 
   events_of_message = [[

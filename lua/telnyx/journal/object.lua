@@ -331,8 +331,9 @@ end
 
 ---Events that nobody has said were handled, as where a process has died in between: those that came
 ---first.
----@param options { older_than: number|nil, limit: integer|nil, now: number|nil }|nil seconds since
----it came, default 0; default limit 100
+---@param options { older_than: number|nil, limit: integer|nil, after: telnyx.journal_event|nil,
+---now: number|nil }|nil seconds since it came, default 0; default limit 100; after: the last event
+---of the list before
 ---@return telnyx.journal_event[]|nil
 ---@return string|nil why
 function Journal:unhandled_events(options)
@@ -340,7 +341,7 @@ function Journal:unhandled_events(options)
   if not own then return nil, why end
   local before = (own.now or now_ms()) - (own.older_than or 0)
   local rows
-  rows, why = self.keeper:unhandled_events(before, own.limit or PAGE)
+  rows, why = self.keeper:unhandled_events(before, own.after, own.limit or PAGE)
   return rows and all_told(rows, in_seconds), why
 end
 
