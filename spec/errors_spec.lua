@@ -402,6 +402,16 @@ describe("telnyx.errors as a line", function()
         errors = { { code = "10011" } }, attempts = { {}, {}, {} } },
       "rejected (429): 10011 Too many requests; the service asks to wait"
         .. " 120 s (3 attempts)" },
+    { { outcome = "rejected", kind = "api", status = 429, ratelimit = { reset = 36.5 },
+        errors = { { code = "10011" } } },
+      "rejected (429): 10011 Too many requests; the service asks to wait 37 s" },
+    { { outcome = "rejected", kind = "api", status = 429, retry_after = 2,
+        ratelimit = { limit = 40, remaining = 0, reset = 37 }, errors = { { code = "10011" } } },
+      "rejected (429): 10011 Too many requests; the service asks to wait 2 s" },
+    { { outcome = "rejected", kind = "api", status = 400, ratelimit = { reset = 37 },
+        errors = { { code = "40310" } } },
+      "rejected (400): 40310 Invalid 'to' address;"
+        .. " give one valid number in E.164 form, as +18665550001" },
     { { outcome = "rejected", kind = "api", status = 400, code = "99999",
         title = "Brand new trouble", detail = "Nobody knows" },
       "rejected (400): 99999 Brand new trouble: Nobody knows;"
@@ -541,7 +551,7 @@ describe("telnyx.errors as a line", function()
     local junk = { true, false, 0 / 0, {}, print }
     local names = {
       "outcome", "kind", "status", "code", "title", "detail", "pointer",
-      "errors", "request_id", "retry_after", "attempts", "cause", "advice",
+      "errors", "request_id", "retry_after", "ratelimit", "attempts", "cause", "advice",
     }
     for _, name in ipairs(names) do
       for _, value in ipairs(junk) do

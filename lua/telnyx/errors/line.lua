@@ -152,8 +152,14 @@ local function as_clause(advice)
   return (text:gsub("^%u%l", string.lower))
 end
 
+-- A 429 may say only when its window ends.
+local function asked_wait(err)
+  local limit = err.status == 429 and err.ratelimit
+  return err.retry_after or type(limit) == "table" and limit.reset
+end
+
 local function wait_clause(err)
-  local wait = err.retry_after
+  local wait = asked_wait(err)
   if type(wait) ~= "number" or err.outcome ~= "rejected" then return nil end
   return ("the service asks to wait %.0f s"):format(math.ceil(wait))
 end

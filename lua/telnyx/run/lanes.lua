@@ -223,8 +223,7 @@ local lanes = {}
 ---@return telnyx.lanes
 function lanes.new(queue, options)
   return setmetatable({ queue = queue, options = options, by_name = {}, held = {},
-    kept = {},
-    is_by_sender = options.rates ~= nil or options.sender_rates ~= nil }, Lanes)
+    kept = {}, is_by_sender = options.rates ~= nil or options.sender_rates ~= nil }, Lanes)
 end
 
 return lanes
