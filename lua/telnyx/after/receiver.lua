@@ -26,6 +26,9 @@ local STATUS_OF_FAULT = { bad_header = 400, bad_body = 400, stale = 403, mismatc
 
 local OK, UNAVAILABLE = 200, 503
 
+-- No journal keeps what was before 1970.
+local function time_of(told) return told.at and told.at >= 0 and told.at or nil end
+
 ---Verifies a request and keeps its event. Answer it with the status, and no body; the event, where
 ---there is one, is then to be handled.
 ---@param body string as it came
@@ -39,7 +42,7 @@ function Receiver:receive(body, headers)
   if not told.id then return OK, told end -- nothing tells it from another
   local is_new
   is_new, why = self.journal:add_event { id = told.id, message_id = told.message_id,
-    key = told.key, at = told.at, body = body, now = core.now() }
+    key = told.key, at = time_of(told), body = body, now = core.now() }
   if is_new == nil then return UNAVAILABLE, nil, "it cannot be kept: " .. tostring(why) end
   if not is_new then return OK, nil, "it came before" end
   return OK, told
@@ -75,7 +78,7 @@ local function heed_optout(self, told)
   local profile, own = text_of(message.messaging_profile_id), number_of(message.to)
   if not profile and not own then return end
   local is_done, why = self.journal:set_optout { number = number, profile = profile, own = own,
-    is_out = wish == "stop", keyword = text_of(message.text), at = told.at or core.now(),
+    is_out = wish == "stop", keyword = text_of(message.text), at = time_of(told) or core.now(),
     now = core.now() }
   if is_done == nil then failed("an opt-out could not be kept", why) end
 end
@@ -176,7 +179,7 @@ local CHECKS = {
 
 ---The checked options, `more` of them besides.
 ---@param given table
----@param more table<string, string> names that others look at
+---@param more table<string, any> names that others look at
 ---@param level integer
 local function check(given, more, level)
   if type(given) ~= "table" then
@@ -201,7 +204,7 @@ end
 ---telnyx.webhook_change))|nil
 
 ---@param given telnyx.receiver_options
----@param more table<string, string>|nil
+---@param more table<string, any>|nil
 ---@param level integer|nil whose fault misuse is: 1 the caller's
 ---@return telnyx.receiver
 function receiver.new(given, more, level)
