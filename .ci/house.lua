@@ -113,8 +113,24 @@ local lua = {
     cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.journal.machine telnyx.moments
     telnyx.rules telnyx.tables
   ]] },
+  { "after/status" },
+  { "after/event", [[
+    cjson.safe telnyx.after.status telnyx.moments telnyx.send.reference telnyx.tables
+  ]] },
+  { "after/verify", "telnyx.after.event telnyx.core" },
+  { "after/reduce", "telnyx.after.status" },
+  { "after/receiver", [[
+    telnyx.after.event telnyx.after.reduce telnyx.after.verify telnyx.core telnyx.send.once
+  ]] },
+  { "after/handler", "telnyx.after.receiver" },
+  { "webhook", [[
+    telnyx.after.event telnyx.after.handler telnyx.after.receiver telnyx.after.reduce
+    telnyx.after.verify
+  ]] },
   { "after/search", "telnyx.after.inquiries telnyx.moments telnyx.send.reference" },
-  { "after/settle", "telnyx.after.search telnyx.core telnyx.send.once" },
+  { "after/settle", [[
+    telnyx.after.event telnyx.after.search telnyx.core telnyx.send.once
+  ]] },
   { "send/guard", "telnyx.core" },
   { "send/tasks", "telnyx.core" },
   { "send/news", "telnyx.core" },
@@ -123,7 +139,7 @@ local lua = {
     telnyx.core telnyx.send.guard telnyx.send.news telnyx.send.rounds telnyx.send.tasks
   ]] },
   { "send/life", [[
-    telnyx.core telnyx.errors telnyx.rules telnyx.send.cost telnyx.send.once
+    telnyx.core telnyx.errors telnyx.interrupt telnyx.rules telnyx.send.cost telnyx.send.once
     telnyx.send.reference telnyx.send.retry telnyx.tables
   ]] },
   { "send/engine", [[
@@ -131,6 +147,7 @@ local lua = {
     telnyx.send.life telnyx.send.loop telnyx.send.once telnyx.send.random
   ]] },
 
+  { "run/allowance" },
   { "run/pace", "telnyx.core" },
   { "run/fatal" },
   { "run/stored", "cjson.safe telnyx.core telnyx.tables" },
@@ -140,19 +157,21 @@ local lua = {
   { "run/trouble" },
   { "run/learned", "telnyx.run.slowing telnyx.run.trouble" },
   { "run/turns", [[
-    telnyx.core telnyx.errors.catalogue telnyx.run.learned telnyx.run.trouble
+    telnyx.core telnyx.errors.catalogue telnyx.run.allowance telnyx.run.learned
+    telnyx.run.trouble
   ]] },
   { "run/outlook", "telnyx.send.once" },
   { "run/send_all", [[
-    telnyx.core telnyx.run.fatal telnyx.run.lanes telnyx.run.pace telnyx.run.trouble
-    telnyx.run.turns telnyx.run.window telnyx.send.retry telnyx.tables
+    telnyx.core telnyx.run.allowance telnyx.run.fatal telnyx.run.lanes telnyx.run.pace
+    telnyx.run.trouble telnyx.run.turns telnyx.run.window telnyx.send.retry telnyx.tables
   ]] },
   { "run/debts", "telnyx.core telnyx.send.once" },
   { "run/demand" },
   { "run/patience" },
   { "run/worker", [[
-    telnyx.core telnyx.run.debts telnyx.run.demand telnyx.run.fatal telnyx.run.lanes
-    telnyx.run.patience telnyx.run.trouble telnyx.run.window telnyx.send.once telnyx.send.retry
+    telnyx.core telnyx.run.allowance telnyx.run.debts telnyx.run.demand telnyx.run.fatal
+    telnyx.run.lanes telnyx.run.patience telnyx.run.trouble telnyx.run.window telnyx.send.once
+    telnyx.send.retry
   ]] },
   { "run/outbox", "telnyx.core telnyx.errors telnyx.rules telnyx.run.worker telnyx.send.once" },
   { "run/csv", "telnyx.core" },
@@ -163,14 +182,6 @@ local lua = {
   { "run/estimate", "telnyx.core telnyx.run.pace" },
   { "run/results", "telnyx.core telnyx.run.csv" },
   { "run/campaign", "telnyx.core telnyx.interrupt" },
-
-  { "after/status" },
-  { "after/event", [[
-    cjson.safe telnyx.after.status telnyx.moments telnyx.send.reference telnyx.tables
-  ]] },
-  { "after/verify", "telnyx.after.event telnyx.core" },
-  { "after/reduce", "telnyx.after.status" },
-  { "webhook", "telnyx.after.event telnyx.after.reduce telnyx.after.verify" },
 
   { "client", [[
     telnyx.after.group telnyx.after.inquiries telnyx.after.settle telnyx.core telnyx.fields

@@ -2,6 +2,7 @@
 -- files, their servers and their answers.
 
 local cjson = require "cjson"
+local core = require "telnyx.core"
 local driver = require "dbd.sqlite3"
 local host = require "spec.support.host"
 local journal = require "telnyx.journal"
@@ -15,6 +16,9 @@ local unpack = rawget(table, "unpack") or unpack -- luacheck: ignore 113
 local N_PROCESSES = 8
 
 local folder, path, server
+
+setup(function() server = postgres.start() end)
+teardown(function() server:stop() end)
 
 local function in_folder()
   folder = sandbox.temporary_folder()
@@ -34,8 +38,6 @@ local places = {
   },
   {
     name = "PostgreSQL",
-    start = function() server = postgres.start() end,
-    stop = function() server:stop() end,
     opened = function()
       return ("require 'telnyx.journal'.postgres('host=%s user=spec dbname=postgres')"):format(
         server.folder)
@@ -62,8 +64,6 @@ end
 
 for _, place in ipairs(places) do
   describe(place.name .. ":", function()
-    if place.start then setup(place.start) end
-    if place.stop then teardown(place.stop) end
     before_each(in_folder)
     after_each(function()
       if place.forget then place.forget() end
@@ -208,6 +208,7 @@ describe("a file:", function()
   it("on a full disk nothing is said to be kept, and later it is", function()
     local map = sandbox.capture("id -u"):find("^0%s") and "" or "--map-root-user"
     host.write(folder .. "/script.lua", ([[
+      io.stdout:setvbuf("no")
       local own = require "telnyx.journal".sqlite("%s/disk/sent.db")
       local function add(id) return own:add_event { id = id, body = ("x"):rep(500), now = 1 } end
       local function set(number)
@@ -371,9 +372,9 @@ end)
 -- PostgreSQL's own --------------------------------------------------------------------------------
 
 describe("in PostgreSQL", function()
-  setup(function() server = postgres.start() end)
-  teardown(function() server:stop() end)
+  before_each(in_folder)
   after_each(function()
+    without_folder()
     server:ask("DROP SCHEMA IF EXISTS shop CASCADE; DROP ROLE IF EXISTS web")
   end)
 
@@ -409,6 +410,29 @@ describe("in PostgreSQL", function()
     server:ask("DROP OWNED BY web")
   end)
 
+  it("a table of events that is locked holds up no send", function()
+    local own = journal.postgres({ host = server.folder, user = "spec", dbname = "postgres" })
+    assert.same({}, own:unhandled_events())
+    host.write(folder .. "/lock.sql", ("BEGIN; LOCK telnyx_event;\n\\! touch %s/held\n"
+      .. "SELECT pg_sleep(60);\n"):format(folder))
+    local holder = host.start(host.folder(), ("%s/psql -h %s -U spec -d postgres -f %s/lock.sql")
+      :format(server.bin, server.folder, folder))
+    finally(function() holder:stop() end)
+    holder:wait(function() return sandbox.read_file(folder .. "/held") end, "the lock")
+    for i = 1, 3 do
+      local ok, why = own:add_event { id = "e", now = 1 }
+      assert.is_nil(ok)
+      assert.matches("lock timeout", why)
+      local started = core.monotonic()
+      assert.is_true(own:claim { key = "k" .. i, digest = "d", claim = "c", now = 1, expires = 2 })
+      assert.is_true(core.monotonic() - started < 1)
+    end
+    server:ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE"
+      .. " '%pg_sleep(60)%' AND pid <> pg_backend_pid()")
+    assert.is_true(own:add_event { id = "e", now = 1 })
+    own:close()
+  end)
+
   it("what was said to be kept is there after the server was killed", function()
     local function open()
       return journal.postgres { host = server.folder, user = "spec", dbname = "postgres" }
@@ -425,7 +449,7 @@ end)
 -- Of nginx's workers ------------------------------------------------------------------------------
 
 describe("in nginx", function()
-  local N_WORKERS = 4
+  local N_WORKERS, web = 4, nil
 
   before_each(function()
     local locations = {}
@@ -434,18 +458,18 @@ describe("in nginx", function()
         location = /%s { content_by_lua_block { require("spec.support.journal_nginx").%s() } }
       ]]):format(name, name)
     end
-    server = nginx.start {
+    web = nginx.start {
       workers = N_WORKERS,
       http = "lua_shared_dict sent 10m; lua_shared_dict small 1m;",
       server = table.concat(locations),
     }
   end)
 
-  after_each(function() server:stop() end)
+  after_each(function() web:stop() end)
 
   it("of several workers one is told that an event is new, and all come to one end", function()
     local waits, total = {}, 0
-    for i = 1, N_WORKERS do waits[i] = server:begin("/add_events?from=" .. i * 75, "") end
+    for i = 1, N_WORKERS do waits[i] = web:begin("/add_events?from=" .. i * 75, "") end
     for _, wait in ipairs(waits) do total = total + cjson.decode(wait())[2] end
     assert.equal(300, total)
     -- Of 0 to 299, the last of each that has a remainder by 3 and by 2, where it is a STOP.
@@ -459,11 +483,11 @@ describe("in nginx", function()
         ends[#ends + 1] = last % 4 < 2 and last or cjson.null
       end
     end
-    assert.same({ 300, ends }, cjson.decode(server:ask("/ends")))
+    assert.same({ 300, ends }, cjson.decode(web:ask("/ends")))
   end)
 
   it("a full dictionary refuses what is new, keeps what it has, and changes that", function()
-    local said = server:ask("/fill_inbox")
+    local said = web:ask("/fill_inbox")
     assert.matches("^the journal's dictionary is full: ", said)
     assert.equal("true true true true true true 0\n1 true\n", said:match("\n(.*)"))
   end)

@@ -612,6 +612,27 @@ describe("a turn", function()
     assert.is_true(service.posts[41].at >= 60, service.posts[41].at)
   end)
 
+  -- In each minute; what was counted first may be answered last, and say that more are left.
+  for _, concurrency in ipairs { 8, 16, 39 } do
+    it("is not given for what an answer says that others have overtaken: " .. concurrency,
+      function()
+        local minute, n_used
+        local service = new_service(function(_, n, now)
+          local at = math.floor(now / 60)
+          if at ~= minute then minute, n_used = at, 0 end
+          n_used = n_used + 1
+          local reset_s = math.ceil(60 - now % 60)
+          if n_used > 40 then return refusal(reset_s, "10011") end
+          return { outcome = "accepted", status = 200, ratelimit = { limit = 40,
+            remaining = 40 - n_used, reset = reset_s } }, n % 7 == 0 and 3 or (n % 3 + 1) / 10
+        end)
+        service.time = 60
+        local counts = send(service, list_of(times(130, LONG)), { concurrency = concurrency })
+        assert.same({ 130, 0 }, { counts.accepted, service.n_refused })
+        assert.is_true(service.time < 60 * 4 + 20, service.time)
+      end)
+  end
+
   it("comes as soon as the service says that it takes more", function()
     local service = new_service(function(_, n)
       local left = n == 1 and 1 or 1000

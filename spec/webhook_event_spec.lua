@@ -1,6 +1,7 @@
 -- What a webhook says is read as far as it can be, whatever the service makes of its JSON.
 
 local cjson = require("cjson")
+local process = require("spec.support.process")
 local telnyx = require("telnyx")
 local webhooks = require("spec.support.webhooks")
 
@@ -13,6 +14,14 @@ local function event_of(given) return assert(parse(cjson.encode(webhooks.event(g
 local function of_payload(message)
   return event_of { type = "message.received", id = "e-1", at = AT, message = message }
 end
+
+it("telnyx.webhook is loaded when it is asked for", function()
+  assert.equal("nil\ttable\ttrue\tnil\n", process.run_lua([[
+    local telnyx = require("telnyx")
+    local before = package.loaded["telnyx.webhook"] or package.loaded["telnyx.after.verify"]
+    print(before, type(telnyx.webhook), telnyx.webhook == require("telnyx.webhook"), telnyx.wehook)
+    ]]))
+end)
 
 describe("an event", function()
   it("of a message that was sent has its fields", function()

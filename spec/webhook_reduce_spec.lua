@@ -200,6 +200,24 @@ describe("a message that was sent", function()
     assert.equal(2, #state.timeline)
   end)
 
+  it("is as far as the copy of an event that tells most", function()
+    local state = the_same { event_of(sent(T, "e-1")), event_of(finalized("delivered", T, "e-1")),
+      copy_of(sent(T, "e-1"), { delivered_to = KEPT }), event_of(sent(T + 1, "e-1")) }
+    assert.equal("delivered", state.status)
+    assert.equal("order-9", state.key)
+    assert.equal(1, #state.timeline)
+  end)
+
+  it("has the errors that any event tells of its end", function()
+    local errors = { { code = "40001" } }
+    local state = the_same { event_of(finalized("delivery_failed", T, "e-1")),
+      event_of(finalized("delivery_failed", T + 1, "e-2", { errors = errors })),
+      event_of(finalized("delivery_failed", T + 2, "e-3")) }
+    assert.same(errors, state.errors)
+    assert.equal(T, state.status_at)
+    assert.is_nil(state.revised)
+  end)
+
   it("is told in events without an id, too", function()
     local one, other = sent(T), finalized("delivered", T + 1)
     local events = twice { one, other }
@@ -278,6 +296,49 @@ describe("a message to a group", function()
       event_of(group("e-3", T + 3, { false, false, "delivered" })) }
     assert.equal("mixed", state.status)
     assert.is_true(state.revised)
+  end)
+end)
+
+describe("any events of a message", function()
+  local random = math.random
+  local WORDS = { "queued", "sending", "sent", "delivered", "delivery_failed", "read", "expired",
+    "never_seen", "unknown" }
+  local TYPES = { "message.sent", "message.finalized", "message.foo", "message.received" }
+
+  local function any_to()
+    local to = {}
+    for i = 1, random(0, 3) do
+      to[i] = { phone_number = random(5) > 1 and "+1866555000" .. random(3) or nil,
+        status = random(6) > 1 and WORDS[random(#WORDS)] or nil }
+    end
+    return to
+  end
+
+  local function any_event()
+    return event_of { id = random(4) > 1 and "e-" .. random(5) or nil, type = TYPES[random(4)],
+      at = random(4) > 1 and T + random(0, 3) or nil, to = any_to(), message = {
+        errors = random(3) == 1 and { { code = tostring(random(3)) } } or {},
+        direction = random(9) == 1 and "inbound" or "outbound",
+        cost = random(3) == 1 and { amount = tostring(random(3)) } or cjson.null,
+        webhook_url = random(3) == 1 and "https://a.example/?" .. reference.of("k" .. random(2),
+          ("0a"):rep(16)) or "" } }
+  end
+
+  it("come to one state in 60 draws of ten, each in ten orders", function()
+    for draw = 1, 60 do
+      local events = {}
+      for i = 1, 10 do events[i] = any_event() end
+      local expected = written(reduced(events))
+      for _ = 1, 10 do
+        for i = #events, 2, -1 do
+          local j = random(i)
+          events[i], events[j] = events[j], events[i]
+        end
+        events[#events + 1] = draw % 2 == 0 and events[random(#events)] or nil
+        assert.equal(expected, written(reduced(events)))
+      end
+      assert.equal(expected, written(reduced_by_text(events)))
+    end
   end)
 end)
 

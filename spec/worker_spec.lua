@@ -429,6 +429,174 @@ describe("a worker of an outbox", function()
     assert.is_true(n > 0, told[1] and told[1][1])
   end)
 
+  describe("that hears what the service has left", function()
+    local LONG, FREE = "+13125550001", "+18445550009"
+
+    local function add_from(from, first, last)
+      for i = first, last do
+        assert.is_true(box:add({ from = from, to = TO, text = from .. " " .. i },
+          { key = from .. " " .. i }))
+      end
+    end
+
+    -- So many in each minute, which it counts as they come. Its answers overtake each other.
+    local function limited(limit)
+      local minute, used
+      return step_by_step(function(now, n)
+        local at = math.floor(now / 60)
+        if at ~= minute then minute, used = at, 0 end
+        used = used + 1
+        if used > limit then return busy(60 - now % 60) end
+        return { outcome = "accepted", status = 200, ratelimit = { limit = limit,
+          remaining = limit - used, reset = math.ceil(60 - now % 60) } }, (n % 3 + 1) / 10
+      end)
+    end
+
+    for _, concurrency in ipairs { 1, 8, 39 } do
+      it("is refused none, with so many at once: " .. concurrency, function()
+        local own = limited(40)
+        own.time = 1020
+        open(own)
+        add(100)
+        local counts = box:run { concurrency = concurrency, until_empty = true }
+        assert.equal(100, counts.accepted)
+        assert.same({ 0, 0 }, { own.n_refused, counts.requeued })
+        assert.is_true(own.posts[41].at >= 1080, own.posts[41].at)
+        assert.is_true(own.posts[81].at >= 1140, own.posts[81].at)
+        assert.is_true(own.time < 1150, own.time)
+      end)
+    end
+
+    it("waits for no window where nothing is left", function()
+      for what, ended in pairs { until_idle = "empty", until_empty = "empty" } do
+        local own = limited(4)
+        own.time = 1020
+        open(own)
+        for i = 1, 4 do assert.truthy(box:add(MESSAGE, { key = what .. i })) end
+        assert.equal(ended, box:run({ concurrency = 2, [what] = true }).ended)
+        assert.is_true(own.time < 1030, own.time)
+        client:close()
+      end
+    end)
+
+    it("goes on as soon as it says that there is more", function()
+      local own = step_by_step(function(_, n)
+        return { outcome = "accepted", status = 200, ratelimit = { limit = 1000,
+          remaining = n == 1 and 1 or 1000, reset = 600 } }, n == 2 and 5 or 0.05
+      end)
+      open(own)
+      add(6)
+      assert.equal(6, box:run({ concurrency = 2, until_empty = true }).accepted)
+      assert.is_true(own.time < 1010, own.time)
+    end)
+
+    it("heeds no word of it that makes no sense, and believes it for an hour at most", function()
+      for _, limit in ipairs { { remaining = 0 }, { remaining = "0", reset = 60 }, { reset = 60 },
+        { remaining = 0, reset = "60" }, { remaining = 0, reset = 0 / 0 },
+        { remaining = 0 / 0, reset = 60 }, { remaining = 0, reset = -60 }, 7, "no limit", true } do
+        local own = step_by_step(function()
+          return { outcome = "accepted", status = 200, ratelimit = limit }
+        end)
+        open(own)
+        for i = 1, 3 do assert.truthy(box:add(MESSAGE, { key = tostring(limit) .. i })) end
+        assert.equal(3, box:run({ concurrency = 1, until_idle = true }).accepted)
+        assert.is_true(own.time < 1002, own.time)
+        client:close()
+      end
+      local own = step_by_step(function()
+        return { outcome = "accepted", status = 200, ratelimit = { remaining = 0, reset = 1e12 } }
+      end)
+      open(own)
+      add(2)
+      assert.equal(2, box:run({ concurrency = 1, until_empty = true }).accepted)
+      assert.is_true(own.time > 4600 and own.time < 4610, own.time)
+    end)
+
+    it("says so with no refusal, is due then, and held for who runs until it is idle", function()
+      local own, told = limited(3), {}
+      own.time = 1020
+      open(own)
+      add(11)
+      local worker = box:start { concurrency = 1, on_trouble = function(why, err)
+        told[#told + 1] = { why or "over", err and err.outcome or "none" }
+      end }
+      repeat worker:step(1) until own.time > 1030
+      assert.matches("^the service asks for patience: %d%d s$", told[1][1])
+      assert.equal("none", told[1][2])
+      assert.equal(3, #own.posts)
+      local due_s = worker:timeout()
+      assert.is_true(due_s <= 5 and due_s > 0, due_s) -- dead workers are looked for meanwhile
+      repeat worker:step(1) until own.time > 1078
+      assert.is_true(worker:timeout() <= 1081 - own.time)
+      repeat worker:step(1) until worker.counts.total == 6
+      worker:leave()
+      own.time = 1140
+      local counts = box:run { concurrency = 1, until_idle = true }
+      assert.same({ "held", 3, 0 }, { counts.ended, counts.total, counts.requeued })
+    end)
+
+    -- It takes all, and hands one a second on of each sender's.
+    local function queueing(latency_s)
+      local free_at, longest, last_at = {}, { [LONG] = 0, [FREE] = 0 }, {}
+      local own = step_by_step(function(now, _, sent)
+        local from = sent.from
+        free_at[from] = math.max(free_at[from] or 0, now) + 1
+        local wait_s = free_at[from] - now - 1
+        longest[from], last_at[from] = math.max(longest[from], wait_s), now
+        return { outcome = "accepted", status = 200, wait_seconds = wait_s }, latency_s
+      end)
+      return own, longest, last_at
+    end
+
+    it("lets no more than some minutes' messages of a sender wait there, and others go", function()
+      for what, options in pairs {
+        ["no rates"] = {}, ["rates"] = { sender_rates = { [FREE] = 100 } },
+      } do
+        local own, longest, last_at = queueing(0.05)
+        open(own)
+        add_from(LONG, 1, 400)
+        add_from(FREE, 1, 100)
+        options.concurrency, options.until_empty = 4, true
+        assert.equal(500, box:run(options).accepted)
+        assert.is_true(longest[LONG] > 290 and longest[LONG] < 310, what .. longest[LONG])
+        assert.is_true(last_at[LONG] - 1000 > 80, what .. last_at[LONG])
+        assert.is_true(last_at[FREE] - 1000 < 40, what .. last_at[FREE])
+        client:close()
+        journal:close()
+        journal = journals.sqlite.open()
+      end
+    end)
+
+    it("does not say of one who is kept back so that the service refuses his", function()
+      local told, own = {}, step_by_step(function()
+        return { outcome = "accepted", status = 200, wait_seconds = 400 }
+      end)
+      open(own)
+      add_from(LONG, 1, 3)
+      local worker = box:start { concurrency = 1, on_trouble = function(why)
+        told[#told + 1] = why or "over"
+      end }
+      repeat worker:step(1) until own.time > 1050
+      assert.same({}, told)
+      assert.equal(1, #own.posts)
+      worker:leave()
+      assert.equal("held", box:run({ concurrency = 1, until_idle = true }).ended)
+    end)
+
+    for what, wait_s in pairs { ["no number"] = "900", ["not a number"] = 0 / 0, ["none"] = 0,
+      ["a few minutes"] = 300 } do
+      it("keeps nobody back for a wait that is " .. what, function()
+        local own = step_by_step(function()
+          return { outcome = "accepted", status = 200, wait_seconds = wait_s }
+        end)
+        open(own)
+        add(5)
+        assert.equal(5, box:run({ concurrency = 1, until_empty = true }).accepted)
+        assert.is_true(own.time < 1002, own.time)
+      end)
+    end
+  end)
+
   it("is losing where the last that was lost and an answer have the same moment", function()
     local now, own = core.now, sender_at_once({}, function(n) return n == 1 and BROKEN or nil end)
     finally(function() core.now = now end)

@@ -53,6 +53,7 @@ local function call_options(own, policy)
     strict = own.strict,
     idempotency_header = own.idempotency_header,
     reference = own.reference,
+    optouts = own.optouts,
   }
 end
 

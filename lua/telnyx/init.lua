@@ -8,6 +8,8 @@ local journal = require("telnyx.journal")
 local options = require("telnyx.options")
 local rules = require("telnyx.rules")
 
+---@class telnyx
+---@field webhook telnyx.webhook loaded when it is first asked for
 local telnyx = {
   VERSION = core.version,
   new = client.new,

@@ -127,6 +127,7 @@ local CALL = {
   strict = flag,
   idempotency_header = flag,
   reference = flag,
+  optouts = flag,
 }
 
 -- Of what asks about messages.

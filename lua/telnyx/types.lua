@@ -44,6 +44,8 @@
 ---@field accept table<string, boolean>|false|nil rules that are let through, by name
 ---@field strict boolean|nil refuses what there is a warning for, but for what is accepted
 ---@field idempotency_header boolean|nil sends the key as Idempotency-Key. Default false
+---@field optouts boolean|nil sends nothing to who has sent STOP, as the journal has it. Default
+---false
 ---@field reference boolean|nil under a key, webhook URLs carry a reference to it. Default true
 
 ---@class telnyx.inquiry_options

@@ -28,6 +28,7 @@ end
 local ACCEPTED = { outcome = "accepted", status = 200 }
 
 ---`answer(message, n, now)` says what to the n-th post, and after how long. It waits by its step.
+---Of one that it takes it may say with `wait_seconds` how long that waits there.
 function timed_service.new(answer)
   local own = { time = 0, posts = {}, waiting = {}, n_refused = 0 }
   function own:monotonic() return self.time end
@@ -42,7 +43,8 @@ function timed_service.new(answer)
     function pending.done() return self.time >= pending.ready_at end
     function pending.result()
       if is_failure then return nil, result end
-      return { id = message.text }, result or ACCEPTED
+      return { id = message.text, wait_seconds = result and result.wait_seconds },
+        result or ACCEPTED
     end
     self.waiting[#self.waiting + 1] = pending
     return pending

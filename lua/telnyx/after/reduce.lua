@@ -73,25 +73,45 @@ local function written(value)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
--- By what an event is told from another; without an id, by all it says. Its reference is left out:
--- that may be of the URL to which this copy of it came.
-local function identity_of(entry)
-  if entry.id then return "id " .. entry.id end
+-- All it says but its reference: that may be of the URL to which this copy of it came.
+local function without_reference(entry)
   local told = {}
   for name, value in pairs(entry) do told[name] = value end
   told.key, told.claim = nil, nil
-  return "of " .. written(told)
+  return told
 end
 
--- Of two copies, the one with the reference.
-local function better_of(one, other)
-  if (one.key == nil) ~= (other.key == nil) then return one.key and one or other end
-  return written(other) < written(one) and other or one
+-- By what an event is told from another: without an id, by all it says.
+local function identity_of(entry)
+  return entry.id and "id " .. entry.id or "of " .. written(without_reference(entry))
 end
 
 local function rank_of(entry) return status.rank(entry.status, entry.kind == "finalized") end
 
 local BEFORE_ALL = -math.huge
+
+-- A copy that came later may tell more.
+local function tells_more(one, other)
+  local rank, other_rank = rank_of(one), rank_of(other)
+  if rank ~= other_rank then return rank > other_rank end
+  local at, other_at = one.at or BEFORE_ALL, other.at or BEFORE_ALL
+  if at ~= other_at then return at > other_at end
+  return written(without_reference(one)) < written(without_reference(other))
+end
+
+local function reference_of(entry)
+  return entry.key and written({ entry.key, entry.claim }) or "~" -- behind all that are written
+end
+
+-- Two copies of an event in one, the same for whichever came first.
+local function joined(one, other)
+  local best = tells_more(other, one) and other or one
+  local named = reference_of(other) < reference_of(one) and other or one
+  if reference_of(named) == reference_of(best) then return best end
+  local own = without_reference(best)
+  own.key, own.claim = named.key, named.claim
+  return own
+end
 
 -- By time; in the same millisecond by how far the message is, and then in some order.
 local function is_earlier(one, other, identities)
@@ -103,14 +123,14 @@ local function is_earlier(one, other, identities)
 end
 
 local function with(timeline, entry)
-  local own, identities, is_news = {}, { [entry] = identity_of(entry) }, true
+  local own, identities, is_news = {}, {}, true
+  local identity = identity_of(entry)
   for i, one in ipairs(timeline) do
-    local identity = identity_of(one)
-    own[i] = one
-    if identity == identities[entry] then own[i], is_news = better_of(one, entry), false end
-    identities[one] = identity
+    local its = identity_of(one)
+    if its == identity then one, is_news = joined(one, entry), false end
+    own[i], identities[one] = one, its
   end
-  if is_news then own[#own + 1] = entry end
+  if is_news then own[#own + 1], identities[entry] = entry, identity end
   table.sort(own, function(one, other) return is_earlier(one, other, identities) end)
   return own, is_news
 end
@@ -127,7 +147,11 @@ end
 local function advance(addressee, word, rank, entry)
   local is_end = status.is_final(rank) and status.is_final(addressee.rank)
   if is_end and not is_same_end(addressee.status, word) then addressee.is_revised = true end
-  if rank < addressee.rank or word == addressee.status and rank == addressee.rank then return end
+  if rank < addressee.rank then return end
+  if word == addressee.status and rank == addressee.rank then
+    if not addressee.entry.errors then addressee.entry = entry end
+    return
+  end
   if is_end and addressee.status == "read" and word == "delivered" then return end
   addressee.status, addressee.rank, addressee.at = word, rank, entry.at
   addressee.entry = entry

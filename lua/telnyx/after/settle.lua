@@ -3,6 +3,7 @@
 --- that the service keeps proves that a message was never there.
 
 local core = require("telnyx.core")
+local event = require("telnyx.after.event")
 local once = require("telnyx.send.once")
 local search = require("telnyx.after.search")
 
@@ -136,6 +137,19 @@ local function look_for_all(ask, wanted, place, rows, on_trace)
   return read_pages(ask, wanted, place, page_of, nil, on_trace, first)
 end
 
+-- What a webhook has told already, where it was kept and its key could not be settled by it.
+local function look_into_events(journal, row, on_trace)
+  local rows = type(journal.events) == "function" and journal:events { key = row.key } or {}
+  for _, kept in ipairs(rows) do
+    local told = kept.body and event.parse(kept.body)
+    local is_its = told and told.claim == row.claim and told.direction == "outbound"
+    if is_its and told.message then
+      on_trace(row, { message = told.message, by = "events" })
+      return
+    end
+  end
+end
+
 -- Settling ----------------------------------------------------------------------------------------
 
 local function span(seconds) return ("%.0f s"):format(math.max(0, seconds)) end
@@ -175,6 +189,9 @@ function settle.rows(ask, journal, rows)
   local function on_trace(row, trace)
     wanted.by_claim[row.claim], wanted.n = nil, wanted.n - 1
     accept(journal, row, trace, results)
+  end
+  for _, row in ipairs(rows) do
+    if row.claim then look_into_events(journal, row, on_trace) end
   end
   for _, place in ipairs(search.places) do
     if wanted.n == 0 then break end

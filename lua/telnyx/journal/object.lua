@@ -180,7 +180,8 @@ function Journal:get(key)
   return row and told(row)
 end
 
-local function now_ms() return math.floor(core.now() * 1000) end
+-- As the times of rows are rounded.
+local function now_ms() return math.floor(core.now() * 1000 + 0.5) end
 
 -- From one page to the next; `page.after` is the last row that was told.
 local function next_row(self, page)

@@ -22,7 +22,8 @@ local STALE_S = 0.25
 ---@field private options { rate: number|nil, rates: table|nil, sender_rates: table|nil,
 ---burst: number|nil }
 ---@field private by_name table<string, telnyx.lane>
----@field private held table<string, number> until when the service wants none of a sender's
+---@field private held table<string, number> until when a refusal holds up a sender
+---@field private kept table<string, number> until when the service has enough of his waiting
 ---@field is_by_sender boolean whether the sender matters
 local Lanes = {}
 Lanes.__index = Lanes
@@ -198,10 +199,22 @@ function Lanes:hold(sender, until_)
   return true
 end
 
+---How long a refusal holds up a sender.
+---@param sender string
+---@return number
+function Lanes:refused_until(sender) return self.held[sender] or -math.huge end
+
 ---How long the service's wish holds up a sender.
 ---@param sender string
 ---@return number
-function Lanes:held_until(sender) return self.held[sender] or -math.huge end
+function Lanes:held_until(sender)
+  return math.max(self.held[sender] or -math.huge, self.kept[sender] or -math.huge)
+end
+
+---Lets nothing of a sender leave while the service has enough of his waiting.
+---@param sender string
+---@param until_ number
+function Lanes:keep_back(sender, until_) self.kept[sender] = until_ end
 
 local lanes = {}
 
@@ -210,6 +223,7 @@ local lanes = {}
 ---@return telnyx.lanes
 function lanes.new(queue, options)
   return setmetatable({ queue = queue, options = options, by_name = {}, held = {},
+    kept = {},
     is_by_sender = options.rates ~= nil or options.sender_rates ~= nil }, Lanes)
 end
 

@@ -1,6 +1,7 @@
 --- Many messages through one client: some at a time, at a pace, in constant memory.
 
 local core = require("telnyx.core")
+local allowance = require("telnyx.run.allowance")
 local is_fatal = require("telnyx.run.fatal")
 local lanes = require("telnyx.run.lanes")
 local pace = require("telnyx.run.pace")
@@ -159,7 +160,7 @@ end
 
 -- What the service says of those that come after it.
 local function heed_service(run, seat, message, result)
-  local all, limit = run.turns, result.ratelimit
+  local all = run.turns
   if not message or all.n_missed > 0 or not run.outlook.is_fair then
     heed_end_of(run, seat, message, result)
   end
@@ -169,11 +170,10 @@ local function heed_service(run, seat, message, result)
   elseif result.retryable and retry.is_too_many(result) and result ~= seat.refusal then
     heed_refusal(run, seat, result, MOST_ASKED_S)
   end
-  if limit and type(limit) == "table" and type(limit.remaining) == "number" then
-    all:heed_limit(limit.remaining, limit.reset, run.n_in_flight, run.options.concurrency)
-  end
-  local wait_s = message and message.wait_seconds
-  if wait_s and type(wait_s) == "number" then all:heed_queue(seat.sender, wait_s) end
+  local said = result.ratelimit and allowance.said_by(result)
+  if said then all:heed_limit(said, run.n_in_flight, run.options.concurrency) end
+  local wait_s = message and allowance.wait_of(message)
+  if wait_s then all:keep_back(seat.sender, wait_s) end
 end
 
 -- What ends because the run does says nothing.

@@ -3,6 +3,7 @@
 --- named, and by what the service is found to take: in all, and of a sender where it says that
 --- there are too many of this one's.
 
+local allowance = require("telnyx.run.allowance")
 local catalogue = require("telnyx.errors.catalogue").codes
 local core = require("telnyx.core")
 local learned = require("telnyx.run.learned")
@@ -43,8 +44,7 @@ local trouble = require("telnyx.run.trouble")
 ---@field private n_missed integer attempts in a row that had no connection
 ---@field private away_until number
 ---@field private away_s number
----@field private n_free integer so many more it takes, as it has said, before
----@field private resets_at number
+---@field private allowance telnyx.allowance how many more it takes, as it has said
 ---@field private started_at number
 ---@field private only_sender string|false|nil of all that have waited; false: there are more
 ---@field is_open boolean nobody has to wait: there are no rates, and nobody was refused
@@ -56,11 +56,6 @@ Turns.__index = Turns
 
 -- A clock adds up what a turn does in one go.
 local MOMENT_S = 1e-9
--- What the service has taken and cannot hand on yet waits there, where nobody can stop it. It keeps
--- up to four hours of a sender's, and refuses what is more.
-local MOST_QUEUED_S = 300
--- What it asks for is believed up to this, as that of a refusal is.
-local MOST_ASKED_S = 3600
 
 -- So many attempts in a row without a connection, and there is none for anybody: it is tried again
 -- after so long, and each time after twice as long.
@@ -108,8 +103,7 @@ end
 -- When the service would take one of a sender's.
 local function due_of(self, sender, now)
   local whole, own = self.whole, self.learned[sender]
-  local due = self.held[sender] or -math.huge
-  if self.n_free <= 0 then due = math.max(due, self.resets_at) end
+  local due = math.max(self.held[sender] or -math.huge, self.allowance:due())
   if self.n_missed >= FEW_MISSED then due = math.max(due, self.away_until) end
   if whole then due = math.max(due, whole:due(now)) end
   if own then due = math.max(due, own:due(now)) end
@@ -125,7 +119,7 @@ local function leaves(self, sender)
   if not n then error(next_at, 0) end
   if n == 0 then return false, next_at end
   self.lanes:spend(sender, 1)
-  self.n_free = now < self.resets_at and self.n_free - 1 or math.huge
+  self.allowance:leave(now)
   if self.n_missed >= FEW_MISSED then self.away_until = now + self.away_s end -- one tries for all
   if self.whole then self.whole:leave(now) end
   if self.learned[sender] then self.learned[sender]:leave(now) end
@@ -439,27 +433,24 @@ function Turns:took(sender)
   if is_sooner then look_again(self) end
 end
 
----It has said how many more it takes before a moment. Some of those under way may be among them.
----@param n_left integer
----@param reset_s any a number of seconds, if it has said so
+---It has said how many more it takes before a moment.
+---@param said { n_left: number, reset_s: number, took_s: number }
 ---@param n_under_way integer
 ---@param most_under_way integer
-function Turns:heed_limit(n_left, reset_s, n_under_way, most_under_way)
-  self.n_free = math.huge
+function Turns:heed_limit(said, n_under_way, most_under_way)
   look_again(self)
-  if n_left >= most_under_way or type(reset_s) ~= "number" then return end
-  self.is_open, self.n_free = false, n_left - n_under_way
-  self.resets_at = self.clock() + math.min(reset_s, MOST_ASKED_S)
+  if self.allowance:heed(said, self.clock(), n_under_way, most_under_way) then
+    self.is_open = false
+  end
 end
 
----It has taken one of a sender's, and has it wait so long.
+---It has enough of a sender's waiting, for so long.
 ---@param sender string
 ---@param wait_s number
-function Turns:heed_queue(sender, wait_s)
-  if wait_s ~= wait_s or wait_s <= MOST_QUEUED_S then return end
+function Turns:keep_back(sender, wait_s)
   tell_senders_apart(self)
   self.is_open = false
-  self.held[sender] = self.clock() + math.min(wait_s - MOST_QUEUED_S, MOST_ASKED_S)
+  self.held[sender] = self.clock() + wait_s
 end
 
 local function has_waiting(self, sender)
@@ -486,7 +477,7 @@ function Turns:hindrance()
   if self.n == 0 then return nil end
   if self.n_missed >= FEW_MISSED then return "away" end
   if self.whole then kind, n = self.whole:hindrance(now) end
-  local window_s = self.n_free <= 0 and self.resets_at - now or 0
+  local window_s = self.allowance:due() - now
   if window_s > trouble.LONG_S then return "held", window_s end
   if kind then return kind, n end
   local sender = hindered_sender(self, now)
@@ -522,8 +513,8 @@ function turns.new(lanes, clock, is_paced)
   return setmetatable({ n = 0, at = 0, epoch = 0, next_at = -math.huge, lanes = lanes,
     clock = clock, queues = {}, by_name = {}, delayed = {}, closing = {}, closes_at = math.huge,
     lessons = { n = 0 }, learned = {}, streaks = {}, held = {}, n_missed = 0,
-    away_until = -math.huge, away_s = AWAY_S, n_free = math.huge, resets_at = -math.huge,
-    n_taken = 0, n_refused = 0, is_open = not is_paced, is_by_sender = lanes.is_by_sender,
+    away_until = -math.huge, away_s = AWAY_S, allowance = allowance.new(), n_taken = 0,
+    n_refused = 0, is_open = not is_paced, is_by_sender = lanes.is_by_sender,
     started_at = clock() }, Turns)
 end
 

@@ -1,6 +1,7 @@
 --- A worker of an outbox: takes rows whose turn has come, sends them, and says what became of them.
 --- Any number of workers may serve one outbox, in any number of processes and on any machines.
 
+local allowance = require("telnyx.run.allowance")
 local core = require("telnyx.core")
 local debts = require("telnyx.run.debts")
 local demand = require("telnyx.run.demand")
@@ -77,6 +78,7 @@ local LONGEST_PASS_S = 0.05
 ---@field private options table
 ---@field private lanes telnyx.lanes
 ---@field private demand telnyx.demand
+---@field private allowance telnyx.allowance how many more the service takes, as it has said
 ---@field private debts telnyx.debts
 ---@field private taken table<telnyx.entry, true> claimed, and perhaps not begun
 ---@field private untold table<string, table> what is to be told of the dead, by key
@@ -184,6 +186,28 @@ local function due_after(self, entry, result)
   return entry.wait_s
 end
 
+-- From now on who is held up holds up nobody else. Who is there is found out anew.
+local function tell_senders_apart(self)
+  if self.lanes.is_by_sender then return end
+  self.lanes.is_by_sender = true
+  self.demand, self.look_at = demand.new(self.host.queue, true), -math.huge
+end
+
+-- What the service says of those that come after it.
+local function heed_service(self, entry, message, result)
+  local said = allowance.said_by(result)
+  if said then
+    self.allowance:heed(said, now(self), self.n_in_flight, self.options.concurrency)
+  end
+  local wait_s = message and allowance.wait_of(message)
+  if not wait_s then return end
+  tell_senders_apart(self)
+  self.lanes:keep_back(entry.sender, now(self) + wait_s)
+end
+
+-- Before when nothing is taken.
+local function free_at(self) return math.max(self.held_until, self.allowance:due()) end
+
 -- Ends --------------------------------------------------------------------------------------------
 
 -- What an error ended half-way may be counted out by two.
@@ -217,6 +241,7 @@ local function book(self, entry, message, result)
   self.begun[entry] = nil
   count_out(self, entry)
   if entry.unwritten then self.debts:add(entry.unwritten) end
+  heed_service(self, entry, message, result)
   local counts, state = self.counts, once.state_of(message, result)
   if not message and is_fatal(result) then counts.stopped = counts.stopped or result end
   if not state then
@@ -224,9 +249,12 @@ local function book(self, entry, message, result)
     if self.options.until_idle then self.horizon = due_by(self) end
     return nil
   end
+  local is_of_service = message ~= nil or result.source ~= "local"
   -- A 2xx that holds no message may be anybody's page.
   local is_answer = message ~= nil or state == "rejected"
-  if is_answer then hearten(self, entry, message) else lose_heart(self, entry) end
+  if is_of_service then
+    if is_answer then hearten(self, entry, message) else lose_heart(self, entry) end
+  end
   counts.total = counts.total + 1
   counts[state] = counts[state] + 1
   return state
@@ -299,6 +327,7 @@ local function begin(self, row, entry, started_at)
   self.begun[entry] = row
   self.n_in_flight, entry.is_counted = self.n_in_flight + 1, true
   self.n_begun = self.n_begun + 1
+  self.allowance:leave(now(self))
   self.window:enter(entry)
   self.host.begin({ body = row.body, entry = entry, started_at = started_at,
     is_over = self.is_over, call = self.options.send_call,
@@ -405,14 +434,21 @@ end
 
 local function end_by(self, reason) self.is_empty, self.reason = true, reason end
 
+-- Whether what is due would wait for long, if anything is.
+local function is_used_up(self)
+  return self.options.until_idle and self.allowance:due() - now(self) > LONGEST_HOLD_S
+end
+
 local function find_out_whether_empty(self)
   local options = self.options
   if not (options.until_empty or options.until_idle) then return end
-  if not self.demand:is_none() or self.n_in_flight > 0 or self.n_to_begin > 0 then return end
+  if not (self.demand:is_none() or is_used_up(self)) then return end
+  if self.n_in_flight > 0 or self.n_to_begin > 0 then return end
   local due, why = self.host.queue:next_due()
   if due == nil then return fail(self, why) end
   local reason, done_why = why_enough(self, due)
   if reason == nil then return fail(self, done_why) end
+  if not reason and is_used_up(self) then reason = "held" end
   if reason and self.debts:is_none() then end_by(self, reason) end
   if due then self.look_at = math.min(self.look_at, now(self) + math.max(0, due - wall(self))) end
 end
@@ -426,13 +462,15 @@ end
 local function is_ending(self) return is_over(self) or self.is_draining or self.is_empty end
 
 -- A query that yields may have let another end it meanwhile.
-local function may_take(self) return not is_ending(self) and self.held_until <= now(self) end
+local function may_look(self) return not is_ending(self) and self.held_until <= now(self) end
+
+local function may_take(self) return may_look(self) and free_at(self) <= now(self) end
 
 -- While it goes wrong whenever it is tried, one at a time is enough to try.
 local function room_of(self)
   local is_trying = self.patience:is_lost(UNSENT) or self.patience:is_lost(REFUSED)
-  if is_trying then return math.max(0, 1 - self.n_in_flight - self.n_to_begin) end
-  return math.max(0, self.window:room(self.n_in_flight) - self.n_to_begin)
+  local room = is_trying and 1 - self.n_in_flight or self.window:room(self.n_in_flight)
+  return math.max(0, math.min(room, self.allowance:room(now(self))) - self.n_to_begin)
 end
 
 local function are_all_held(self)
@@ -458,7 +496,8 @@ end
 local function serve_each(self)
   local all, give_way_at = self.demand, core.monotonic() + LONGEST_PASS_S
   for n_left = all:wake(now(self)), 1, -1 do
-    if room_of(self) == 0 or not may_take(self) or core.monotonic() > give_way_at then
+    local is_other = self.demand ~= all -- senders are told apart since
+    if is_other or room_of(self) == 0 or not may_take(self) or core.monotonic() > give_way_at then
       return now(self)
     end
     local target = all:first()
@@ -472,11 +511,11 @@ local function serve_each(self)
   return all:next_at(now(self))
 end
 
--- Of one whose messages wait, as it is the sender who has to.
+-- Of one whose messages wait, as it is the sender who is refused.
 local function held_sender(self)
   local at, name = now(self) + trouble.LONG_S, nil
   self.demand:are_all(function(sender)
-    if sender and self.lanes:held_until(sender) > at then name = sender end
+    if sender and self.lanes:refused_until(sender) > at then name = sender end
     return name == nil
   end)
   return name
@@ -502,7 +541,7 @@ end
 
 -- Why messages wait for the service, if they do: as `trouble` takes it.
 local function hindrance(self)
-  local lost, held_s = self.patience, self.held_until - now(self)
+  local lost, held_s = self.patience, free_at(self) - now(self)
   heed_holds(self)
   if is_over(self) or self.is_draining then return nil end
   local kind = lost:is_lost(UNSENT) and "away" or lost:is_lost(REFUSED) and "none" or nil
@@ -526,7 +565,7 @@ end
 -- Begins what may be begun.
 local function fill(self)
   heed_standstill(self)
-  if not may_take(self) then return end
+  if not may_look(self) then return end
   if now(self) >= self.look_at then look(self) end
   local next_at = serve_each(self)
   if not next_at then return end
@@ -619,8 +658,7 @@ end
 -- Whether nothing more is begun; what is known may still have to be written down.
 -- Waits for a message's end, or its turn.
 local function wait(self, seconds)
-  local loop, until_ = self.host.loop, self.next_at
-  if self.held_until > until_ then until_ = self.held_until end
+  local loop, until_ = self.host.loop, math.max(self.next_at, free_at(self))
   if room_of(self) == 0 or not may_take(self) and self.n_in_flight > 0 then
     until_ = math.max(until_, now(self) + SLICE_S)
   end
@@ -718,8 +756,9 @@ end
 function Worker:timeout()
   local due = REAP_S
   if not self.debts:is_none() then due = math.min(due, self.mend_at - now(self)) end
-  if not is_over(self) and not self.is_draining and room_of(self) > 0 then
-    due = math.min(due, math.max(self.next_at, self.held_until) - now(self))
+  local at = free_at(self)
+  if not is_over(self) and not self.is_draining and (room_of(self) > 0 or at > now(self)) then
+    due = math.min(due, math.max(self.next_at, at) - now(self))
   end
   return math.max(0, math.min(due, self.host.loop:timeout() or math.huge))
 end
@@ -758,6 +797,7 @@ function worker.new(host, options, is_stepped)
     n_in_flight = 0, n_unsent = 0, n_refused = 0, n_lost = 0, distress = 0,
     horizon = math.huge,
     patience = patience.new(host.random), window = window.new(options.concurrency),
+    allowance = allowance.new(),
     held_until = -math.huge, look_at = -math.huge, next_at = -math.huge, reap_at = -math.huge,
     mend_at = -math.huge, held_s = 0, held_share = 0, n_begun = 0, begun_per_s = 0,
     asked_at = host.loop:now(), knows_last_end = false, is_draining = false, is_empty = false,

@@ -188,7 +188,10 @@ end
 ---@param what table|string as of `once.resolve`
 ---@return true|nil
 ---@return string|nil why
-function Engine:resolve(key, what) return once.resolve(self.journal, key, what) end
+function Engine:resolve(key, what)
+  local is_done, why = once.resolve(self.journal, key, what)
+  return is_done, why
+end
 
 ---Closes every connection. What is in flight ends as it stands. May be called twice.
 function Engine:close()

@@ -4,6 +4,7 @@
 local core = require("telnyx.core")
 local cost = require("telnyx.send.cost")
 local errors = require("telnyx.errors")
+local interrupt = require("telnyx.interrupt")
 local once = require("telnyx.send.once")
 local reference = require("telnyx.send.reference")
 local retry = require("telnyx.send.retry")
@@ -291,6 +292,33 @@ local function settle(engine, job, message, result)
   return message, result
 end
 
+local function failed_journal(why)
+  return { outcome = "not_sent", kind = "connection", retryable = true,
+    cause = "the journal failed: " .. tostring(why),
+    advice = "Mend the journal; nothing was sent." }
+end
+
+local function opted_out(row)
+  local when = row.at and os.date("!%Y-%m-%d", math.floor(row.at))
+  return errors.invalid(rules.violation("opted_out", ("%s has sent %s%s"):format(row.number,
+    row.keyword or "STOP", when and ", on " .. when or ""), "/to"))
+end
+
+-- Each addressee of a message; a group's are a list.
+local function numbers_of(to) return type(to) == "table" and to or { to } end
+
+-- What keeps a message from those who want none.
+local function optout_of(engine, job)
+  local message, journal = job.message, engine.journal
+  for _, number in ipairs(numbers_of(message.to)) do
+    local ok, row, why = pcall(journal.optout, journal, { number = number, own = message.from,
+      profile = message.messaging_profile_id })
+    if not ok then interrupt.pass_on(row) end
+    if not ok or row == nil then return failed_journal(ok and why or row) end
+    if row then return opted_out(row) end
+  end
+end
+
 -- What was taken from an outbox has its turn and its claim.
 local function carry_claimed(engine, job, task)
   job.entry.is_begun = true
@@ -299,6 +327,8 @@ local function carry_claimed(engine, job, task)
     local late = not_begun("the outbox took all the time that there was")
     return settle(engine, job, fail(engine, job, late))
   end
+  local unwanted = job.call.optouts and optout_of(engine, job)
+  if unwanted then return settle(engine, job, fail(engine, job, unwanted)) end
   return settle(engine, job, carry_out(engine, job, task))
 end
 
@@ -457,6 +487,8 @@ function life.drive(engine, job, task)
   if job.is_claimed then return carry_claimed(engine, job, task) end
   if job.work then return work(engine, job, task) end
   local body, err = life.make_ready(engine, job)
+  local unwanted = body and job.call.optouts and optout_of(engine, job)
+  if unwanted then body, err = fail(engine, job, unwanted) end
   if not body then
     local told = told_of_sent(engine, job)
     if told then return tell(engine, job, told) end

@@ -297,6 +297,9 @@ end
 -- not the service that refused, but a proxy, say, or what is at another base_url.
 local PASSING_CLASS = { credentials = true, account = true, rate = true }
 
+-- Nobody knows whether they will ever want it again: what waits for them has an end.
+local OPTED_OUT = "opted_out"
+
 ---Whether it seems that it was not the service's address for messages that answered: a proxy's
 ---page, or the service's own word that there is nothing at this path.
 ---@param result table
@@ -311,6 +314,7 @@ end
 ---@return "accepted"|"rejected"|"unknown"|nil state nil: the key is free, or its row waits again
 function once.state_of(message, result)
   if message or result.outcome == "accepted" then return "accepted" end
+  if result.rule == OPTED_OUT then return "rejected" end
   if result.outcome == "not_sent" then return nil end
   if result.outcome ~= "rejected" then return "unknown" end
   local is_passing = once.is_elsewhere(result) or result.retryable or result.status == 401
@@ -358,7 +362,7 @@ local function settle_accepted(journal, row, message, by)
   local done, why = ask(journal, "settle", { key = row.key, state = "accepted", by = by,
     now = core.now(), message_id = message.id, result = result })
   if done then return true end
-  if done == nil then return nil, tostring(why) end
+  if done == nil then return nil, tostring(why), true end
   -- Its own sender may have said the same just now.
   if is_known(journal, row.key, message.id) then return true end
   return nil, "the key was settled meanwhile"
@@ -368,7 +372,7 @@ local function settle_unsent(journal, row, word, by)
   local done, why = ask(journal, "resend", { key = row.key, claim = row.claim, by = by,
     now = core.now(), is_withdrawn = word == "withdrawn" or nil })
   if done then return true end
-  return nil, done == nil and tostring(why) or "the key was settled meanwhile"
+  return nil, done == nil and tostring(why) or "the key was settled meanwhile", done == nil
 end
 
 -- Somebody may have said that it was not, and a webhook say now that it was.
@@ -420,11 +424,12 @@ local KNOWN = {
 ---@param by string|nil who says so; default "caller"
 ---@return true|nil
 ---@return string|nil why
+---@return boolean|nil is_failure of the journal
 function once.resolve(journal, key, what, by)
   local message = type(what) == "table" and what
   local now = core.now()
   local row, why = ask(journal, "get", key)
-  if row == nil then return nil, tostring(why) end
+  if row == nil then return nil, tostring(why), true end
   if not row then return nil, "this journal knows no such key" end
   if message then
     local is_so
