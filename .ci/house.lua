@@ -239,6 +239,10 @@ local lua = {
   { "sandbox/deliveries", [[
     telnyx.sandbox.events telnyx.sandbox.heap telnyx.sandbox.ring telnyx.sandbox.signing
   ]] },
+  { "sandbox/records", [[
+    telnyx.sandbox.clock telnyx.sandbox.events telnyx.sandbox.inbound telnyx.sandbox.json
+    telnyx.sandbox.message telnyx.sandbox.query
+  ]] },
   { "sandbox/forecast", "telnyx.sandbox.errors telnyx.sandbox.json telnyx.sandbox.message" },
   { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },
   { "sandbox/store", "telnyx.sandbox.json telnyx.sandbox.ring" },
@@ -250,6 +254,13 @@ local lua = {
   { "sandbox/routes/messages", [[
     telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.reply
   ]] },
+  { "sandbox/routes/records", [[
+    telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.records telnyx.sandbox.reply
+  ]] },
+  { "sandbox/routes/deliveries", [[
+    telnyx.sandbox.clock telnyx.sandbox.events telnyx.sandbox.json telnyx.sandbox.message
+    telnyx.sandbox.query telnyx.sandbox.reply telnyx.sandbox.utf8
+  ]] },
   { "sandbox/routes/optouts", "telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply" },
   { "sandbox/routes/control", [[
     telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.message
@@ -259,7 +270,8 @@ local lua = {
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.errors
     telnyx.sandbox.inbound telnyx.sandbox.knobs telnyx.sandbox.limiter telnyx.sandbox.options
     telnyx.sandbox.optouts telnyx.sandbox.replies telnyx.sandbox.reply
-    telnyx.sandbox.routes.control telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts
+    telnyx.sandbox.routes.control telnyx.sandbox.routes.deliveries
+    telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts telnyx.sandbox.routes.records
     telnyx.sandbox.routes.send telnyx.sandbox.store telnyx.sandbox.uuid telnyx.sandbox.weather
   ]] },
   { "sandbox/sender", [[

@@ -37,15 +37,19 @@ function Deliveries:reset()
   self.finished = Ring.new(self.keep)
 end
 
----@param event telnyx.sandbox.event
-function Deliveries:announce(event)
-  self.queue:put((event.due or event.at) + self.knobs.delay, { event = event })
-end
-
----Plans all that is to be told of a message.
+---Plans what is to be told of a message: when the first of it is due, the rest is looked up.
 ---@param record table
 function Deliveries:plan(record)
-  for _, event in ipairs(events.of(record, self.knobs)) do self:announce(event) end
+  local at = events.first_at(record, self.knobs)
+  -- Where nobody takes what is due, it does not pile up for ever.
+  if at and self.queue.size < 2 * self.keep then self.queue:put(at, { record = record }) end
+end
+
+local function announce_all(self, record)
+  if record.cancelled_at then return end
+  for _, event in ipairs(events.of(record, self.knobs)) do
+    self.queue:put((event.due or event.at) + self.knobs.delay, { event = event })
+  end
 end
 
 ---When the next attempt is due; nil when nothing is planned.
@@ -88,6 +92,7 @@ end
 
 -- A step in the queue becomes an attempt, or is held back with others.
 local function take_step(self, step, list, now)
+  if step.record then return announce_all(self, step.record) end
   local delivery = step.delivery or begin(self, step.event)
   if not delivery then return end
   if step.event and self.knobs.burst > 1 then

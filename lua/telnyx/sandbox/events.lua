@@ -125,7 +125,19 @@ local function of_inbound(record, knobs)
     urls = urls, payload = function() return inbound.render(record, knobs) end } }
 end
 
----All that will be told of a message, unless it is cancelled.
+---When the first of a message's events is; nil when nobody is to hear of any.
+---@param record table
+---@param knobs table
+---@return number|nil
+function events.first_at(record, knobs)
+  if record.is_inbound then
+    return events.profile_urls(knobs)[1] and record.received_at + HANDLING
+  end
+  local start = record.send_at or record.received_at
+  return events.urls(record, knobs)[1] and start + record.timeline.sent
+end
+
+---All that is to be told of a message.
 ---@param record table
 ---@param knobs table
 ---@return telnyx.sandbox.event[]
@@ -146,12 +158,23 @@ local function envelope(event)
   }
 end
 
+---The part of an event that is the same in every attempt, to be looked through. Its id follows: of
+-- a long string LuaJIT hashes but a few places, the end among them, and texts that are alike
+-- there would all be compared with each other.
+---@param event telnyx.sandbox.event that is under way
+---@return string
+function events.searchable(event)
+  if not event.text then
+    event.text = json.encode(json.sorted((event.data or envelope)(event))) .. event.id
+  end
+  return event.text
+end
+
 ---The part of an event that is the same in every attempt.
 ---@param event telnyx.sandbox.event that is under way
 ---@return string JSON
 function events.data_text(event)
-  event.text = event.text or json.encode(json.sorted((event.data or envelope)(event)))
-  return event.text
+  return events.searchable(event):sub(1, -1 - #event.id)
 end
 
 ---The whole body of one attempt.

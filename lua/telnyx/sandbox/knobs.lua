@@ -50,6 +50,15 @@ knobs.known = {
     "url_safe", "altered_body"), default = "good" },
   timestamp_shift = { kind = kinds.shift, default = 0 },
   unknown_events = { kind = flag, default = false },
+
+  -- Looking up.
+  mdr_lag = { kind = seconds, default = 0 },
+  mdr_retention = { kind = seconds },
+  mdr_hide_until_final = { kind = flag, default = false },
+  quota = { kind = whole_from(0), default = 40 },
+  deliveries_lag = { kind = seconds, default = 0 },
+  deliveries_retention = { kind = seconds },
+  unknown_delivery_filter = { kind = one_of("ignore", "422", "empty"), default = "ignore" },
 }
 
 ---The values that hold when nothing is said.

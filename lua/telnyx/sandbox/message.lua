@@ -155,6 +155,15 @@ local function addressees(list, stages)
   return json.array(shown)
 end
 
+---What a message costs one addressee's worth, or a part of that.
+---@param record table
+---@param part "rate"|"fee"|nil
+---@return number amount
+function message.amount(record, part)
+  local price = PRICE[record.type]
+  return (part and price[part] or price.rate + price.fee) * record.parts / 10000
+end
+
 ---What a message costs, or nothing yet.
 ---@param record table
 ---@param now number

@@ -56,6 +56,16 @@ local options = {}
 ---@field keep integer|nil how many messages, rows of the ledger, and replies under a key are
 -- kept: the newest; default 100,000
 
+---@field mdr_lag number|nil seconds until a message is in the detail records; default 0
+---@field mdr_retention number|nil seconds for which it stays there; default: as long as it is kept
+---@field mdr_hide_until_final boolean|nil detail records show no message that is under way;
+-- default false
+---@field quota integer|nil searches of detail records in a minute; default 40
+---@field deliveries_lag number|nil seconds until a delivery is listed; default 0
+---@field deliveries_retention number|nil seconds for which it is; default: as long as it is kept
+---@field unknown_delivery_filter "ignore"|"422"|"empty"|nil what a filter of deliveries does that
+-- is not known; default "ignore"
+
 ---@class telnyx.sandbox.sender_options: telnyx.sandbox.options
 ---@field api_key string|nil the key that is sent; default "KEY_SANDBOX"
 ---@field sleep fun(seconds: number)|nil spends the time of slow answers and of the client's

@@ -34,4 +34,19 @@ function Ring:put(key, value)
   self.entries[key] = value
 end
 
+-- Places begin anew behind the last, and the oldest stands there.
+local function step(self, count)
+  if count >= #self.order then return nil end
+  local place = (self.last - 1 - count) % #self.order + 1
+  return count + 1, self.entries[self.order[place]]
+end
+
+---Runs through the entries, the newest first: `for _, value in ring:newest() do`.
+---@return function step
+---@return table ring
+---@return integer
+function Ring:newest()
+  return step, self, 0
+end
+
 return Ring

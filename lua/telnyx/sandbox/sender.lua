@@ -21,6 +21,7 @@ function Sender.new(given)
   }, Sender)
   rest.now = rest.now or function() return clock.now() + sender.skipped end
   sender.service = Service.new(rest)
+  if not own.on_webhook then sender.service:has_no_receiver() end
   return sender
 end
 

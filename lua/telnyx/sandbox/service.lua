@@ -73,6 +73,7 @@ function Service.new(given)
     limiter = Limiter.new(60),
     store = Store.new(keep),
     optouts = Optouts.new(),
+    searches = { minute = 0, count = 0 },
     deliveries = Deliveries.new {
       knobs = values, uuid = make_uuid, keep = keep, signing_seed = own.signing_seed,
     },
@@ -100,6 +101,8 @@ local places = {}
 for _, theme in ipairs {
   require("telnyx.sandbox.routes.send"),
   require("telnyx.sandbox.routes.messages"),
+  require("telnyx.sandbox.routes.records"),
+  require("telnyx.sandbox.routes.deliveries"),
   require("telnyx.sandbox.routes.optouts"),
   require("telnyx.sandbox.routes.control"),
 } do
@@ -197,6 +200,16 @@ end
 ---@return { url: string, method: string, headers: table<string, string>, body: string }
 function Service:webhook_request(attempt)
   return self.deliveries:request(attempt, self.now())
+end
+
+---Says that nobody will ask for attempts: all of them fail when they are due.
+function Service:has_no_receiver()
+  self.is_unheard = true
+end
+
+---Carries out what is due where nobody asks for it.
+function Service:settle()
+  if self.is_unheard then self.deliveries:settle(self.now()) end
 end
 
 ---Tells what came of an attempt.
