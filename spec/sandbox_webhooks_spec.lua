@@ -360,6 +360,24 @@ describe("a service without a sender", function()
     service:reset_ledger()
     assert.is_nil(service:next_due())
   end)
+
+  it("forgets what is under way, too", function()
+    local service, time = support.at_noon()
+    support.post(service, sms { webhook_url = HOOK })
+    time.now = NOON + 1
+    local attempt = service:due_attempts()[1]
+    service:reset_ledger()
+    service:attempted(attempt, { status = 500 })
+    assert.is_nil(service:next_due())
+  end)
+
+  it("says the same however often it is asked for a request", function()
+    local service, time = support.at_noon()
+    support.post(service, sms { webhook_url = HOOK })
+    time.now = NOON + 1
+    local attempt = service:due_attempts()[1]
+    assert.are.same(service:webhook_request(attempt), service:webhook_request(attempt))
+  end)
 end)
 
 describe("the weather of webhooks", function()

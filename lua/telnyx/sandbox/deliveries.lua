@@ -31,18 +31,21 @@ function Deliveries.new(own)
   return deliveries
 end
 
----Forgets everything but the key pair.
+---Forgets everything but the key pair, and what is under way as well.
 function Deliveries:reset()
+  self.epoch = (self.epoch or 0) + 1
   self.queue, self.held, self.n_lost = Heap.new(), {}, 0
   self.finished = Ring.new(self.keep)
 end
+
+-- Where nobody takes what is due, it does not pile up for ever.
+local MOST_WAITING = 200000
 
 ---Plans what is to be told of a message: when the first of it is due, the rest is looked up.
 ---@param record table
 function Deliveries:plan(record)
   local at = events.first_at(record, self.knobs)
-  -- Where nobody takes what is due, it does not pile up for ever.
-  if at and self.queue.size < 2 * self.keep then self.queue:put(at, { record = record }) end
+  if at and self.queue.size < MOST_WAITING then self.queue:put(at, { record = record }) end
 end
 
 local function announce_all(self, record)
@@ -74,7 +77,8 @@ local function begin(self, event)
     return nil
   end
   event.id = self.uuid()
-  return { id = self.uuid(), event = event, url = 1, tries = 0, attempts = {}, n_attempts = 0 }
+  return { id = self.uuid(), event = event, url = 1, tries = 0, attempts = {}, n_attempts = 0,
+    epoch = self.epoch }
 end
 
 ---Are those that were held back to go now?
@@ -192,6 +196,7 @@ end
 ---@param now number
 function Deliveries:attempted(attempt, answer, now)
   local delivery, code = attempt.delivery, failure(answer, self.knobs.ok)
+  if delivery.epoch ~= self.epoch then return end
   delivery.attempts[#delivery.attempts + 1] = {
     url = attempt.url, headers = attempt.headers, answer = answer.status and answer or nil,
     code = code, started_at = attempt.started_at, finished_at = now,
