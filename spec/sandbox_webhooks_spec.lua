@@ -5,7 +5,7 @@ local sandbox = require("telnyx.sandbox")
 local support = require("spec.support.service")
 local telnyx = require("telnyx")
 
-local NOON, sms = support.NOON, support.sms
+local NOON, null, sms = support.NOON, support.null, support.sms
 local SEED = ("s"):rep(32)
 local HOOK = "https://app.example/hooks?ref=abc"
 
@@ -258,6 +258,24 @@ describe("the receiver of webhooks", function()
     assert.are.same({ 3, 75002 }, { attempts_for(function() end) })
   end)
 
+  it("may answer with headers and a body, and any nonsense", function()
+    local answers = { { 200, { Server = "mine", [3] = "x" }, "fine" }, { 200, "x", {} }, { 200.5 },
+      { "200" }, { 99999 } }
+    local sender = hearing({ tries_per_url = 1 }, function(_, n)
+      return answers[n][1], answers[n][2], answers[n][3]
+    end)
+    for _ = 1, #answers do
+      send(sender, { to = "+15550040090" })
+      sender:advance(5)
+    end
+    local _, decoded = support.ask(sender.service, "GET", "/v2/webhook_deliveries")
+    local seen = {}
+    for i, row in ipairs(decoded.data) do seen[i] = row.attempts[1].errors[1] or 200 end
+    assert.are.same({ 75000, 75002, 75002, 200, 200 }, seen)
+    assert.are.same({ status = 200, headers = { { "server", "mine" } }, body = "fine" },
+      decoded.data[5].attempts[1].http.response)
+  end)
+
   it("has two seconds", function()
     local slow, time = 1.9, nil
     local sender, heard, clock = hearing({}, function()
@@ -475,6 +493,24 @@ describe("the weather of webhooks", function()
       { heard[3].body.data.record_type, heard[3].body.data.message_id })
     assert.are.same({ nil, nil }, { heard[3].body.meta, heard[5].body.meta })
     assert.is_true(is_signed(heard[3].request, sender.service:public_key()))
+  end)
+end)
+
+describe("the sandbox's page of webhooks", function()
+  it("shows what went out, byte by byte, and what came of it", function()
+    local sender, heard = hearing({ lose = 1 }, function(_, n) return n == 1 and 500 or 200 end)
+    send(sender)
+    sender:advance(60)
+    local _, decoded = support.ask(sender.service, "GET", "/sandbox/webhooks")
+    assert.are.same({ 2, 1, 2 }, { decoded.made, decoded.lost, #decoded.data })
+    for i, one in ipairs(decoded.data) do
+      local request = heard[#heard - i + 1].request
+      assert.are.same({ request.url, request.body, request.headers },
+        { one.url, one.body, one.headers })
+    end
+    assert.are.same({ 200, null }, { decoded.data[1].status, decoded.data[1].error })
+    assert.are.same({ 500, 75500, 1, 0 }, { decoded.data[2].status, decoded.data[2].error,
+      decoded.data[2].attempt, decoded.data[2].seconds })
   end)
 end)
 

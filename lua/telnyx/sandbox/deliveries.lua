@@ -21,6 +21,9 @@ Deliveries.__index = Deliveries
 ---@field body string|nil
 ---@field code integer|nil why there was none: one of 75000 to 75006
 
+-- Of so many attempts, the newest, the bytes are kept.
+local MOST_SHOWN = 1000
+
 ---@param own { knobs: table, uuid: fun(): string, keep: integer, signing_seed: string|nil }
 ---@return table deliveries
 function Deliveries.new(own)
@@ -36,6 +39,7 @@ function Deliveries:reset()
   self.epoch = (self.epoch or 0) + 1
   self.queue, self.held, self.n_lost = Heap.new(), {}, 0
   self.finished = Ring.new(self.keep)
+  self.made, self.n_made = Ring.new(MOST_SHOWN), 0
 end
 
 -- Where nobody takes what is due, it does not pile up for ever.
@@ -141,7 +145,7 @@ function Deliveries:request(attempt, now)
   local body = events.body(attempt.delivery.event, attempt.number, attempt.url)
   local headers
   headers, body = self.signer:sign(body, now + self.knobs.timestamp_shift, self.knobs.signature)
-  attempt.headers = headers
+  attempt.headers, attempt.body = headers, body
   return { url = attempt.url, method = "POST", headers = headers, body = body }
 end
 
@@ -197,6 +201,9 @@ end
 function Deliveries:attempted(attempt, answer, now)
   local delivery, code = attempt.delivery, failure(answer, self.knobs.ok)
   if delivery.epoch ~= self.epoch then return end
+  attempt.finished_at, attempt.code, attempt.answer = now, code, answer
+  self.n_made = self.n_made + 1
+  self.made:put(self.n_made, attempt)
   delivery.attempts[#delivery.attempts + 1] = {
     url = attempt.url, headers = attempt.headers, answer = answer.status and answer or nil,
     code = code, started_at = attempt.started_at, finished_at = now,
