@@ -227,24 +227,27 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
       assert.equal(3, n)
     end)
 
-    it("handles what comes behind a hundred that it never can", function()
-      receiver = telnyx.webhook.receiver { journal = journal, public_key = PUBLIC_KEY,
-        on_event = function(event)
-          if event.message_id:find("bad", 1, true) then error("no") end
-          told[#told + 1] = event
-        end }
-      for i = 1, 110 do
-        local id = (i <= 105 and "bad-" or "m-") .. i
-        assert.equal(200, (receiver:receive(signed(cjson.encode(event_of("sent",
-          outbound(id, "", "sent")))))))
-      end
-      assert.equal(0, assert(receiver:recover { older_than = 0, limit = 105 }))
-      local n, why, faults = receiver:recover { older_than = 0 }
-      assert.same({ 5, 105 }, { n, #faults })
-      assert.is_nil(why)
-      assert.equal(5, #told)
-      assert.equal(0, assert(receiver:recover { older_than = 0 }))
-    end)
+    -- That others tell of pages alike is for their own specs.
+    if candidate == journals.memory then
+      it("handles what comes behind a hundred that it never can", function()
+        receiver = telnyx.webhook.receiver { journal = journal, public_key = PUBLIC_KEY,
+          on_event = function(event)
+            if event.message_id:find("bad", 1, true) then error("no") end
+            told[#told + 1] = event
+          end }
+        for i = 1, 110 do
+          local id = (i <= 105 and "bad-" or "m-") .. i
+          assert.equal(200, (receiver:receive(signed(cjson.encode(event_of("sent",
+            outbound(id, "", "sent")))))))
+        end
+        assert.equal(0, assert(receiver:recover { older_than = 0, limit = 105 }))
+        local n, why, faults = receiver:recover { older_than = 0 }
+        assert.same({ 5, 105 }, { n, #faults })
+        assert.is_nil(why)
+        assert.equal(5, #told)
+        assert.equal(0, assert(receiver:recover { older_than = 0 }))
+      end)
+    end
 
     it("keeps what happened before there were times", function()
       local event = event_of("received", inbound("STOP"))
