@@ -398,6 +398,78 @@ describe("a service without a sender", function()
   end)
 end)
 
+describe("many webhooks", function()
+  local function random(least, most) return math.random(least, most) end
+
+  local function random_options()
+    return { tries_per_url = random(1, 4), backoff = random(0, 3), duplicate = random(0, 5),
+      failover = random(1, 2) == 1 and "at_once" or "after_all", swap = random(1, 2) == 1,
+      delay = random(0, 2), unknown_events = random(1, 3) == 1, late_second_final = random(0, 2) }
+  end
+
+  -- By event, the attempts in the order in which they were made.
+  local function attempts_by_event(sender)
+    local by_event, last = {}, -math.huge
+    local made = {}
+    for _, attempt in sender.service.deliveries.made:newest() do table.insert(made, 1, attempt) end
+    for _, attempt in ipairs(made) do
+      assert.is_true(attempt.started_at >= last)
+      last = attempt.started_at
+      local id = attempt.delivery.event.id
+      by_event[id] = by_event[id] or {}
+      table.insert(by_event[id], attempt)
+    end
+    return by_event
+  end
+
+  local function check(list, tries)
+    local n_good, n_urls = 0, #list[1].delivery.event.urls
+    for i, attempt in ipairs(list) do
+      assert.are.equal(i, attempt.number)
+      n_good = n_good + (attempt.code and 0 or 1)
+      if attempt.code and not attempt.is_again then assert.are.equal(0, n_good) end
+    end
+    if n_good == 0 then assert.are.equal(tries * n_urls, #list) end
+    assert.are.equal(n_good > 0 and "delivered" or "failed", list[1].delivery.status)
+  end
+
+  it("come to an end, each in its own order, whatever their receiver does", function()
+    math.randomseed(20261129)
+    for _ = 1, 40 do
+      local options, answers = random_options(), { 200, 200, 500, 302, 404 }
+      local sender = hearing(options, function() return answers[random(1, 5)] end)
+      for i = 1, random(1, 5) do
+        send(sender, { text = ("%d"):format(i), webhook_failover_url = random(1, 2) == 1
+          and "https://b.example/" or nil })
+        sender:advance(random(0, 3))
+      end
+      sender:advance(1000)
+      assert.is_nil(sender.service:next_due())
+      local tries = options.failover == "at_once" and 1 or options.tries_per_url
+      for _, list in pairs(attempts_by_event(sender)) do check(list, tries) end
+    end
+  end)
+
+  it("are told in the order of their times, and of their making where these are equal", function()
+    local Heap = require("telnyx.sandbox.heap")
+    local heap, expected = Heap.new(), {}
+    for i = 1, 500 do
+      local at = random(1, 50)
+      heap:put(at, { at = at, order = i })
+      expected[i] = { at = at, order = i }
+    end
+    table.sort(expected, function(a, b)
+      if a.at ~= b.at then return a.at < b.at end
+      return a.order < b.order
+    end)
+    for i = 1, 500 do
+      assert.are.equal(expected[i].at, heap:next_at())
+      assert.are.same(expected[i], (heap:take()))
+    end
+    assert.are.same({ nil, nil }, { heap:next_at(), (heap:take()) })
+  end)
+end)
+
 describe("the weather of webhooks", function()
   it("loses the next ones", function()
     local sender, heard = hearing { lose = 1 }
