@@ -140,6 +140,16 @@ for _, name in ipairs { "shared", "sqlite" } do
       assert.equal(before + 1, posts())
     end)
 
+    it("answers who asks, once, though he is heard twice", function()
+      local before = posts()
+      turn { duplicate = 1 }
+      local id = says("When?")
+      hear { message_id = id }
+      hear { message_id = says("Thanks") }
+      assert.equal(1, #heard { message_id = id })
+      assert.equal(before + 1, posts())
+    end)
+
     it("is heard once, though it is told often, late and the wrong way round", function()
       local before = #heard {}
       turn { duplicate = 2, swap = true, before_reply = true }
