@@ -256,6 +256,14 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
       assert.equal(1, #journal:optouts())
     end)
 
+    it("lets Ctrl-C through, and handles the rest the next time", function()
+      receiver = telnyx.webhook.receiver { journal = journal, public_key = PUBLIC_KEY,
+        on_event = function() error("interrupted!", 0) end }
+      receiver:receive(signed(cjson.encode(event_of("sent", outbound("m-1", "", "sent")))))
+      assert.error_matches(function() receiver:recover { older_than = 0 } end, "interrupted!")
+      assert.equal(1, #assert(journal:unhandled_events { older_than = 0 }))
+    end)
+
     it("takes what it has never seen: clicks, new types, no payload", function()
       for _, body in ipairs { '{"data":{"record_type":"link_clicked","message_id":"m-1",'
         .. '"url":"https://a.example"}}', '{"data":{"id":"e-1","event_type":"message.foo"}}', "{}",

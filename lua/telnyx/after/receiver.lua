@@ -4,6 +4,7 @@
 
 local core = require("telnyx.core")
 local event = require("telnyx.after.event")
+local interrupt = require("telnyx.interrupt")
 local once = require("telnyx.send.once")
 local reduce = require("telnyx.after.reduce")
 local verify = require("telnyx.after.verify")
@@ -136,6 +137,7 @@ local function handle_rows(self, rows, faults)
     if ok then
       n = n + 1
     else
+      interrupt.pass_on(fault)
       faults[#faults + 1] = tostring(fault)
     end
   end

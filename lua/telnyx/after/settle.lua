@@ -170,8 +170,9 @@ end
 
 local function of_open(row, wanted, errs, now)
   local age = now - (row.claimed_at or now)
-  return { key = row.key, state = row.state == "accepted" and "accepted" or "unknown", age = age, is_past_horizon = age > HORIZON_S,
-    likely = wanted.likely[row.claim or ""], errors = errs, cause = cause_of(row, age, errs) }
+  return { key = row.key, state = row.state == "accepted" and "accepted" or "unknown", age = age,
+    is_past_horizon = age > HORIZON_S, likely = wanted.likely[row.claim or ""], errors = errs,
+    cause = cause_of(row, age, errs) }
 end
 
 -- What was found is written down before anybody is told.
