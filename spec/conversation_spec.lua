@@ -140,8 +140,17 @@ for _, name in ipairs { "shared", "sqlite" } do
       assert.equal(before + 1, posts())
     end)
 
+    it("answers who asks, once, though he is heard twice", function()
+      local before = posts()
+      turn { duplicate = 1 }
+      local id = says("When?")
+      hear { message_id = id }
+      hear { message_id = says("Thanks") }
+      assert.equal(1, #heard { message_id = id })
+      assert.equal(before + 1, posts())
+    end)
+
     it("is heard once, though it is told often, late and the wrong way round", function()
-      local before = #heard {}
       turn { duplicate = 2, swap = true, before_reply = true }
       local message = send("order-4", "Hello")
       hear { kind = "sent", message_id = message.id }
@@ -154,7 +163,7 @@ for _, name in ipairs { "shared", "sqlite" } do
       -- What is written back now comes after them.
       local id = says("Bye")
       hear { message_id = id }
-      assert.equal(before + 3, #heard {})
+      assert.same({ 2, 1 }, { #heard { message_id = message.id }, #heard { message_id = id } })
     end)
   end)
 end

@@ -66,14 +66,35 @@ it("docs/webhooks.md can be run from its beginning to its end", function()
   for block in sandbox.read_file("docs/webhooks.md"):gmatch("\n```lua\n(.-\n)```\n") do
     script[#script + 1] = block
   end
-  assert.equal(2, #script)
+  assert.equal(3, #script)
   script[#script + 1] = ([[
     local body, headers = %q, { ["Telnyx-Timestamp"] = %q, ["Telnyx-Signature-Ed25519"] = %q }
-    print(answer(body, headers), answer(body, headers), answer(body .. " ", headers))]]):format(
-    BODY, headers["telnyx-timestamp"], headers["telnyx-signature-ed25519"])
+    print(answer(body, headers), answer(body, headers), answer(body .. " ", headers))
+    for _, text in ipairs { body, body, body .. " " } do
+      on_request(text, headers, function(status) print("answered", status) end)
+    end
+    catch_up()
+    client:close()
+    journal:close()]]):format(BODY, headers["telnyx-timestamp"],
+    headers["telnyx-signature-ed25519"])
   local said = process.run_lua(table.concat(script, "\n"),
-    "env TELNYX_PUBLIC_KEY=" .. webhooks.KEY_BASE64)
+    ("cd %s; env TELNYX_API_KEY=KEY_SPEC TELNYX_PUBLIC_KEY=%s"):format(folder,
+      webhooks.KEY_BASE64))
   assert.matches("delivered\ttrue\tnil\tfinal\nm%-1\tdelivered\tnil\n", said)
   assert.matches("webhook refused: the signature does not match[^\n]*\n", said)
   assert.matches("200\t200\t400\n", said)
+  assert.matches("answered\t200\nm%-1\tdelivered\nanswered\t200\n", said)
+  assert.matches("answered\t403\n", said)
+  assert.is_nil(said:find("not handled", 1, true), said)
+end)
+
+it("docs/webhooks.md has for nginx what the example has, line by line", function()
+  local example = sandbox.read_file("examples/hosts/nginx/nginx.conf")
+  local block = sandbox.read_file("docs/webhooks.md"):match("\n```nginx\n(.-\n)```\n")
+  local at = 1
+  for line in block:gmatch("[^\n]+") do
+    local _, last = example:find("\n" .. line .. "\n", at, true)
+    assert(last, line)
+    at = last
+  end
 end)

@@ -15,6 +15,7 @@ local HTTP = [[
   lua_shared_dict gate 10m;
   lua_shared_dict raising 1m;
   lua_shared_dict deadly 1m;
+  lua_shared_dict hardy 1m;
   lua_shared_dict full 32k;
 ]]
 
@@ -38,6 +39,7 @@ local SERVER = [[
     content_by_lua_block { require("spec.support.webhook_nginx").serve("plain") }
   }
 ]] .. location("plain") .. location("raising") .. location("full") .. location("deadly")
+  .. location("hardy")
   .. location("gate", "lua_check_client_abort on;")
 
 local function start(workers, more)
@@ -374,37 +376,73 @@ end)
 
 -- Workers that die ------------------------------------------------------------------------------
 
-local SQLITE = [[
-  init_worker_by_lua_block {
-    local folder = "$folder"
-    require("spec.support.webhook_nginx").make("deadly",
-      folder and require("telnyx").journal.sqlite(folder .. "/sent.db"))
-  }
-]]
+-- Handlers that are there from the start, over a journal in SQLite, or in dictionaries.
+local function start_with(name, workers, path)
+  return start(workers, ([[
+    init_worker_by_lua_block {
+      local path = %s
+      require("spec.support.webhook_nginx").make(%q,
+        path and require("telnyx").journal.sqlite(path))
+    }]]):format(path and ("%q"):format(path) or "nil", name))
+end
 
-for _, name in ipairs { "shared", "sqlite" } do
-  it("a webhook whose worker is killed comes to the next one, over " .. name, function()
-    local folder = host.folder()
-    local own = name == "sqlite" and ("%q"):format(folder) or "nil"
-    local server = start(1, (SQLITE:gsub('"%$folder"', own)))
-    local body, id = new_event()
-    local ok, why = pcall(function()
+local function kill(pid) assert(os.execute(("kill -9 %d"):format(pid))) end
+
+for _, kind in ipairs { "shared", "sqlite" } do
+  describe("a webhook whose worker is killed, over " .. kind, function()
+    local folder, path, server
+    before_each(function()
+      folder = host.folder()
+      path = kind == "sqlite" and folder .. "/sent.db" or nil
+    end)
+    after_each(function()
+      if server then server:stop() end
+      os.execute("rm -rf " .. folder)
+    end)
+
+    it("comes to the next one", function()
+      server = start_with("deadly", 1, path)
+      local body, id = new_event()
       assert.equal(200, (post(server, "/deadly", body)))
       local first = "first " .. id
       sandbox.wait(function() return told(server)[first] end, "the program to begin")
       local pid = told(server).pid
       assert.equal(pid, told(server)[first])
       assert.is_nil(times(server, id))
-      assert(os.execute(("kill -9 %d"):format(pid)))
+      kill(pid)
       -- Nobody sends another webhook to the new worker.
       wait_for(server, "times " .. id, 1)
       assert.are_not.equal(pid, told(server).pid)
-      assert.equal(name == "sqlite" and "sent" or "other", told(server)["kind " .. id])
+      assert.equal(path and "sent" or "other", told(server)["kind " .. id])
       assert.equal(200, (post(server, "/deadly", body)))
       assert.equal(1, times(server, id))
     end)
-    server:stop()
-    os.execute("rm -rf " .. folder)
-    assert(ok, why)
+
+    it("is told if it was answered, whenever that was", function()
+      server = start_with("hardy", 3, path)
+      local answered, n_killed, n_twice = {}, 0, 0
+      for i = 1, 200 do
+        local body, id = new_event()
+        local ok, status = pcall(post, server, "/hardy", body)
+        if ok and status == 200 then answered[#answered + 1] = id end
+        local is_there, all = pcall(told, server)
+        if i % 8 == 0 and is_there then
+          kill(all.pid)
+          n_killed = n_killed + 1
+        end
+      end
+      assert.is_true(#answered > 100 and n_killed > 10, #answered .. " " .. n_killed)
+      for _, id in ipairs(answered) do
+        local n = sandbox.wait(function()
+          local is_there, all = pcall(told, server)
+          return is_there and all["times " .. id]
+        end, id)
+        if n > 1 then n_twice = n_twice + 1 end
+      end
+      local all = told(server)
+      host.say("%s: %d workers killed, %d times while the program was told; %d webhooks answered,"
+        .. " and all of them told, %d more than once", kind, n_killed, all.begun - all.all,
+        #answered, n_twice)
+    end)
   end)
 end

@@ -8,7 +8,14 @@ local conversation_nginx = {}
 
 local client, handler
 
+-- Who asks is answered, once.
+local function answer(event)
+  assert(client:send({ to = event.message.from.phone_number, text = "At nine." },
+    { key = "answer-" .. event.id }))
+end
+
 local function note(event, state)
+  if event.kind == "received" and event.message.text == "When?" then answer(event) end
   local told = ngx.shared.told
   told:set(("%06d"):format(told:incr("n", 1, 0)), cjson.encode { kind = event.kind,
     key = event.key, message_id = event.message_id, status = state.status, optout = event.optout,

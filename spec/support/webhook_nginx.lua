@@ -45,9 +45,17 @@ end
 
 programs.full = note
 
+-- Long enough to be killed in.
+function programs.hardy(event)
+  told:incr("begun", 1, 0)
+  ngx.sleep(0.05)
+  note(event)
+end
+
 local OFTEN = { recover_every = 0.2, recover_after = 0.2 }
 
-local OPTIONS = { raising = OFTEN, deadly = OFTEN, plain = { max_body_bytes = 200 * 1024 } }
+local OPTIONS = { raising = OFTEN, deadly = OFTEN, hardy = OFTEN,
+  plain = { max_body_bytes = 200 * 1024 } }
 
 local function new(name, journal)
   local options = { journal = journal, on_event = programs[name] }
