@@ -144,7 +144,7 @@ local function compares(field, is_so, wanted)
   if not read or not bound then return nothing end
   return function(row)
     local at = read(row)
-    return at ~= nil and is_so(at, bound)
+    return at ~= nil and is_so(clock.shown(at), bound)
   end
 end
 
