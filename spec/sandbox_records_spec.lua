@@ -63,6 +63,17 @@ describe("detail records", function()
     assert.is_nil(row.text)
   end)
 
+  it("have no field without a value", function()
+    local service, time = at_noon()
+    post(service, sms { to = "+818012345678" })
+    local row = search(service).data[1]
+    for _, name in ipairs { "sent_at", "completed_at", "country_code", "mcc", "mnc" } do
+      assert.is_nil(row[name], name)
+    end
+    later(service, time, 1)
+    assert.is_string(search(service).data[1].sent_at)
+  end)
+
   it("have statuses of their own", function()
     for digits, status in pairs { ["40008"] = "failed", ["40000"] = "dlr_unconfirmed",
       ["40014"] = "gw_timeout", ["40090"] = "sent", ["90001"] = "delivered" } do
