@@ -120,7 +120,8 @@ local lua = {
   { "after/verify", "telnyx.after.event telnyx.core" },
   { "after/reduce", "telnyx.after.status" },
   { "after/receiver", [[
-    telnyx.after.event telnyx.after.reduce telnyx.after.verify telnyx.core telnyx.send.once
+    telnyx.after.event telnyx.after.reduce telnyx.after.verify telnyx.core telnyx.interrupt
+    telnyx.send.once
   ]] },
   { "after/handler", "telnyx.after.receiver" },
   { "webhook", [[
@@ -264,7 +265,7 @@ local lua = {
   ]] },
   { "sandbox/routes/optouts", "telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply" },
   { "sandbox/routes/control", [[
-    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.message
+    telnyx.sandbox.clock telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.message
     telnyx.sandbox.replies telnyx.sandbox.reply
   ]] },
   { "sandbox/service", [[

@@ -176,6 +176,12 @@ for _, state in ipairs { "accepted", "rejected" } do
     end)
 end
 
+act("a webhook tells the id", function(world) return world.was_posted end,
+  function(journal, world)
+    return "settle", journal:settle { key = world.key, state = "accepted", by = "webhook",
+      now = world.now, message_id = "m-1" }, "m-1", "accepted"
+  end)
+
 act("a person looks", function() return true end, function(journal, world)
   local row = journal:get(world.key)
   world.seen = row and row.claim or world.seen
@@ -227,10 +233,12 @@ local rules = {
   reap = function(row, _, _, world)
     return row and row.state == "sending" and row.expires < world.now and "unknown"
   end,
-  settle = function(row, _, state)
+  settle = function(row, id, state)
     local was_tried = row and row.tries > 0 and (row.state == "free" or row.state == "queued")
     local may_be = row and (row.state == "sending" or was_tried)
-    return row and (row.state == "unknown" or may_be and state == "accepted") and state
+    local lacks_id = row and row.state == "accepted" and not row.message_id
+    return row and (row.state == "unknown" or (may_be or lacks_id and id)
+      and state == "accepted") and state
   end,
   resend = function(row, own, _, world)
     return row and row.state == "unknown" and row.claim == own and (world.waits or "free")
@@ -262,7 +270,8 @@ local function check_rules(before, after, world, what, is_done, own, state, due)
   if what == "add" and is_done then demand(after.digest == state, "another message waits") end
   if due and expected == "queued" then demand(after.due == due, "due at another time") end
   if is_final[state_of(before)] and after then
-    demand(after.message_id == before.message_id, "what was settled has changed")
+    local is_told = what == "settle" and not before.message_id and after.message_id == own
+    demand(is_told or after.message_id == before.message_id, "what was settled has changed")
   end
 end
 

@@ -140,12 +140,21 @@ it("docs/journal.md can be run from its beginning to its end", function()
   assert.is_true(#script > 6)
   script[#script + 1] = [[
     local message = { from = "+18445550001", to = "+15550090001", text = "accepted, unanswered" }
-    local sent, err = send("order-9", message)
+    message.webhook_url = "https://shop.example.com/sms"
+    local sent, err = client:send(message, { key = "order-9" })
     assert(not sent and err.outcome == "unknown", tostring(err))
-    local payload = { record_type = "message", id = "m-9", to = { { phone_number = message.to } } }
-    assert(not on_webhook("order-9", { data = {} }))
-    assert(on_webhook("order-9", { data = { payload = payload } }))
-    assert(journal:get("order-9").message_id == "m-9")
+    local result = assert(client:settle("order-9"))
+    assert(result.state == "accepted", result.cause)
+    assert(journal:get("order-9").message_id == result.id)
+    local payload = { id = "m-9", from = { phone_number = message.to }, text = "STOP",
+      to = { { phone_number = message.from } }, autoresponse_type = "STOP" }
+    assert(heed_stop(payload, os.time()))
+    assert(may_be_sent(message.to, message.from) == false)
+    assert(may_be_sent("+15550090002", message.from) == true)
+    local event = { data = { id = "e-9", payload = payload } }
+    local status, is_new = keep_webhook(event, "{}", nil)
+    assert(status == 200 and is_new)
+    assert(select(2, keep_webhook(event, "{}", nil)) == false)
     print("the end")]]
   host.write(folder .. "/docs.lua", table.concat(script, "\n"))
   local said = process.run(("cd %s && "):format(folder)

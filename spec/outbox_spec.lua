@@ -231,6 +231,9 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.is_true(box:add(given, { key = "k" }))
       given.text, given.extra.tags[1] = "changed", "changed"
       run()
+      local claim = assert(sender.last.webhook_url:match("%?telnyx_ref=(%x+)"))
+      assert.equal(assert(journal:get("k")).claim, claim:sub(1, 32))
+      sender.last.webhook_url = sender.last.webhook_url:gsub("%?.*", "")
       assert.same({ from = FROM, to = TO, text = "é", webhook_url = "https://example.org/x",
         media_urls = { "https://example.org/a.png" },
         extra = { tags = { "a", "b" }, depth = { n = 7 } } }, sender.last)

@@ -100,6 +100,22 @@ describe("what nobody knew the end of", function()
     end
   end)
 
+  it("is settled although the service takes forty questions a minute for its records", function()
+    local journal, n_refused = telnyx.journal.memory(), 0
+    local sender = sandbox.sender { signing_seed = SEED, deliveries_lag = 1e6 }
+    local client = telnyx.new { sender = sender, journal = journal, retry = { base = 0.01 },
+      log = function(row) if row.status == 429 then n_refused = n_refused + 1 end end }
+    for i = 1, 100 do
+      client:send({ from = FROM, to = "+15550090002", text = "message " .. i,
+        webhook_url = "https://a.example/sms" }, { key = "key " .. i })
+    end
+    for i = 1, 100 do
+      assert.equal("accepted", assert(client:settle("key " .. i)).state)
+    end
+    assert.is_true(n_refused >= 2)
+    client:close()
+  end)
+
   it("is settled by the log of webhooks, and by records alone", function()
     for seed, place in ipairs { "webhook_deliveries", "detail_records" } do
       local journal = telnyx.journal.memory()

@@ -250,6 +250,15 @@ function Client:start_send_group(message, given, callback)
   return begun(self, "send_group", (group_job(self, "start_send_group", message, given)), callback)
 end
 
+-- The service takes so many questions a minute for its records, and has who asks more wait for the
+-- next: longer than a send would.
+local PATIENCE_S = 150
+
+local function patient(given)
+  if given ~= nil and type(given) ~= "table" then return given end
+  return tables.merge({ deadline = PATIENCE_S }, given or {})
+end
+
 -- Of a row its key counts: what a journal said of it may have changed since.
 local function settling_job(self, method, what, given)
   check_open(self, method, 3)
@@ -258,7 +267,7 @@ local function settling_job(self, method, what, given)
     error(method .. " expects a key, or a row of the journal", 3)
   end
   local settle, journal = require("telnyx.after.settle"), self.engine_.journal
-  return inquiring_job(self, method, given, true, function(ask)
+  return inquiring_job(self, method, patient(given), true, function(ask)
     return settle.one(ask, journal, key)
   end)
 end
@@ -293,7 +302,7 @@ function Client:settle_all(given)
   if not options.is_callable(journal.unsettled) then
     error("settle_all needs one of telnyx.journal", 2)
   end
-  return self.engine_:send((inquiring_job(self, "settle_all", rest, true, function(ask)
+  return self.engine_:send((inquiring_job(self, "settle_all", patient(rest), true, function(ask)
     return settle.all(ask, journal, own)
   end)))
 end

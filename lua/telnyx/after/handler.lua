@@ -87,7 +87,7 @@ end
 -- Recovery --------------------------------------------------------------------------------------
 
 -- So long one look may take, before it is taken for one that never ends.
-local MOST_LOOK_S = 600
+local MOST_LOOK_S = 3600
 
 -- What a worker that died, or a program that raised, has left. One at a time in a worker.
 ---@param self { receiver: telnyx.receiver, older_than: number, busy_until: number }
@@ -101,7 +101,7 @@ local function look(self)
   for _, fault in ipairs(ok and faults or {}) do log("ERR", fault) end
 end
 
--- Workers take turns: what one has handled the next does not find.
+-- Where each worker looks, they take turns: what one has handled the next does not find.
 local function turn_s(every_s)
   return every_s * (ngx.worker.id() or 0) / math.max(1, ngx.worker.count() or 1)
 end
@@ -151,11 +151,15 @@ local function check(given, level)
   end
 end
 
-local function is_starting() return ngx.get_phase() == "init_worker" end
+-- Where each worker makes a handler as it begins, one of them looks for all.
+local function is_anothers_to_look()
+  return ngx.get_phase() == "init_worker" and ngx.worker.id() ~= 0
+end
 
 ---A function for content_by_lua. It answers 200 to what is the service's and is kept, and then
 ---calls `on_event` in a timer, where it may wait as any light thread. What was not handled is
----looked for from the first request on; where init_worker_by_lua calls this, from then on.
+---looked for from a worker's first request on; where init_worker_by_lua calls this, from then on,
+---and by one worker.
 ---@param given telnyx.handler_options
 ---@return fun()
 function handler.new(given)
@@ -166,11 +170,11 @@ function handler.new(given)
   check(given, 3)
   local most_bytes, every_s = given.max_body_bytes or MOST_BODY_BYTES, given.recover_every or 60
   local recovery = { receiver = own, older_than = given.recover_after or 60, busy_until = 0 }
-  local is_recovering = every_s == 0
+  local is_recovering = every_s == 0 or is_anothers_to_look()
   local function recover()
     is_recovering = is_recovering or begin_recovery(recovery, every_s)
   end
-  if is_starting() then recover() end
+  if ngx.get_phase() == "init_worker" then recover() end
   return function()
     recover()
     return serve(own, most_bytes)

@@ -4,6 +4,7 @@
 
 local core = require("telnyx.core")
 local event = require("telnyx.after.event")
+local interrupt = require("telnyx.interrupt")
 local once = require("telnyx.send.once")
 local reduce = require("telnyx.after.reduce")
 local verify = require("telnyx.after.verify")
@@ -125,29 +126,43 @@ end
 -- Who handles one may take his time.
 local OLDER_THAN_S = 60
 
----Handles what was kept and not handled, since a process died or raised: at a start, and now and
----then. Two that do so at once may both tell of an event.
----@param options { older_than: number|nil, limit: integer|nil }|nil seconds since it came, default
----60; default limit 100
----@return integer|nil n_handled
----@return string|nil why
----@return string[]|nil faults of those that could not be handled
-function Receiver:recover(options)
-  local given = options or {}
-  local rows, why = self.journal:unhandled_events { older_than = given.older_than or OLDER_THAN_S,
-    limit = given.limit }
-  if not rows then return nil, why end
-  local n, faults = 0, nil
+-- So many are read at once.
+local PAGE = 100
+
+-- Handles those of a page; how many could be, and why others could not.
+local function handle_rows(self, rows, faults)
+  local n = 0
   for _, row in ipairs(rows) do
     local ok, fault = pcall(self.handle, self, event_of(row))
     if ok then
       n = n + 1
     else
-      faults = faults or {}
+      interrupt.pass_on(fault)
       faults[#faults + 1] = tostring(fault)
     end
   end
-  return n, nil, faults
+  return n
+end
+
+---Handles what was kept and not handled, since a process died or raised: at a start, and now and
+---then. Two that do so at once may both tell of an event.
+---@param options { older_than: number|nil, limit: integer|nil }|nil seconds since it came, default
+---60; at most so many, default all
+---@return integer|nil n_handled
+---@return string|nil why
+---@return string[]|nil faults of those that could not be handled
+function Receiver:recover(options)
+  local given, n, faults, last = options or {}, 0, {}, nil
+  local left = given.limit or math.huge
+  while left > 0 do
+    local limit = math.min(left, PAGE)
+    local rows, why = self.journal:unhandled_events { limit = limit, after = last,
+      older_than = given.older_than or OLDER_THAN_S }
+    if not rows then return nil, why, faults[1] and faults end
+    n, left, last = n + handle_rows(self, rows, faults), left - #rows, rows[#rows]
+    if #rows < limit then break end
+  end
+  return n, nil, faults[1] and faults or nil
 end
 
 -- Making one ------------------------------------------------------------------------------------

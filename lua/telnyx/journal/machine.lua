@@ -90,12 +90,14 @@ local function may_be_there(row)
   return row.state == "sending" or row.tries > 0 and (row.state == "free" or row.state == "queued")
 end
 
--- Of a reply that was cut.
-local function lacks_id(row) return row.state == "accepted" and not row.message_id end
+-- Of a reply that was cut it is not known yet.
+local function gets_id(row, s)
+  return row.state == "accepted" and not row.message_id and s.state ~= "rejected" and s.message_id
+end
 
 function machine.settle(row, s)
-  local may = row and (row.state == "unknown" or s.state == "accepted"
-    and (may_be_there(row) or lacks_id(row) and s.message_id))
+  local may = row and (row.state == "unknown" or may_be_there(row) and s.state == "accepted"
+    or gets_id(row, s))
   if not may then return nil end
   return changed(row, { state = s.state, settled_at = s.now, settled_by = s.by,
     message_id = s.message_id, result = s.result })
