@@ -197,3 +197,4 @@ include .ci/fuzz.mk
 include .ci/proof.mk
 include .ci/hosts.mk
 include .ci/bench.mk
+include .ci/sdk.mk

@@ -256,7 +256,8 @@ local lua = {
     telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.reply
   ]] },
   { "sandbox/routes/records", [[
-    telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.records telnyx.sandbox.reply
+    telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.records
+    telnyx.sandbox.reply
   ]] },
   { "sandbox/routes/deliveries", [[
     telnyx.sandbox.clock telnyx.sandbox.events telnyx.sandbox.json telnyx.sandbox.message
@@ -264,7 +265,7 @@ local lua = {
   ]] },
   { "sandbox/routes/optouts", "telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply" },
   { "sandbox/routes/control", [[
-    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.message
+    telnyx.sandbox.clock telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.message
     telnyx.sandbox.replies telnyx.sandbox.reply
   ]] },
   { "sandbox/service", [[

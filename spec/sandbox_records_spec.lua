@@ -63,6 +63,17 @@ describe("detail records", function()
     assert.is_nil(row.text)
   end)
 
+  it("have no field without a value", function()
+    local service, time = at_noon()
+    post(service, sms { to = "+818012345678" })
+    local row = search(service).data[1]
+    for _, name in ipairs { "sent_at", "completed_at", "country_code", "mcc", "mnc" } do
+      assert.is_nil(row[name], name)
+    end
+    later(service, time, 1)
+    assert.is_string(search(service).data[1].sent_at)
+  end)
+
   it("have statuses of their own", function()
     for digits, status in pairs { ["40008"] = "failed", ["40000"] = "dlr_unconfirmed",
       ["40014"] = "gw_timeout", ["40090"] = "sent", ["90001"] = "delivered" } do
@@ -126,6 +137,19 @@ describe("detail records", function()
       ["&filter[date_range]=next_week"] = 0, ["&filter[date_range]=ever"] = 0,
     } do
       assert.are.equal(expected, count(service, tail), tail)
+    end
+  end)
+
+  it("are found by the time that they show", function()
+    for _, fraction in ipairs { 0.0004, 0.0006 } do
+      local service, time = at_noon()
+      time.now = NOON + fraction
+      post(service)
+      local at = search(service).data[1].created_at:gsub("+", "%%2B")
+      for _, operator in ipairs { "gte", "lte" } do
+        local tail = ("&filter[created_at][%s]="):format(operator) .. at
+        assert.are.equal(1, count(service, tail), tail)
+      end
     end
   end)
 
@@ -289,6 +313,22 @@ describe("webhook deliveries", function()
     end
     assert.are.equal(1, #list(service, "?page[size]=3&page[number]=2").data)
     assert.is_nil(list(service, "?filter[status][eq]=failed").data[1].attempts[1].http.response)
+  end)
+
+  it("are found by the times that they show", function()
+    for _, fraction in ipairs { 0.0004, 0.0006 } do
+      local service, time = at_noon()
+      post(service, sms { webhook_url = HOOK })
+      later(service, time, 1 + fraction)
+      local row = list(service).data[1]
+      for _, name in ipairs { "started_at", "finished_at" } do
+        for _, operator in ipairs { "gte", "lte" } do
+          local tail = ("?filter[%s][%s]="):format(name, operator)
+            .. row[name]:gsub("+", "%%2B")
+          assert.are.equal(1, count(service, tail), tail)
+        end
+      end
+    end
   end)
 
   it("treat a filter that they do not know as they are told to", function()

@@ -111,6 +111,16 @@ describe("webhooks from nginx", function()
     elsewhere:close()
   end)
 
+  it("may be answered in chunks", function()
+    server:post(sms { webhook_url = hook.url })
+    local request = hook:take()
+    request.connection:send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+      .. "3\r\nall\r\na;name=value\r\n is well!\n\r\n0\r\n\r\n")
+    local row = finished(1)[1]
+    assert.are.equal("all is well!\n", row.attempts[1].http.response.body)
+    request.connection:close()
+  end)
+
   it("never leave this machine", function()
     local far = "http://192.0.2.1/hook"
     server:post(sms { webhook_url = far, webhook_failover_url = "https://127.0.0.1:1/" })

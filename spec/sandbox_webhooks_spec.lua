@@ -5,7 +5,7 @@ local sandbox = require("telnyx.sandbox")
 local support = require("spec.support.service")
 local telnyx = require("telnyx")
 
-local NOON, sms = support.NOON, support.sms
+local NOON, null, sms = support.NOON, support.null, support.sms
 local SEED = ("s"):rep(32)
 local HOOK = "https://app.example/hooks?ref=abc"
 
@@ -258,6 +258,24 @@ describe("the receiver of webhooks", function()
     assert.are.same({ 3, 75002 }, { attempts_for(function() end) })
   end)
 
+  it("may answer with headers and a body, and any nonsense", function()
+    local answers = { { 200, { Server = "mine", [3] = "x" }, "fine" }, { 200, "x", {} }, { 200.5 },
+      { "200" }, { 99999 } }
+    local sender = hearing({ tries_per_url = 1 }, function(_, n)
+      return answers[n][1], answers[n][2], answers[n][3]
+    end)
+    for _ = 1, #answers do
+      send(sender, { to = "+15550040090" })
+      sender:advance(5)
+    end
+    local _, decoded = support.ask(sender.service, "GET", "/v2/webhook_deliveries")
+    local seen = {}
+    for i, row in ipairs(decoded.data) do seen[i] = row.attempts[1].errors[1] or 200 end
+    assert.are.same({ 75000, 75002, 75002, 200, 200 }, seen)
+    assert.are.same({ status = 200, headers = { { "server", "mine" } }, body = "fine" },
+      decoded.data[5].attempts[1].http.response)
+  end)
+
   it("has two seconds", function()
     local slow, time = 1.9, nil
     local sender, heard, clock = hearing({}, function()
@@ -360,6 +378,96 @@ describe("a service without a sender", function()
     service:reset_ledger()
     assert.is_nil(service:next_due())
   end)
+
+  it("forgets what is under way, too", function()
+    local service, time = support.at_noon()
+    support.post(service, sms { webhook_url = HOOK })
+    time.now = NOON + 1
+    local attempt = service:due_attempts()[1]
+    service:reset_ledger()
+    service:attempted(attempt, { status = 500 })
+    assert.is_nil(service:next_due())
+  end)
+
+  it("says the same however often it is asked for a request", function()
+    local service, time = support.at_noon()
+    support.post(service, sms { webhook_url = HOOK })
+    time.now = NOON + 1
+    local attempt = service:due_attempts()[1]
+    assert.are.same(service:webhook_request(attempt), service:webhook_request(attempt))
+  end)
+end)
+
+describe("many webhooks", function()
+  local function random(least, most) return math.random(least, most) end
+
+  local function random_options()
+    return { tries_per_url = random(1, 4), backoff = random(0, 3), duplicate = random(0, 5),
+      failover = random(1, 2) == 1 and "at_once" or "after_all", swap = random(1, 2) == 1,
+      delay = random(0, 2), unknown_events = random(1, 3) == 1, late_second_final = random(0, 2) }
+  end
+
+  -- By event, the attempts in the order in which they were made.
+  local function attempts_by_event(sender)
+    local by_event, last = {}, -math.huge
+    local made = {}
+    for _, attempt in sender.service.deliveries.made:newest() do table.insert(made, 1, attempt) end
+    for _, attempt in ipairs(made) do
+      assert.is_true(attempt.started_at >= last)
+      last = attempt.started_at
+      local id = attempt.delivery.event.id
+      by_event[id] = by_event[id] or {}
+      table.insert(by_event[id], attempt)
+    end
+    return by_event
+  end
+
+  local function check(list, tries)
+    local n_good, n_urls = 0, #list[1].delivery.event.urls
+    for i, attempt in ipairs(list) do
+      assert.are.equal(i, attempt.number)
+      n_good = n_good + (attempt.code and 0 or 1)
+      if attempt.code and not attempt.is_again then assert.are.equal(0, n_good) end
+    end
+    if n_good == 0 then assert.are.equal(tries * n_urls, #list) end
+    assert.are.equal(n_good > 0 and "delivered" or "failed", list[1].delivery.status)
+  end
+
+  it("come to an end, each in its own order, whatever their receiver does", function()
+    math.randomseed(20261129)
+    for _ = 1, 40 do
+      local options, answers = random_options(), { 200, 200, 500, 302, 404 }
+      local sender = hearing(options, function() return answers[random(1, 5)] end)
+      for i = 1, random(1, 5) do
+        send(sender, { text = ("%d"):format(i), webhook_failover_url = random(1, 2) == 1
+          and "https://b.example/" or nil })
+        sender:advance(random(0, 3))
+      end
+      sender:advance(1000)
+      assert.is_nil(sender.service:next_due())
+      local tries = options.failover == "at_once" and 1 or options.tries_per_url
+      for _, list in pairs(attempts_by_event(sender)) do check(list, tries) end
+    end
+  end)
+
+  it("are told in the order of their times, and of their making where these are equal", function()
+    local Heap = require("telnyx.sandbox.heap")
+    local heap, expected = Heap.new(), {}
+    for i = 1, 500 do
+      local at = random(1, 50)
+      heap:put(at, { at = at, order = i })
+      expected[i] = { at = at, order = i }
+    end
+    table.sort(expected, function(a, b)
+      if a.at ~= b.at then return a.at < b.at end
+      return a.order < b.order
+    end)
+    for i = 1, 500 do
+      assert.are.equal(expected[i].at, heap:next_at())
+      assert.are.same(expected[i], (heap:take()))
+    end
+    assert.are.same({ nil, nil }, { heap:next_at(), (heap:take()) })
+  end)
 end)
 
 describe("the weather of webhooks", function()
@@ -457,6 +565,24 @@ describe("the weather of webhooks", function()
       { heard[3].body.data.record_type, heard[3].body.data.message_id })
     assert.are.same({ nil, nil }, { heard[3].body.meta, heard[5].body.meta })
     assert.is_true(is_signed(heard[3].request, sender.service:public_key()))
+  end)
+end)
+
+describe("the sandbox's page of webhooks", function()
+  it("shows what went out, byte by byte, and what came of it", function()
+    local sender, heard = hearing({ lose = 1 }, function(_, n) return n == 1 and 500 or 200 end)
+    send(sender)
+    sender:advance(60)
+    local _, decoded = support.ask(sender.service, "GET", "/sandbox/webhooks")
+    assert.are.same({ 2, 1, 2 }, { decoded.made, decoded.lost, #decoded.data })
+    for i, one in ipairs(decoded.data) do
+      local request = heard[#heard - i + 1].request
+      assert.are.same({ request.url, request.body, request.headers },
+        { one.url, one.body, one.headers })
+    end
+    assert.are.same({ 200, null }, { decoded.data[1].status, decoded.data[1].error })
+    assert.are.same({ 500, 75500, 1, 0 }, { decoded.data[2].status, decoded.data[2].error,
+      decoded.data[2].attempt, decoded.data[2].seconds })
   end)
 end)
 

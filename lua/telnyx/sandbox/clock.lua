@@ -12,6 +12,13 @@ function clock.now()
   return clock.now()
 end
 
+---An instant as it is shown, to the millisecond: what is read off a row finds the row again.
+---@param instant number
+---@return number
+function clock.shown(instant)
+  return floor(instant * 1000 + 0.5) / 1000
+end
+
 ---`2025-03-22T11:28:39.401+00:00`
 ---@param instant number|nil
 ---@return string|nil

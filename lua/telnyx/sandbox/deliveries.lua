@@ -21,6 +21,9 @@ Deliveries.__index = Deliveries
 ---@field body string|nil
 ---@field code integer|nil why there was none: one of 75000 to 75006
 
+-- Of so many attempts, the newest, the bytes are kept.
+local MOST_SHOWN = 1000
+
 ---@param own { knobs: table, uuid: fun(): string, keep: integer, signing_seed: string|nil }
 ---@return table deliveries
 function Deliveries.new(own)
@@ -31,18 +34,22 @@ function Deliveries.new(own)
   return deliveries
 end
 
----Forgets everything but the key pair.
+---Forgets everything but the key pair, and what is under way as well.
 function Deliveries:reset()
+  self.epoch = (self.epoch or 0) + 1
   self.queue, self.held, self.n_lost = Heap.new(), {}, 0
   self.finished = Ring.new(self.keep)
+  self.made, self.n_made = Ring.new(MOST_SHOWN), 0
 end
+
+-- Where nobody takes what is due, it does not pile up for ever.
+local MOST_WAITING = 200000
 
 ---Plans what is to be told of a message: when the first of it is due, the rest is looked up.
 ---@param record table
 function Deliveries:plan(record)
   local at = events.first_at(record, self.knobs)
-  -- Where nobody takes what is due, it does not pile up for ever.
-  if at and self.queue.size < 2 * self.keep then self.queue:put(at, { record = record }) end
+  if at and self.queue.size < MOST_WAITING then self.queue:put(at, { record = record }) end
 end
 
 local function announce_all(self, record)
@@ -74,7 +81,8 @@ local function begin(self, event)
     return nil
   end
   event.id = self.uuid()
-  return { id = self.uuid(), event = event, url = 1, tries = 0, attempts = {}, n_attempts = 0 }
+  return { id = self.uuid(), event = event, url = 1, tries = 0, attempts = {}, n_attempts = 0,
+    epoch = self.epoch }
 end
 
 ---Are those that were held back to go now?
@@ -137,7 +145,7 @@ function Deliveries:request(attempt, now)
   local body = events.body(attempt.delivery.event, attempt.number, attempt.url)
   local headers
   headers, body = self.signer:sign(body, now + self.knobs.timestamp_shift, self.knobs.signature)
-  attempt.headers = headers
+  attempt.headers, attempt.body = headers, body
   return { url = attempt.url, method = "POST", headers = headers, body = body }
 end
 
@@ -192,6 +200,10 @@ end
 ---@param now number
 function Deliveries:attempted(attempt, answer, now)
   local delivery, code = attempt.delivery, failure(answer, self.knobs.ok)
+  if delivery.epoch ~= self.epoch then return end
+  attempt.finished_at, attempt.code, attempt.answer = now, code, answer
+  self.n_made = self.n_made + 1
+  self.made:put(self.n_made, attempt)
   delivery.attempts[#delivery.attempts + 1] = {
     url = attempt.url, headers = attempt.headers, answer = answer.status and answer or nil,
     code = code, started_at = attempt.started_at, finished_at = now,

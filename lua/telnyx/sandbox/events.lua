@@ -166,6 +166,7 @@ end
 function events.searchable(event)
   if not event.text then
     event.text = json.encode(json.sorted((event.data or envelope)(event))) .. event.id
+    event.payload, event.data = nil, nil -- written once, they are not needed again
   end
   return event.text
 end

@@ -58,7 +58,8 @@ function Heap:take()
   local entries, size = self.entries, self.size
   local first = entries[1]
   if not first then return nil, 0 end
-  entries[1], entries[size] = entries[size], nil
+  entries[1] = entries[size]
+  entries[size] = nil
   self.size = size - 1
   if self.size > 1 then sink(entries, self.size) end
   return first.what, first.at

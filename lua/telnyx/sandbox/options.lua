@@ -54,7 +54,7 @@ local options = {}
 ---@field unknown_events boolean|nil each message ends in three events of odd kinds as well;
 -- default false
 ---@field keep integer|nil how many messages, rows of the ledger, and replies under a key are
--- kept: the newest; default 100,000
+-- kept: the newest; default 100,000. Of webhook deliveries there are at most 50,000
 
 ---@field mdr_lag number|nil seconds until a message is in the detail records; default 0
 ---@field mdr_retention number|nil seconds for which it stays there; default: as long as it is kept

@@ -71,7 +71,23 @@ local function read_headers(on)
   return nil, "too many headers"
 end
 
+-- As much as is kept of a body that comes in pieces, each after its length.
+local function read_chunks(on)
+  local chunks, room = {}, MOST
+  while room > 0 do
+    local size = tonumber((on("receive", "*l") or ""):match("^%x+") or "0", 16)
+    if size == 0 then break end
+    local chunk, err, part = on("receive", math.min(size, room))
+    chunks[#chunks + 1] = chunk or part
+    if err then break end
+    room = room - size
+    on("receive", "*l")
+  end
+  return table.concat(chunks)
+end
+
 local function read_body(on, headers)
+  if (headers["transfer-encoding"] or ""):lower() == "chunked" then return read_chunks(on) end
   local length = tonumber(headers["content-length"])
   if length == 0 then return "" end
   local body, _, part = on("receive", math.min(length or MOST, MOST))

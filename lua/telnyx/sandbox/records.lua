@@ -144,7 +144,7 @@ local function compares(field, is_so, wanted)
   if not read or not bound then return nothing end
   return function(row)
     local at = read(row)
-    return at ~= nil and is_so(at, bound)
+    return at ~= nil and is_so(clock.shown(at), bound)
   end
 end
 
@@ -271,6 +271,9 @@ function records.find(service, tests)
   return found
 end
 
+-- The schema of a row has no null: what has no value is not there. One field is not of the schema.
+local MAY_BE_NULL = { autoresponse_type = true }
+
 local function shown(value)
   return type(value) == "table" and json.array(value) or value
 end
@@ -279,7 +282,10 @@ end
 ---@return table for json.encode
 function records.render(row)
   local members = {}
-  for i, field in ipairs(FIELDS) do members[i] = { field[1], shown(field[2](row)) } end
+  for _, field in ipairs(FIELDS) do
+    local name, value = field[1], field[2](row)
+    if value ~= nil or MAY_BE_NULL[name] then members[#members + 1] = { name, shown(value) } end
+  end
   return json.object(members)
 end
 

@@ -42,6 +42,16 @@ end
 -- No connection was made, says the service of a receiver that raised or answered nothing.
 local UNREACHED = 75002
 
+-- What a receiver returned, as far as it is an answer.
+local function answer_of(status, headers, body)
+  if type(status) ~= "number" or status % 1 ~= 0 then return { code = UNREACHED } end
+  local own = {}
+  for name, value in pairs(type(headers) == "table" and headers or {}) do
+    if type(name) == "string" then own[name:lower()] = tostring(value) end
+  end
+  return { status = status, headers = own, body = type(body) == "string" and body or nil }
+end
+
 -- What comes of an attempt, and what the receiver raised.
 local function ask_receiver(self, attempt)
   local request, started = self.service:webhook_request(attempt), self.service.now()
@@ -49,8 +59,7 @@ local function ask_receiver(self, attempt)
   local is_late = self.service.now() - started > self.service.knobs.webhook_timeout
   if is_late then return {}, not ok and status or nil end
   if not ok then return { code = UNREACHED }, status end
-  if type(status) ~= "number" then return { code = UNREACHED } end
-  return { status = status, headers = headers, body = body }
+  return answer_of(status, headers, body)
 end
 
 ---Makes the attempts that are due. Nothing is delivered while a receiver is being asked.

@@ -19,7 +19,7 @@ local weather = require("telnyx.sandbox.weather")
 local Service = {}
 Service.__index = Service
 
-local KEEP = 100000
+local KEEP, KEEP_DELIVERIES = 100000, 50000
 
 ---@class telnyx.sandbox.request
 ---@field method string
@@ -75,7 +75,8 @@ function Service.new(given)
     optouts = Optouts.new(),
     searches = { minute = 0, count = 0 },
     deliveries = Deliveries.new {
-      knobs = values, uuid = make_uuid, keep = keep, signing_seed = own.signing_seed,
+      knobs = values, uuid = make_uuid, keep = math.min(keep, KEEP_DELIVERIES),
+      signing_seed = own.signing_seed,
     },
   }, Service)
 end

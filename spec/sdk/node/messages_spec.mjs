@@ -67,7 +67,7 @@ function assertAccepted(message, expected) {
 
 describe("send", () => {
   test("an SMS is queued, and delivered in the end", async () => {
-    const { data } = await sandbox.typed("MessageSendResponse", client.messages.send({
+    const { data } = await sandbox.typed("Telnyx.MessageSendResponse", client.messages.send({
       from: US, to: TO, text: "Hello, World!",
     }));
     assertAccepted(data, { type: "SMS", text: "Hello, World!", parts: 1, encoding: "GSM-7",
@@ -88,13 +88,13 @@ describe("send", () => {
   });
 
   test("an MMS has its media, and a text outside of GSM-7 is counted so", async () => {
-    const { data } = await sandbox.typed("MessageSendResponse", client.messages.send({
+    const { data } = await sandbox.typed("Telnyx.MessageSendResponse", client.messages.send({
       from: US, to: TO, subject: "A picture", media_urls: ["https://example.com/a.png"],
     }));
     assertAccepted(data, { type: "MMS", subject: "A picture" });
     assert.equal(data.media[0].url, "https://example.com/a.png");
 
-    const { data: other } = await sandbox.typed("MessageSendResponse", client.messages.send({
+    const { data: other } = await sandbox.typed("Telnyx.MessageSendResponse", client.messages.send({
       from: US, to: TO, text: "Ж".repeat(71),
     }));
     assertAccepted(other, { type: "SMS", encoding: "UCS-2", parts: 2, num_chars: 71 });
@@ -144,7 +144,7 @@ describe("send", () => {
 
 describe("the other ways to send", () => {
   test("from a long code", async () => {
-    const { data } = await sandbox.typed("MessageSendLongCodeResponse",
+    const { data } = await sandbox.typed("Telnyx.MessageSendLongCodeResponse",
       client.messages.sendLongCode({ from: US, to: TO, text: "x", encoding: "gsm7" }));
     assertAccepted(data, { type: "SMS" });
     await refusedWith(Telnyx.BadRequestError, "40305",
@@ -152,7 +152,7 @@ describe("the other ways to send", () => {
   });
 
   test("from a short code", async () => {
-    const { data } = await sandbox.typed("MessageSendShortCodeResponse",
+    const { data } = await sandbox.typed("Telnyx.MessageSendShortCodeResponse",
       client.messages.sendShortCode({ from: "12345", to: TO, text: "x" }));
     assertAccepted(data, { type: "SMS" });
     assert.equal(data.from.phone_number, "12345");
@@ -161,7 +161,7 @@ describe("the other ways to send", () => {
   });
 
   test("from a number pool, and the reply says from which number", async () => {
-    const { data } = await sandbox.typed("MessageSendNumberPoolResponse",
+    const { data } = await sandbox.typed("Telnyx.MessageSendNumberPoolResponse",
       client.messages.sendNumberPool({ messaging_profile_id: PROFILE, to: TO, text: "x" }));
     assertAccepted(data, { messaging_profile_id: PROFILE });
     assert.match(data.from.phone_number, /^\+\d+$/);
@@ -169,7 +169,7 @@ describe("the other ways to send", () => {
 
   test("from a name", async () => {
     const given = { from: "Sandbox", messaging_profile_id: PROFILE, text: "x" };
-    const { data } = await sandbox.typed("MessageSendWithAlphanumericSenderResponse",
+    const { data } = await sandbox.typed("Telnyx.MessageSendWithAlphanumericSenderResponse",
       client.messages.sendWithAlphanumericSender({ ...given, to: "+447400123456" }));
     assertAccepted(data, { type: "SMS", messaging_profile_id: PROFILE });
     assert.equal(data.from.phone_number, "Sandbox");
@@ -181,12 +181,12 @@ describe("the other ways to send", () => {
 
   test("to a group, whose messages can be read", async () => {
     const to = [TO, "+13125550003", "+13125550004"];
-    const { data } = await sandbox.typed("MessageSendGroupMmsResponse",
+    const { data } = await sandbox.typed("Telnyx.MessageSendGroupMmsResponse",
       client.messages.sendGroupMms({ from: US, to, text: "All of you" }));
     assertAccepted(data, { type: "MMS", text: "All of you" });
     assert.deepEqual(data.to.map((one) => one.phone_number), to);
 
-    const { data: list } = await sandbox.typed("MessageRetrieveGroupMessagesResponse",
+    const { data: list } = await sandbox.typed("Telnyx.MessageRetrieveGroupMessagesResponse",
       client.messages.retrieveGroupMessages(data.id));
     assert.deepEqual(list.map((one) => one.to[0].phone_number), to);
     await refusedWith(Telnyx.NotFoundError, "10005",
@@ -209,7 +209,7 @@ describe("retrieve", () => {
 describe("schedule and cancelScheduled", () => {
   test("a message waits for its hour, and is cancelled, once", async () => {
     const at = inMinutes(10);
-    const { data } = await sandbox.typed("MessageScheduleResponse", client.messages.schedule({
+    const { data } = await sandbox.typed("Telnyx.MessageScheduleResponse", client.messages.schedule({
       from: US, to: TO, text: "Later", send_at: at,
     }));
     assertAccepted(data, { type: "SMS", sent_at: null, completed_at: null });
@@ -217,7 +217,7 @@ describe("schedule and cancelScheduled", () => {
     await sandbox.typed("{ data?: Telnyx.OutboundMessagePayload }",
       client.messages.retrieve(data.id));
 
-    const cancelled = await sandbox.typed("MessageCancelScheduledResponse",
+    const cancelled = await sandbox.typed("Telnyx.MessageCancelScheduledResponse",
       client.messages.cancelScheduled(data.id));
     assert.equal(cancelled.id, data.id);
     assert.equal(cancelled.direction, "outbound");
@@ -230,7 +230,7 @@ describe("schedule and cancelScheduled", () => {
   });
 
   test("send with send_at does the same", async () => {
-    const { data } = await sandbox.typed("MessageSendResponse", client.messages.send({
+    const { data } = await sandbox.typed("Telnyx.MessageSendResponse", client.messages.send({
       from: US, to: TO, text: "Later", send_at: inMinutes(10),
     }));
     assert.equal(data.to[0].status, "scheduled");

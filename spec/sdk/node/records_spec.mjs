@@ -58,14 +58,14 @@ describe("detailRecords", () => {
     assert.equal(row.delivery_status_webhook_url, url);
     assert.equal(Number(row.cost), Number(message.cost.amount));
     assert.ok(Date.parse(row.created_at) <= Date.parse(row.sent_at));
-    await sandbox.typed("Telnyx.Page<Telnyx.MessageDetailRecord>",
+    await sandbox.typed("Page<MessageRow>",
       client.detailRecords.list({ filter: { record_type: "messaging" } }));
   });
 
   test("of one that has just been sent are of the same type", async () => {
     await sandbox.turn({ t_sent: 60, t_finalized: 60 });
     await send("+13125550002");
-    await sandbox.typed("Telnyx.Page<Telnyx.MessageDetailRecord>",
+    await sandbox.typed("Page<MessageRow>",
       client.detailRecords.list({ filter: { record_type: "messaging" } }));
     await sandbox.turn({ t_sent: 0.05, t_finalized: 0.1 });
   });
@@ -80,7 +80,7 @@ describe("detailRecords", () => {
     assert.equal(inbound.cli, "+447400123456");
     assert.equal(inbound.cld, US);
     assert.equal(inbound.status, "received");
-    await sandbox.typed("Telnyx.Page<Telnyx.MessageDetailRecord>",
+    await sandbox.typed("Page<MessageRow>",
       client.detailRecords.list({ filter: { record_type: "messaging" } }));
   });
 
@@ -146,7 +146,7 @@ describe("reports.listMdrs", () => {
     await waitFor(async () => (await client.reports.listMdrs({ status: "DELIVERED" }))
       .data.length > 0 && (await client.reports.listMdrs({ status: "FAILED" })).data.length > 0,
       "the ends");
-    const { data } = await sandbox.typed("ReportListMdrsResponse",
+    const { data } = await sandbox.typed("Telnyx.ReportListMdrsResponse",
       client.reports.listMdrs({ id: message.id }));
     assert.equal(data.length, 1);
     const [row] = data;

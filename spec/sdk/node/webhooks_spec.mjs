@@ -94,7 +94,7 @@ describe("webhooks.unwrap", () => {
       assert.equal(event.data.payload.text, message.text);
       assert.equal(event.meta.attempt, 1);
       assert.equal(event.meta.delivered_to, message.webhook_url);
-      keep("DeliveryUpdateWebhookEvent", post.body);
+      keep("Telnyx.DeliveryUpdateWebhookEvent", post.body);
     }
     const end = await unwrap(ofKind(posts, "message.finalized"));
     assert.equal(end.data.payload.to[0].status, "delivered");
@@ -184,7 +184,7 @@ describe("people who write back", () => {
     const { data } = await write("Hello", { media_urls: ["https://example.com/a.png"] });
     const [post] = await receiver.at("/inbound");
     const event = await unwrap(post);
-    keep("InboundMessageWebhookEvent & { meta: Telnyx.DeliveryUpdateWebhookEvent[\"meta\"] }",
+    keep("Telnyx.InboundMessageWebhookEvent & { meta: Telnyx.DeliveryUpdateWebhookEvent[\"meta\"] }",
       post.body);
     assert.equal(event.data.event_type, "message.received");
     assert.equal(event.data.payload.id, data.id);
@@ -216,7 +216,7 @@ describe("people who write back", () => {
   test("are on the list of those who opted out", async () => {
     for (const n of [1, 2, 3, 4, 5]) await write("STOP", { from: `+1312555010${n}` });
     await write("STOP", { from: "+13125550199", to: "+13125550009" });
-    await sandbox.typed("Telnyx.Page<Telnyx.MessagingOptoutListResponse>",
+    await sandbox.typed("Page<Telnyx.MessagingOptoutListResponse>",
       client.messagingOptouts.list({ "page[size]": 2 }));
     const listed = async (query) => {
       const rows = [];
@@ -273,7 +273,7 @@ describe("webhookDeliveries", () => {
       assert.equal(attempt.http.response.body, "seen");
       assert.deepEqual(attempt.errors, []);
     }
-    const { data } = await sandbox.typed("WebhookDeliveryRetrieveResponse",
+    const { data } = await sandbox.typed("Telnyx.WebhookDeliveryRetrieveResponse",
       client.webhookDeliveries.retrieve(rows[0].id));
     assert.deepEqual(data, rows[0]);
     const names = data.attempts[0].http.request.headers.map(([name]) => name.toLowerCase());
@@ -291,7 +291,7 @@ describe("webhookDeliveries", () => {
       assert.deepEqual(row.attempts.map((one) => [one.status, one.http.response.status,
         ...one.errors]), [["delivered", 200], ["failed", 500, 75500], ["failed", 500, 75500],
         ["failed", 500, 75500]]);
-      await sandbox.typed("WebhookDeliveryRetrieveResponse",
+      await sandbox.typed("Telnyx.WebhookDeliveryRetrieveResponse",
         client.webhookDeliveries.retrieve(row.id));
     }
     const tries = await receiver.at(path, 6);
@@ -317,7 +317,7 @@ describe("webhookDeliveries", () => {
     const path = newPath();
     for (let i = 0; i < 7; i += 1) await sendTo(path);
     await ofPath(path, 14);
-    const page = await sandbox.typed("Telnyx.Page<Telnyx.WebhookDelivery>",
+    const page = await sandbox.typed("Page<Telnyx.WebhookDelivery>",
       client.webhookDeliveries.list({ "page[size]": 4 }));
     assert.equal(page.data.length, 4);
     assert.equal(page.meta.total_pages, 4);

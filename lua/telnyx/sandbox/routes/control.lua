@@ -1,5 +1,6 @@
 --- The sandbox's own pages, which the service has not: they need no key.
 
+local clock = require("telnyx.sandbox.clock")
 local inbound = require("telnyx.sandbox.inbound")
 local json = require("telnyx.sandbox.json")
 local knobs = require("telnyx.sandbox.knobs")
@@ -89,7 +90,36 @@ local function take_reply(service, request)
   })
 end
 
+local function header_members(headers)
+  local members = {}
+  for i, name in ipairs(names_in_order(headers)) do members[i] = { name, headers[name] } end
+  return json.object(members)
+end
+
+local function attempt_object(attempt)
+  return json.object {
+    { "url", attempt.url },
+    { "attempt", attempt.number },
+    { "at", clock.iso8601(attempt.started_at) },
+    { "seconds", attempt.finished_at - attempt.started_at },
+    { "status", attempt.answer.status },
+    { "error", attempt.code },
+    { "headers", header_members(attempt.headers or {}) },
+    { "body", attempt.body },
+  }
+end
+
+-- What went out, byte by byte; the newest first.
+local function show_webhooks(service)
+  local list, deliveries = {}, service.deliveries
+  for _, attempt in deliveries.made:newest() do list[#list + 1] = attempt_object(attempt) end
+  return reply.json(json.object {
+    { "made", deliveries.n_made }, { "lost", deliveries.n_lost }, { "data", json.array(list) },
+  })
+end
+
 return {
+  { path = "^/sandbox/webhooks$", methods = { GET = show_webhooks } },
   { path = "^/sandbox/reply$", methods = { POST = take_reply } },
   { path = "^/sandbox/ledger$", methods = { GET = show_ledger, DELETE = reset_ledger } },
   { path = "^/sandbox/options$", methods = { GET = show_options, PATCH = turn_options } },

@@ -88,11 +88,11 @@ local function one_of(text)
 end
 
 local function after(field, bound)
-  return function(delivery) return delivery[field] >= bound end
+  return function(delivery) return clock.shown(delivery[field]) >= bound end
 end
 
 local function before(field, bound)
-  return function(delivery) return delivery[field] <= bound end
+  return function(delivery) return clock.shown(delivery[field]) <= bound end
 end
 
 -- What is no instant bounds nothing.

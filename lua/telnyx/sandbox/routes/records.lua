@@ -1,5 +1,6 @@
 --- The endpoints that look up detail records: the search, and the older report.
 
+local clock = require("telnyx.sandbox.clock")
 local json = require("telnyx.sandbox.json")
 local query = require("telnyx.sandbox.query")
 local records = require("telnyx.sandbox.records")
@@ -84,7 +85,8 @@ local IN_CAPITALS = { direction = true, status = true }
 
 local function report_tests(values, from, to)
   local tests = { function(row)
-    return row.record.received_at >= from and row.record.received_at <= to
+    local at = clock.shown(row.record.received_at)
+    return at >= from and at <= to
   end }
   for name, field in pairs(PARAMETERS) do
     local wanted = values[name]
