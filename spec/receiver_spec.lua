@@ -249,6 +249,21 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
       end)
     end
 
+    it("asks a journal that keeps no bodies for those of a message once", function()
+      local ask, n_asked = journal.events, 0
+      journal.events = function(...)
+        local rows = ask(...)
+        for _, row in ipairs(rows) do row.body = nil end
+        n_asked = n_asked + 1
+        return rows
+      end
+      take(event_of("finalized", outbound("m-1", "", "delivered")))
+      take(event_of("sent", outbound("m-1", "", "sent")))
+      take(event_of("sent", outbound("m-2", "", "sent")))
+      assert.equal(1, n_asked)
+      assert.same({ 3, "sent" }, { #told, told[3].state.status })
+    end)
+
     it("keeps what happened before there were times", function()
       local event = event_of("received", inbound("STOP"))
       event.data.occurred_at = "1907-01-01T00:00:00Z"

@@ -14,6 +14,7 @@ local verify = require("telnyx.after.verify")
 ---@field private public_key string|nil
 ---@field private verifying telnyx.verify_options
 ---@field private on_event function|false
+---@field private keeps_no_bodies boolean|nil the journal; nil: not known yet
 local Receiver = {}
 Receiver.__index = Receiver
 Receiver.__name = "telnyx.receiver"
@@ -87,11 +88,14 @@ end
 -- So many events of one message are looked at.
 local MOST_EVENTS = 1000
 
+-- A journal that keeps no bodies has nothing to tell, and might look for it long: it is asked once.
 local function state_before(self, told)
+  if self.keeps_no_bodies then return nil end
   local rows, why = self.journal:events { message_id = told.message_id, limit = MOST_EVENTS }
   if not rows then failed("its message's events cannot be read", why) end
   local state
   for _, row in ipairs(rows) do
+    if row.id == told.id and next(told.raw) then self.keeps_no_bodies = not row.body end
     local other = row.id ~= told.id and row.body and event.parse(row.body)
     if other and other.message_id == told.message_id then state = reduce.reduce(state, other) end
   end
