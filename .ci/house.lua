@@ -250,7 +250,8 @@ local lua = {
   { "sandbox/store", "telnyx.sandbox.json telnyx.sandbox.ring" },
   { "sandbox/routes/send", [[
     telnyx.sandbox.chunks telnyx.sandbox.endpoints telnyx.sandbox.forecast telnyx.sandbox.json
-    telnyx.sandbox.message telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.reply telnyx.sandbox.utf8
+    telnyx.sandbox.message telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.reply
+    telnyx.sandbox.utf8
     telnyx.sandbox.validate telnyx.sandbox.weather
   ]] },
   { "sandbox/routes/messages", [[
@@ -266,7 +267,8 @@ local lua = {
   ]] },
   { "sandbox/routes/optouts", "telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply" },
   { "sandbox/routes/control", [[
-    telnyx.sandbox.clock telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.message
+    telnyx.sandbox.clock telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs
+    telnyx.sandbox.message
     telnyx.sandbox.replies telnyx.sandbox.reply
   ]] },
   { "sandbox/service", [[
