@@ -30,6 +30,9 @@ end
 local SERVER = [[
   lua_socket_log_errors off;
   location = /told { content_by_lua_block { require("spec.support.webhook_nginx").show() } }
+  location = /misuse {
+    content_by_lua_block { require("spec.support.webhook_nginx").misuse() }
+  }
   location = /purge {
     content_by_lua_block { require("spec.support.webhook_nginx").purge("full") }
   }
@@ -136,6 +139,17 @@ describe("a webhook in nginx", function()
     wait_for(server, "times " .. id, 1)
     assert.equal(200, (post(server, "/plain", body)))
     assert.equal(1, times(server, id))
+  end)
+
+  it("needs options that there are, said where they are given", function()
+    local lines = {}
+    for line in server:ask("/misuse"):gmatch("[^\n]+") do
+      lines[#lines + 1] = line:match("spec/support/webhook_nginx%.lua:%d+: webhook: (.*)$")
+    end
+    assert.same({ "option 'max_body_bytes' must be a whole number",
+      "option 'max_body_bytes' must be a whole number", "option 'recover_every' must be seconds",
+      "option 'recover_after' must be seconds", "there is no option 'recover'",
+      "option 'tolerance' must be a number of seconds from 0 up" }, lines)
   end)
 
   it("is a POST", function()
