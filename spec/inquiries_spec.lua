@@ -139,12 +139,21 @@ describe("asking about a message", function()
 
   it("does not cancel again what may have been cancelled", function()
     for _, script in ipairs { { request, wire.rst }, { request, wire.reply(500, "{}") } } do
-      new({}, script, { request, answer(message()) })
-      local got, err = client:cancel(ID)
-      assert.is_nil(got)
-      assert.equal("unknown", err.outcome)
-      assert.equal(1, #requests())
-      client:close()
+      for _, is_begun in ipairs { false, true } do
+        new({}, script, { request, answer(message()) })
+        local got, err
+        if is_begun then
+          local pending = client:start_cancel(ID)
+          repeat until client:step(0.1) == 0
+          got, err = pending:result()
+        else
+          got, err = client:cancel(ID)
+        end
+        assert.is_nil(got)
+        assert.equal("unknown", err.outcome)
+        assert.equal(1, #requests())
+        client:close()
+      end
     end
   end)
 
