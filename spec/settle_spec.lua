@@ -4,6 +4,7 @@
 
 local cjson = require "cjson"
 local core = require "telnyx.core"
+local reference = require "telnyx.send.reference"
 local telnyx = require "telnyx"
 
 local MESSAGE = { from = "+18445550001", to = "+18665550001", text = "Hello",
@@ -532,6 +533,29 @@ describe("settling", function()
           claim = ("%032x"):format(i), now = now, expires = now + 1 })
       end
     end
+
+    it("settles each of those that a worker has taken at once", function()
+      local claim, now = ("c"):rep(32), core.now() - 100
+      for i = 1, 4 do
+        local key = "k" .. i
+        assert(journal:claim { key = key, digest = "d", to = MESSAGE.to, claim = claim, now = now,
+          expires = now + 1 })
+        local url = "https://a.example/?" .. reference.of(key, claim)
+        local payload = { id = "m-" .. i, direction = "outbound", webhook_url = url,
+          to = { { phone_number = MESSAGE.to } } }
+        if i < 4 then table.insert(service.deliveries, { webhook = { payload = payload } }) end
+        if i < 3 then
+          assert(journal:add_event { id = "e-" .. i, key = key, now = now, body = cjson.encode {
+            data = { id = "e-" .. i, event_type = "message.sent", payload = payload } } })
+        end
+      end
+      local told = {}
+      local counts = assert(client:settle_all { on_result = function(row, result)
+        told[row.key] = result.id or result.state
+      end })
+      assert.same({ k1 = "m-1", k2 = "m-2", k3 = "m-3", k4 = "unknown" }, told)
+      assert.equal(3, counts.accepted)
+    end)
 
     it("goes on where one thing cannot be asked", function()
       lose_many(2)
