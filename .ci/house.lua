@@ -120,7 +120,8 @@ local lua = {
   { "after/verify", "telnyx.after.event telnyx.core" },
   { "after/reduce", "telnyx.after.status" },
   { "after/receiver", [[
-    telnyx.after.event telnyx.after.reduce telnyx.after.verify telnyx.core telnyx.send.once
+    telnyx.after.event telnyx.after.reduce telnyx.after.verify telnyx.core telnyx.interrupt
+    telnyx.send.once
   ]] },
   { "after/handler", "telnyx.after.receiver" },
   { "webhook", [[

@@ -300,6 +300,39 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
       assert.equal(5, #told)
     end)
 
+    it("handles the rest, however many there are that cannot be handled", function()
+      receiver = telnyx.webhook.receiver { journal = journal, public_key = PUBLIC_KEY,
+        on_event = function(event)
+          if event.message_id:find("^bad") then error("no") end
+          told[#told + 1] = event.message_id
+        end }
+      for i = 1, 7 do
+        local id = (i == 4 or i == 7) and "m-" .. i or "bad-" .. i
+        receiver:receive(signed(cjson.encode(event_of("sent", outbound(id, "", "sent")))))
+      end
+      local n, _, faults = receiver:recover { older_than = 0, limit = 2 }
+      assert.equal(2, n)
+      assert.equal(5, #faults)
+      assert.same({ "m-4", "m-7" }, told)
+      assert.equal(0, assert(receiver:recover { older_than = 0, limit = 2 }))
+    end)
+
+    it("ends where Ctrl-C is pressed", function()
+      receiver = telnyx.webhook.receiver { journal = journal, public_key = PUBLIC_KEY,
+        on_event = function() error("interrupted!", 0) end }
+      receiver:receive(signed(cjson.encode(event_of("sent", outbound("m-1", "", "sent")))))
+      assert.error_matches(function() receiver:recover { older_than = 0 } end, "^interrupted!")
+    end)
+
+    it("heeds a wish, whatever is written with it", function()
+      for i, text in ipairs { "STOP\0", "\0", "ARRÊT \r\n", ("x"):rep(2000) } do
+        local number = "+1866555000" .. i
+        take(event_of("received", inbound(text, { autoresponse_type = "STOP",
+          from = { phone_number = number } })))
+        assert.is_truthy(journal:optout { number = number, profile = PROFILE })
+      end
+    end)
+
     it("keeps what says that it was before 1970, and heeds it", function()
       local event = event_of("received", inbound("STOP"))
       event.data.occurred_at = "1969-12-31T23:59:59.000+00:00"

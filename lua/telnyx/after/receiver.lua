@@ -4,6 +4,7 @@
 
 local core = require("telnyx.core")
 local event = require("telnyx.after.event")
+local interrupt = require("telnyx.interrupt")
 local once = require("telnyx.send.once")
 local reduce = require("telnyx.after.reduce")
 local verify = require("telnyx.after.verify")
@@ -71,6 +72,12 @@ local function settle(self, told)
   if is_failure then failed("its key could not be settled", why) end
 end
 
+-- It is for people: what no journal has must not keep a wish from being kept.
+local function keyword_of(message)
+  local text = text_of(message.text)
+  return text and (text:gsub("%z", " "))
+end
+
 local function heed_optout(self, told)
   local wish, message = told.optout, table_of(told.message)
   local number = number_of(message.from)
@@ -78,7 +85,7 @@ local function heed_optout(self, told)
   local profile, own = text_of(message.messaging_profile_id), number_of(message.to)
   if not profile and not own then return end
   local is_done, why = self.journal:set_optout { number = number, profile = profile, own = own,
-    is_out = wish == "stop", keyword = text_of(message.text), at = time_of(told) or core.now(),
+    is_out = wish == "stop", keyword = keyword_of(message), at = time_of(told) or core.now(),
     now = core.now() }
   if is_done == nil then failed("an opt-out could not be kept", why) end
 end
@@ -125,29 +132,43 @@ end
 -- Who handles one may take his time.
 local OLDER_THAN_S = 60
 
----Handles what was kept and not handled, since a process died or raised: at a start, and now and
----then. Two that do so at once may both tell of an event.
----@param options { older_than: number|nil, limit: integer|nil }|nil seconds since it came, default
----60; default limit 100
----@return integer|nil n_handled
----@return string|nil why
----@return string[]|nil faults of those that could not be handled
-function Receiver:recover(options)
-  local given = options or {}
-  local rows, why = self.journal:unhandled_events { older_than = given.older_than or OLDER_THAN_S,
-    limit = given.limit }
-  if not rows then return nil, why end
-  local n, faults = 0, nil
+local MOST_RECOVERED = 100
+
+-- Counts what could be handled of a page.
+local function handle_page(self, rows, faults)
+  local n = 0
   for _, row in ipairs(rows) do
     local ok, fault = pcall(self.handle, self, event_of(row))
     if ok then
       n = n + 1
     else
-      faults = faults or {}
+      interrupt.pass_on(fault)
       faults[#faults + 1] = tostring(fault)
     end
   end
-  return n, nil, faults
+  return n
+end
+
+---Handles what was kept and not handled, since a process died or raised: at a start, and now and
+---then. Those that cannot be handled hold up no others. Two that do so at once may both tell of an
+---event.
+---@param options { older_than: number|nil, limit: integer|nil }|nil seconds since it came, default
+---60; how many are handled at most, default 100
+---@return integer|nil n_handled
+---@return string|nil why
+---@return string[]|nil faults of those that could not be handled
+function Receiver:recover(options)
+  local given = options or {}
+  local limit = given.limit or MOST_RECOVERED
+  local n, faults, after = 0, {}, nil
+  repeat
+    local asked = limit - n
+    local rows, why = self.journal:unhandled_events { limit = asked, after = after,
+      older_than = given.older_than or OLDER_THAN_S }
+    if not rows then return nil, why end
+    n, after = n + handle_page(self, rows, faults), rows[#rows]
+  until #rows < asked or n >= limit
+  return n, nil, faults[1] and faults or nil
 end
 
 -- Making one ------------------------------------------------------------------------------------
