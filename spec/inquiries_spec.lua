@@ -242,6 +242,17 @@ describe("asking about a message", function()
       assert.equal(1, #requests())
     end)
 
+    it("has nobody's outcome but its own", function()
+      for to, outcome in pairs { ["+18665550002"] = "accepted", ["+18665550009"] = "unknown" } do
+        new({}, { request, answer { data = message("g-1", { to = { { phone_number = to } } }) } })
+        local sent, result = client:send_group(GROUP)
+        assert.equal(outcome == "accepted", sent ~= nil)
+        assert.equal(outcome, result.outcome)
+        assert.equal(1, #requests())
+        client:close()
+      end
+    end)
+
     it("is accepted, though its answer cannot be read", function()
       new({}, { request, answer { data = {} } })
       local _, err = client:send_group(GROUP)

@@ -410,6 +410,22 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
         assert.is_false(journal:get("order-2"))
       end)
 
+      it("gives a group's recorded answer as well", function()
+        sender.takes_requests = true
+        sender.answer = function() return { data = { id = "g-1" } }, {} end
+        client:close()
+        client = telnyx.new { sender = sender, journal = journal, optouts = true }
+        local own = { from = FROM, to = { "+18665550002", TO }, text = "All" }
+        assert(client:send_group(own, { key = "order-1" }))
+        take(event_of("received", inbound("STOP")))
+        local again, info = client:send_group(own, { key = "order-1" })
+        assert.equal("g-1", again and again.id)
+        assert.is_true(info.replayed)
+        local _, err = client:send_group(own, { key = "order-2" })
+        assert.equal("opted_out", err.rule)
+        assert.equal(1, #sender.posts)
+      end)
+
       it("asks for each of a group", function()
         sender.takes_requests = true
         client:close()
