@@ -104,7 +104,10 @@ local lua = {
   ]] },
 
   { "after/inquiries" },
-  { "after/group", "cjson.safe telnyx.core telnyx.errors telnyx.rules telnyx.tables" },
+  { "after/status" },
+  { "after/group", [[
+    cjson.safe telnyx.after.status telnyx.core telnyx.errors telnyx.rules telnyx.tables
+  ]] },
 
   { "send/retry", "telnyx.core" },
   { "send/reference", "cjson.safe telnyx.core telnyx.tables" },
@@ -113,7 +116,6 @@ local lua = {
     cjson.safe telnyx.core telnyx.errors telnyx.interrupt telnyx.journal.machine telnyx.moments
     telnyx.rules telnyx.tables
   ]] },
-  { "after/status" },
   { "after/event", [[
     cjson.safe telnyx.after.status telnyx.moments telnyx.send.reference telnyx.tables
   ]] },

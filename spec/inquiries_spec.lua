@@ -139,12 +139,21 @@ describe("asking about a message", function()
 
   it("does not cancel again what may have been cancelled", function()
     for _, script in ipairs { { request, wire.rst }, { request, wire.reply(500, "{}") } } do
-      new({}, script, { request, answer(message()) })
-      local got, err = client:cancel(ID)
-      assert.is_nil(got)
-      assert.equal("unknown", err.outcome)
-      assert.equal(1, #requests())
-      client:close()
+      for _, is_begun in ipairs { false, true } do
+        new({}, script, { request, answer(message()) })
+        local got, err
+        if is_begun then
+          local pending = client:start_cancel(ID)
+          repeat until client:step(0.1) == 0
+          got, err = pending:result()
+        else
+          got, err = client:cancel(ID)
+        end
+        assert.is_nil(got)
+        assert.equal("unknown", err.outcome)
+        assert.equal(1, #requests())
+        client:close()
+      end
     end
   end)
 
@@ -231,6 +240,17 @@ describe("asking about a message", function()
       local _, err = client:send_group(GROUP)
       assert.equal("unknown", err.outcome)
       assert.equal(1, #requests())
+    end)
+
+    it("has nobody's outcome but its own", function()
+      for to, outcome in pairs { ["+18665550002"] = "accepted", ["+18665550009"] = "unknown" } do
+        new({}, { request, answer { data = message("g-1", { to = { { phone_number = to } } }) } })
+        local sent, result = client:send_group(GROUP)
+        assert.equal(outcome == "accepted", sent ~= nil)
+        assert.equal(outcome, result.outcome)
+        assert.equal(1, #requests())
+        client:close()
+      end
     end)
 
     it("is accepted, though its answer cannot be read", function()

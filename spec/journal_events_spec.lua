@@ -149,6 +149,14 @@ for _, candidate in ipairs(journals.all) do
       assert.equal(("i"):rep(255), ids(journal:events { key = ("k"):rep(255) }))
     end)
 
+    it("one whose message has a long id is found by it, or refused", function()
+      local long = ("m"):rep(65)
+      local ok, why = add("e-1", { message_id = long })
+      assert.equal(not ok, type(why) == "string")
+      assert.equal(ok and "e-1" or "", ids(journal:events { message_id = long }))
+      assert.equal(ok and "e-1" or "", ids(journal:unhandled_events()))
+    end)
+
     if not candidate.is_remote then
       it("misuse is raised where it is made", function()
         for method, given in pairs { add_event = { id = "e" }, handled_event = { now = 1 },

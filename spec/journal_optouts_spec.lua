@@ -109,6 +109,8 @@ for _, candidate in ipairs(journals.all) do
       assert.same({}, journal:optouts())
       set("+1", "STOP P A 11")
       assert.is_true(is_out("+1", "P", "A"))
+      assert.equal(1, #journal:optouts())
+      assert.equal(1, #journal:optouts { profile = "P" })
     end)
 
     it("the later counts, and of two at once the STOP; the same again changes nothing", function()
@@ -210,6 +212,19 @@ for _, candidate in ipairs(journals.all) do
       assert.same({}, journal:optouts())
       assert.is_true(set("+1", "STOP P A 1", ("'? STOP {B} "):rep(9)))
       assert.is_true(is_out("+1", "P"))
+    end)
+
+    it("a long name is kept whole, or refused", function()
+      local long = ("n"):rep(65)
+      local cases = { { own = long }, { profile = long }, { own = long, profile = "P" } }
+      for i, given in ipairs(cases) do
+        local own = { number = "+" .. i, is_out = true, at = 1, now = 1 }
+        for name, value in pairs(given) do own[name] = value end
+        local ok, why = journal:set_optout(own)
+        assert.equal(not ok, type(why) == "string")
+        assert.equal(ok == true, is_out("+" .. i, given.profile, given.own))
+        assert.equal(ok == true, is_out("+" .. i))
+      end
     end)
 
     if not candidate.is_remote then

@@ -195,6 +195,22 @@ local function specs()
       settled_at = NOW + 2, settled_by = "webhook" }, journal:get(key))
   end)
 
+  it("what was accepted by a reply that was cut is told its id later, and no other", function()
+    claim("order-1")
+    assert(journal:finish { key = "order-1", claim = "c1", state = "accepted", now = NOW + 1 })
+    local function settle(state, id, now)
+      return (journal:settle { key = "order-1", state = state, by = "webhook", now = now,
+        message_id = id })
+    end
+    assert.is_false(settle("accepted", nil, NOW + 2))
+    assert.is_false(settle("rejected", "m2", NOW + 3))
+    assert.is_true(settle("accepted", "m2", NOW + 4))
+    assert.is_false(settle("accepted", "m3", NOW + 5))
+    local known = journal:get("order-1")
+    assert.same({ "accepted", "m2", "webhook", NOW + 4 },
+      { known.state, known.message_id, known.settled_by, known.settled_at })
+  end)
+
   it("a row is the caller's own", function()
     claim("order-1")
     journal:get("order-1").state = "free"

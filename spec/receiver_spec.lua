@@ -227,6 +227,120 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
       assert.equal(3, n)
     end)
 
+    it("settles a key, and heeds a wish, before the program is told", function()
+      local url = lose("order-1")
+      local seen = {}
+      receiver = telnyx.webhook.receiver { journal = journal, public_key = PUBLIC_KEY,
+        on_event = function()
+          seen[#seen + 1] = journal:get("order-1").state .. " " .. #journal:optouts()
+        end }
+      take(event_of("finalized", outbound("m-7", url, "delivered")))
+      take(event_of("received", inbound("STOP")))
+      assert.same({ "accepted 0", "accepted 1" }, seen)
+    end)
+
+    it("settles a key by an event that has no message in it", function()
+      local url = lose("order-1")
+      take { data = { id = new_id(), record_type = "link_clicked", message_id = "m-7" },
+        meta = { delivered_to = url } }
+      assert.equal("accepted", journal:get("order-1").state)
+      assert.equal("m-7", journal:get("order-1").message_id)
+    end)
+
+    it("settles no key by a message that came in, whatever it came to", function()
+      local url = lose("order-1")
+      take { data = { id = new_id(), event_type = "message.received", payload = { id = "m-7" } },
+        meta = { delivered_to = url } }
+      assert.equal("unknown", journal:get("order-1").state)
+    end)
+
+    it("settles a key by what is kept without its body", function()
+      lose("order-1")
+      assert(journal:add_event { id = new_id(), key = "order-1", message_id = "m-7",
+        now = core.now() - 100 })
+      assert.equal(1, assert(receiver:recover()))
+      assert.equal("m-7", journal:get("order-1").message_id)
+    end)
+
+    -- What the journal does not do once, and then does.
+    local FAILURES = {
+      { "get", "its key could not be settled", 0 }, { "settle", "its key could not be settled", 0 },
+      { "set_optout", "an opt%-out could not be kept", 0 },
+      { "events", "its message's events cannot be read", 0 },
+      { "handled_event", "it cannot be written down", 1 },
+    }
+    for _, failure in ipairs(FAILURES) do
+      it("handles again what the journal failed at: " .. failure[1], function()
+        local event = event_of("finalized", outbound("m-7", lose("order-1"), "delivered"))
+        if failure[1] == "set_optout" then event = event_of("received", inbound("STOP")) end
+        local body, headers = signed(cjson.encode(event))
+        local _, found = receiver:receive(body, headers)
+        journal[failure[1]] = function() return nil, "no disk" end
+        local ok, why = pcall(receiver.handle, receiver, found)
+        journal[failure[1]] = nil
+        assert.is_false(ok)
+        assert.matches(failure[2] .. ".*: no disk", why)
+        assert.equal(failure[3], #told)
+        assert.equal(1, assert(receiver:recover { older_than = 0 }))
+        assert.equal(failure[3] + 1, #told)
+        if failure[1] == "set_optout" then
+          assert.equal(1, #journal:optouts())
+        else
+          assert.equal("accepted", journal:get("order-1").state)
+        end
+      end)
+    end
+
+    it("handles all that it is asked for, and no more", function()
+      for i = 1, 5 do
+        receiver:receive(signed(cjson.encode(event_of("sent", outbound("m-" .. i, "", "sent")))))
+      end
+      assert.equal(2, assert(receiver:recover { older_than = 0, limit = 2 }))
+      assert.equal(3, assert(receiver:recover { older_than = 0 }))
+      assert.equal(5, #told)
+    end)
+
+    it("handles the rest, however many there are that cannot be handled", function()
+      receiver = telnyx.webhook.receiver { journal = journal, public_key = PUBLIC_KEY,
+        on_event = function(event)
+          if event.message_id:find("^bad") then error("no") end
+          told[#told + 1] = event.message_id
+        end }
+      for i = 1, 7 do
+        local id = (i == 4 or i == 7) and "m-" .. i or "bad-" .. i
+        receiver:receive(signed(cjson.encode(event_of("sent", outbound(id, "", "sent")))))
+      end
+      local n, _, faults = receiver:recover { older_than = 0 }
+      assert.equal(2, n)
+      assert.equal(5, #faults)
+      assert.same({ "m-4", "m-7" }, told)
+      assert.equal(0, assert(receiver:recover { older_than = 0 }))
+    end)
+
+    it("ends where Ctrl-C is pressed", function()
+      receiver = telnyx.webhook.receiver { journal = journal, public_key = PUBLIC_KEY,
+        on_event = function() error("interrupted!", 0) end }
+      receiver:receive(signed(cjson.encode(event_of("sent", outbound("m-1", "", "sent")))))
+      assert.error_matches(function() receiver:recover { older_than = 0 } end, "^interrupted!")
+    end)
+
+    it("heeds a wish, whatever is written with it", function()
+      for i, text in ipairs { "STOP\0", "\0", "ARRÊT \r\n", ("x"):rep(2000) } do
+        local number = "+1866555000" .. i
+        take(event_of("received", inbound(text, { autoresponse_type = "STOP",
+          from = { phone_number = number } })))
+        assert.is_truthy(journal:optout { number = number, profile = PROFILE })
+      end
+    end)
+
+    it("keeps what says that it was before 1970, and heeds it", function()
+      local event = event_of("received", inbound("STOP"))
+      event.data.occurred_at = "1969-12-31T23:59:59.000+00:00"
+      assert.equal(200, (take(event)))
+      assert.equal(1, #told)
+      assert.equal(1, #journal:optouts())
+    end)
+
     -- That others tell of pages alike is for their own specs.
     if candidate == journals.memory then
       it("handles what comes behind a hundred that it never can", function()
@@ -269,14 +383,6 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
       event.data.occurred_at = "1907-01-01T00:00:00Z"
       assert.equal(200, (take(event)))
       assert.equal(1, #journal:optouts())
-    end)
-
-    it("lets Ctrl-C through, and handles the rest the next time", function()
-      receiver = telnyx.webhook.receiver { journal = journal, public_key = PUBLIC_KEY,
-        on_event = function() error("interrupted!", 0) end }
-      receiver:receive(signed(cjson.encode(event_of("sent", outbound("m-1", "", "sent")))))
-      assert.error_matches(function() receiver:recover { older_than = 0 } end, "interrupted!")
-      assert.equal(1, #assert(journal:unhandled_events { older_than = 0 }))
     end)
 
     it("takes what it has never seen: clicks, new types, no payload", function()
@@ -329,6 +435,14 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
         assert.is_nil((send()))
       end)
 
+      it("takes HELP for no START", function()
+        take(event_of("received", inbound("STOP"), { at = os.time() - 10 }))
+        take(event_of("received", inbound("HELP"), { at = os.time() }))
+        assert.is_nil((send()))
+        take(event_of("received", inbound("Help, please"), { at = os.time() + 1 }))
+        assert.is_nil((send()))
+      end)
+
       it("gives the recorded answer under a key that was sent before", function()
         local own = { from = FROM, to = TO, text = "Hello" }
         local first = assert(client:send(own, { key = "order-1", optouts = true }))
@@ -338,6 +452,22 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
         assert.is_true(info.replayed)
         assert.is_nil((client:send(own, { key = "order-2", optouts = true })))
         assert.is_false(journal:get("order-2"))
+      end)
+
+      it("gives a group's recorded answer as well", function()
+        sender.takes_requests = true
+        sender.answer = function() return { data = { id = "g-1" } }, {} end
+        client:close()
+        client = telnyx.new { sender = sender, journal = journal, optouts = true }
+        local own = { from = FROM, to = { "+18665550002", TO }, text = "All" }
+        assert(client:send_group(own, { key = "order-1" }))
+        take(event_of("received", inbound("STOP")))
+        local again, info = client:send_group(own, { key = "order-1" })
+        assert.equal("g-1", again and again.id)
+        assert.is_true(info.replayed)
+        local _, err = client:send_group(own, { key = "order-2" })
+        assert.equal("opted_out", err.rule)
+        assert.equal(1, #sender.posts)
       end)
 
       it("asks for each of a group", function()
@@ -358,6 +488,8 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
         journal.optout = function() error("oops", 0) end
         _, err = send()
         assert.matches("oops", err.cause)
+        journal.optout = function() error("interrupted!", 0) end
+        assert.error_matches(send, "^interrupted!")
         assert.equal(0, #sender.posts)
       end)
 
@@ -386,6 +518,18 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
 end
 
 describe("a receiver", function()
+  it("says 500 where signatures cannot be checked, so that it comes again", function()
+    local receiver = telnyx.webhook.receiver { journal = telnyx.journal.memory(),
+      public_key = PUBLIC_KEY }
+    local body, headers = signed("{}")
+    local verify = core.ed25519_verify
+    core.ed25519_verify = nil
+    local status = receiver:receive(body, headers)
+    core.ed25519_verify = verify
+    assert.equal(500, status)
+    assert.equal(200, (receiver:receive(body, headers)))
+  end)
+
   it("complains of misuse", function()
     local journal = telnyx.journal.memory()
     for what, options in pairs { ["in a table"] = 1, ["'journal' is missing"] = {},
@@ -402,6 +546,7 @@ describe("a receiver", function()
     local line = debug.getinfo(1, "l").currentline + 1
     local ok, why = pcall(function() telnyx.webhook.handler { journal = journal } end)
     assert.is_false(ok)
-    assert.matches("receiver_spec.lua:" .. line .. ": webhook: a handler is for nginx", why, 1, true)
+    assert.matches("receiver_spec.lua:" .. line .. ": webhook: a handler is for nginx", why, 1,
+      true)
   end)
 end)

@@ -4,6 +4,7 @@
 
 local cjson = require "cjson"
 local core = require "telnyx.core"
+local reference = require "telnyx.send.reference"
 local telnyx = require "telnyx"
 
 local MESSAGE = { from = "+18445550001", to = "+18665550001", text = "Hello",
@@ -148,7 +149,9 @@ describe("settling", function()
     payload.webhook_url = ""
     local result = assert(client:settle("order-1"))
     assert.equal(id, result.id)
+    assert.equal("webhook_deliveries", result.by)
     assert.equal(2, #service.asked)
+    assert.matches("attempts", service.asked[2])
   end)
 
   it("finds it in the detail records", function()
@@ -167,6 +170,106 @@ describe("settling", function()
     record.delivery_status_failover_url, record.delivery_status_webhook_url =
       record.delivery_status_webhook_url, ""
     assert.equal(id, assert(client:settle("order-1")).id)
+  end)
+
+  it("names a message that was accepted by a reply that was cut", function()
+    local whole = service.send
+    service.send = function(self, message, limits)
+      local sent, err = whole(self, message, limits)
+      if not limits.request then err.outcome = "accepted" end
+      return sent, err
+    end
+    local _, err = client:send(MESSAGE, { key = "order-1" })
+    assert.equal("accepted", err.outcome)
+    assert.is_nil(journal:get("order-1").message_id)
+    assert.equal("m-1", assert(client:settle("order-1")).id)
+    assert.equal("m-1", journal:get("order-1").message_id)
+    service.deliveries, service.records = {}, {}
+    client:send(MESSAGE, { key = "order-2" })
+    assert.equal("accepted", assert(client:settle("order-2")).state)
+  end)
+
+  it("does not name another message than the one that was accepted", function()
+    lose("order-1")
+    assert(client:settle("order-1"))
+    local ok, why = client:resolve("order-1", { id = "m-2" })
+    assert.is_nil(ok)
+    assert.matches("a message was accepted under this key: m%-1", why)
+    assert.equal("m-1", journal:get("order-1").message_id)
+  end)
+
+  it("asks for what came since the claim, with room for two clocks", function()
+    for i = 1, 3 do lose("order-" .. i) end
+    service.deliveries = {}
+    local since = journal:get("order-1").claimed_at - 60
+    assert(client:settle("order-1"))
+    assert(client:settle_all())
+    local n = 0
+    for _, resource in ipairs(service.asked) do
+      local at = resource:match("gte%%5D=(%d+%-%d+%-%d+T%d+%%3A%d+%%3A%d+)Z")
+      if at then
+        n = n + 1
+        assert.is_true(at:gsub("%%3A", ":") <= os.date("!%Y-%m-%dT%H:%M:%S", math.floor(since + 1)))
+      end
+    end
+    assert.equal(3, n)
+  end)
+
+  describe("with webhooks that were kept", function()
+    local function keep(id, kind, payload)
+      assert(journal:add_event { id = id, key = "order-1", now = core.now(),
+        body = cjson.encode { data = { id = id, event_type = "message." .. kind,
+          payload = payload } } })
+    end
+
+    it("settles by them, and asks nobody", function()
+      local id = lose("order-1")
+      keep("e-1", "finalized", service.deliveries[1].webhook.payload)
+      local result = assert(client:settle("order-1"))
+      assert.equal(id, result.id)
+      assert.equal("events", result.by)
+      assert.equal(0, #service.asked)
+    end)
+
+    it("settles by none of another claim, or of a message that came in", function()
+      local id = lose("order-1")
+      local url = service.posts[id]
+      keep("e-1", "sent", { id = "m-7", direction = "outbound",
+        webhook_url = url:gsub("telnyx_ref=" .. ("%x"):rep(32), "telnyx_ref=" .. ("a"):rep(32)) })
+      keep("e-2", "received", { id = "m-8", direction = "inbound", webhook_url = url })
+      local result = assert(client:settle("order-1"))
+      assert.equal(id, result.id)
+      assert.equal("webhook_deliveries", result.by)
+    end)
+  end)
+
+  it("tells of each thing that could not be asked what became of that", function()
+    service.ask_deliveries, service.ask_records = refuse(504), refuse(401)
+    client:close()
+    client = telnyx.new { sender = service, journal = journal, retry = false }
+    lose("order-1")
+    local told
+    local counts = assert(client:settle_all { on_result = function(_, result) told = result end })
+    assert.equal("unknown", told.errors[1].outcome)
+    assert.equal("rejected", told.errors[2].outcome)
+    assert.equal(504, counts.stopped.status)
+  end)
+
+  it("has the time of a call for each thing that it asks", function()
+    client:close()
+    client = telnyx.new { sender = service, journal = journal, deadline = 2, retry = false }
+    lose("order-1")
+    service.deliveries = {}
+    local left = {}
+    local whole = service.send
+    service.send = function(self, message, limits)
+      left[#left + 1] = limits.deadline
+      os.execute("sleep 0.3")
+      return whole(self, message, limits)
+    end
+    assert.equal("m-1", assert(client:settle("order-1")).id)
+    assert.equal(3, #left)
+    assert.is_true(left[3] > 1.8, left[3])
   end)
 
   it("takes a row as well, and a profile's client", function()
@@ -271,6 +374,9 @@ describe("settling", function()
     for i = 1, 4 do service.deliveries[i].webhook.payload.text = claim end
     assert.equal("m-5", assert(client:settle("order-5")).id)
     assert.equal(5, #service.asked)
+    for i, resource in ipairs(service.asked) do
+      assert.matches("webhook.*page%%5Bnumber%%5D=" .. i .. "&", resource)
+    end
   end)
 
   it("stops at the page that has it", function()
@@ -417,6 +523,56 @@ describe("settling", function()
       local counts = assert(telnyx.settle_all(client))
       assert.equal(401, counts.stopped.status)
       assert.equal(1, counts.unknown)
+    end)
+
+    -- Rows that nobody knows the end of, without a send.
+    local function lose_many(n)
+      local now = core.now() - 100
+      for i = 1, n do
+        assert(journal:claim { key = "k" .. i, digest = "d", to = MESSAGE.to,
+          claim = ("%032x"):format(i), now = now, expires = now + 1 })
+      end
+    end
+
+    it("settles each of those that a worker has taken at once", function()
+      local claim, now = ("c"):rep(32), core.now() - 100
+      for i = 1, 4 do
+        local key = "k" .. i
+        assert(journal:claim { key = key, digest = "d", to = MESSAGE.to, claim = claim, now = now,
+          expires = now + 1 })
+        local url = "https://a.example/?" .. reference.of(key, claim)
+        local payload = { id = "m-" .. i, direction = "outbound", webhook_url = url,
+          to = { { phone_number = MESSAGE.to } } }
+        if i < 4 then table.insert(service.deliveries, { webhook = { payload = payload } }) end
+        if i < 3 then
+          assert(journal:add_event { id = "e-" .. i, key = key, now = now, body = cjson.encode {
+            data = { id = "e-" .. i, event_type = "message.sent", payload = payload } } })
+        end
+      end
+      local told = {}
+      local counts = assert(client:settle_all { on_result = function(row, result)
+        told[row.key] = result.id or result.state
+      end })
+      assert.same({ k1 = "m-1", k2 = "m-2", k3 = "m-3", k4 = "unknown" }, told)
+      assert.equal(3, counts.accepted)
+    end)
+
+    it("goes on where one thing cannot be asked", function()
+      lose_many(2)
+      service.ask_deliveries = refuse(401)
+      local counts = assert(telnyx.settle_all(client))
+      assert.is_nil(counts.stopped)
+      assert.equal(401, counts.errors[1].status)
+      assert.equal(2, counts.unknown)
+    end)
+
+    it("looks for more than a thousand, and for no more where nothing can be asked", function()
+      lose_many(1001)
+      assert.equal(1001, assert(telnyx.settle_all(client)).looked_for)
+      service.ask_deliveries, service.ask_records = refuse(401), refuse(401)
+      local counts = assert(telnyx.settle_all(client))
+      assert.equal(1000, counts.looked_for)
+      assert.equal(401, counts.stopped.status)
     end)
 
     it("is nothing to do where all is known", function()

@@ -102,6 +102,15 @@ describe("an event", function()
     assert.equal("inbound", of_payload({ direction = null }).direction)
   end)
 
+  it("has the direction that its message says, and by its type where it says none", function()
+    assert.equal("inbound", event_of({ type = "message.finalized", id = "e", at = AT,
+      to = "delivered", message = { direction = "inbound" } }).direction)
+    assert.equal("outbound", event_of({ type = "message.received", id = "e", at = AT,
+      to = "delivered", message = { direction = "Outbound" } }).direction)
+    assert.equal("outbound", event_of({ type = "message.sent", id = "e", at = AT, to = "sent",
+      message = { direction = "sideways" } }).direction)
+  end)
+
   it("tells when it happened, if that can be read", function()
     for text, at in pairs { ["2026-11-01T10:17:42.574+00:00"] = AT,
       ["2026-11-01T10:17:42Z"] = 1793528262, ["2026-11-01T12:17:42+02:00"] = 1793528262,

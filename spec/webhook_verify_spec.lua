@@ -274,6 +274,21 @@ describe("a webhook is refused", function()
     refuses("anybody can sign", "bad_key", body, forged, ("\0"):rep(31) .. "\128")
   end)
 
+  -- The y of each point whose order divides 8, and those that are written with p added.
+  local SMALL = { ("00"):rep(32), "01" .. ("00"):rep(31), "ec" .. ("ff"):rep(30) .. "7f",
+    "ed" .. ("ff"):rep(30) .. "7f", "ee" .. ("ff"):rep(30) .. "7f",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a" }
+
+  it("with each key of small order, of either sign", function()
+    for _, hex in ipairs(SMALL) do
+      local key = webhooks.bytes_of(hex)
+      refuses("anybody can sign", "bad_key", nil, nil, core.base64_encode(key))
+      local other = key:sub(1, 31) .. string.char(key:byte(32) + 128)
+      refuses("anybody can sign", "bad_key", nil, nil, core.base64_encode(other))
+    end
+  end)
+
   it("when it is no object of JSON, though it was signed", function()
     for body, why in pairs { [""] = "not JSON", ["<html>"] = "not JSON", ["[1]"] = "not an object",
       ["null"] = "not an object", ["false"] = "not an object", ["1"] = "not an object",

@@ -5,6 +5,7 @@ local core = require("telnyx.core")
 local errors = require("telnyx.errors")
 local json = require("cjson.safe").new()
 local rules = require("telnyx.rules")
+local status = require("telnyx.after.status")
 local tables = require("telnyx.tables")
 
 local group = {}
@@ -127,12 +128,29 @@ function group.body(message, call)
   return encoded(message), ok and told or nil
 end
 
--- Any of them stands for all: the service names each.
-local function read(document, info)
+local function failed(outcome, info, cause)
+  return nil, { outcome = outcome, kind = "protocol", retryable = false, status = info.status,
+    cause = cause }
+end
+
+-- Whether a message is to others alone. What the service does not say is no evidence.
+local function is_anothers(message, to)
+  local is_own, is_told = {}, false
+  for _, number in ipairs(to) do is_own[number] = true end
+  for _, one in ipairs(status.addressees(message.to)) do
+    if is_own[one.phone_number or ""] then return false end
+    is_told = is_told or is_american(one.phone_number)
+  end
+  return is_told
+end
+
+local function read(document, info, to)
   local message = type(document.data) == "table" and document.data
   if not message or type(message.id) ~= "string" or message.id == "" then
-    return nil, { outcome = "accepted", kind = "protocol", retryable = false, status = info.status,
-      cause = "the answer is not the service's message" }
+    return failed("accepted", info, "the answer is not the service's message")
+  end
+  if is_anothers(message, to) then
+    return failed("unknown", info, "the answer is about a message to another recipient")
   end
   return message, info
 end
@@ -140,9 +158,11 @@ end
 ---@param message table
 ---@return telnyx.inquiry without its body
 function group.inquiry(message)
+  local to = tables.copy(message.to)
   return {
-    request = { method = "POST", resource = RESOURCE, names = message.to[1] },
-    read = read,
+    -- Any of them stands for all: the service names each.
+    request = { method = "POST", resource = RESOURCE, names = to[1] },
+    read = function(document, info) return read(document, info, to) end,
   }
 end
 

@@ -73,6 +73,12 @@ local function settle(self, told)
   if is_failure then failed("its key could not be settled", why) end
 end
 
+-- It is for people: what no journal has must not keep a wish from being kept.
+local function keyword_of(message)
+  local text = text_of(message.text)
+  return text and (text:gsub("%z", " "))
+end
+
 local function heed_optout(self, told)
   local wish, message = told.optout, table_of(told.message)
   local number = number_of(message.from)
@@ -80,7 +86,7 @@ local function heed_optout(self, told)
   local profile, own = text_of(message.messaging_profile_id), number_of(message.to)
   if not profile and not own then return end
   local is_done, why = self.journal:set_optout { number = number, profile = profile, own = own,
-    is_out = wish == "stop", keyword = text_of(message.text), at = time_of(told) or core.now(),
+    is_out = wish == "stop", keyword = keyword_of(message), at = time_of(told) or core.now(),
     now = core.now() }
   if is_done == nil then failed("an opt-out could not be kept", why) end
 end

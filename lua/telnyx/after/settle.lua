@@ -48,28 +48,34 @@ end
 
 -- Looking -----------------------------------------------------------------------------------------
 
--- Rows by their claims; those that are settled leave it.
+-- What a worker takes at once has one claim.
+local function name_of(key, claim) return claim .. " " .. key end
+
+-- Rows by their claims and keys; those that are settled leave it.
 local function wanted_of(rows)
-  local wanted = { by_claim = {}, n = 0, likely = {} }
+  local wanted = { by_name = {}, n = 0, likely = {} }
   for _, row in ipairs(rows) do
-    if row.claim and not wanted.by_claim[row.claim] then
-      wanted.by_claim[row.claim], wanted.n = row, wanted.n + 1
+    if row.claim then
+      wanted.by_name[name_of(row.key, row.claim)], wanted.n = row, wanted.n + 1
     end
   end
   return wanted
 end
 
+local function is_wanted(wanted, row)
+  return row.claim ~= nil and wanted.by_name[name_of(row.key, row.claim)] ~= nil
+end
+
 local function row_of(wanted, trace)
-  local row = trace and wanted.by_claim[trace.claim]
-  return row and row.key == trace.key and row or nil
+  return trace and wanted.by_name[name_of(trace.key, trace.claim)]
 end
 
 -- Of what is asked about one row.
 local function note_likeness(wanted, place, entry, row)
   local likeness = row and place.likeness and place.likeness(entry, row)
   if not likeness then return end
-  local list = wanted.likely[row.claim] or {}
-  wanted.likely[row.claim] = list
+  local list = wanted.likely[row.key] or {}
+  wanted.likely[row.key] = list
   list[#list + 1] = likeness
 end
 
@@ -98,13 +104,13 @@ local function read_pages(ask, wanted, place, page_of, row, on_trace, first)
     read_entries(wanted, place, page.rows, row, on_trace)
     local is_last = number >= page.n_pages
     number, page = number + 1, nil
-  until is_last or (row and not wanted.by_claim[row.claim]) or wanted.n == 0
+  until is_last or (row and not is_wanted(wanted, row)) or wanted.n == 0
   return true
 end
 
 local function look_for_one(ask, wanted, place, row, on_trace)
   for _, page_of in ipairs(place.of_row(row)) do
-    if not wanted.by_claim[row.claim] then return true end
+    if not is_wanted(wanted, row) then return true end
     local ok, err = read_pages(ask, wanted, place, page_of, row, on_trace)
     if not ok then return nil, err end
   end
@@ -113,7 +119,7 @@ end
 
 local function look_for_each(ask, wanted, place, rows, on_trace)
   for _, row in ipairs(rows) do
-    if wanted.by_claim[row.claim] then
+    if is_wanted(wanted, row) then
       local ok, err = look_for_one(ask, wanted, place, row, on_trace)
       if not ok then return nil, err end
     end
@@ -171,7 +177,7 @@ end
 local function of_open(row, wanted, errs, now)
   local age = now - (row.claimed_at or now)
   return { key = row.key, state = row.state == "accepted" and "accepted" or "unknown", age = age,
-    is_past_horizon = age > HORIZON_S, likely = wanted.likely[row.claim or ""], errors = errs,
+    is_past_horizon = age > HORIZON_S, likely = wanted.likely[row.key], errors = errs,
     cause = cause_of(row, age, errs) }
 end
 
@@ -191,7 +197,7 @@ end
 function settle.rows(ask, journal, rows)
   local results, wanted, errs = {}, wanted_of(rows), nil
   local function on_trace(row, trace)
-    wanted.by_claim[row.claim], wanted.n = nil, wanted.n - 1
+    wanted.by_name[name_of(row.key, row.claim)], wanted.n = nil, wanted.n - 1
     accept(journal, row, trace, results)
   end
   for _, row in ipairs(rows) do

@@ -426,6 +426,10 @@ end
 -- since. The service's substitutions may have been made then, or not.
 local function possible_entries(job)
   local key, entries = job.call.key, {}
+  if job.group then
+    local body = job.group.body(job.message, job.call)
+    return body and { { once.entry(key, body, job.message.to[1]), body } } or {}
+  end
   for _, message in ipairs { job.message, cost.substituted(job.message) } do
     local body = core.encode(message, nil, true)
     if body then entries[#entries + 1] = { once.entry(key, body, message.to), body } end
