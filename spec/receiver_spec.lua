@@ -402,6 +402,7 @@ describe("a receiver", function()
     local line = debug.getinfo(1, "l").currentline + 1
     local ok, why = pcall(function() telnyx.webhook.handler { journal = journal } end)
     assert.is_false(ok)
-    assert.matches("receiver_spec.lua:" .. line .. ": webhook: a handler is for nginx", why, 1, true)
+    assert.matches("receiver_spec.lua:" .. line .. ": webhook: a handler is for nginx", why, 1,
+      true)
   end)
 end)

@@ -92,8 +92,8 @@ end
 ---What is said of options that are none.
 function webhook_nginx.misuse()
   local journal = telnyx.journal.shared(ngx.shared.plain)
-  for _, more in ipairs { { max_body_bytes = -1 }, { max_body_bytes = 0.5 }, { recover_every = "1" },
-    { recover_after = -1 }, { recover = 1 }, { tolerance = false } } do
+  for _, more in ipairs { { max_body_bytes = -1 }, { max_body_bytes = 0.5 },
+    { recover_every = "1" }, { recover_after = -1 }, { recover = 1 }, { tolerance = false } } do
     more.journal = journal
     local _, why = pcall(function() telnyx.webhook.handler(more) end)
     ngx.say(why)
