@@ -2,13 +2,13 @@
 
 .PHONY: check lint format-check layers symbols hardening tidy luarocks deps-check
 
-check: deps-check deps-hosts
+check: deps-check deps-hosts deps-sdk
 	@$(MAKE) --no-print-directory WERROR=1 build
 	@$(MAKE) --no-print-directory lint format-check layers symbols hardening tidy luarocks
 	@$(MAKE) --no-print-directory test-portable fuzz
 	@$(MAKE) --no-print-directory chaos chaos-unlooked kills oom fork threads conformance
 	@$(MAKE) --no-print-directory asan
-	@$(MAKE) --no-print-directory test-hosts
+	@$(MAKE) --no-print-directory test-hosts test-sdk
 
 lint:
 	luacheck --quiet .

@@ -219,6 +219,7 @@ local lua = {
   { "sandbox/options", "telnyx.sandbox.kinds telnyx.sandbox.knobs" },
   { "sandbox/query", "telnyx.sandbox.json telnyx.sandbox.timestamp" },
   { "sandbox/endpoints" },
+  { "sandbox/chunks" },
   { "sandbox/schema", "telnyx.sandbox.json" },
   { "sandbox/reference", "telnyx.sandbox.utf8" },
   { "sandbox/errors", "telnyx.sandbox.json" },
@@ -248,8 +249,9 @@ local lua = {
   { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },
   { "sandbox/store", "telnyx.sandbox.json telnyx.sandbox.ring" },
   { "sandbox/routes/send", [[
-    telnyx.sandbox.endpoints telnyx.sandbox.forecast telnyx.sandbox.json telnyx.sandbox.message
-    telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.reply telnyx.sandbox.utf8
+    telnyx.sandbox.chunks telnyx.sandbox.endpoints telnyx.sandbox.forecast telnyx.sandbox.json
+    telnyx.sandbox.message telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.reply
+    telnyx.sandbox.utf8
     telnyx.sandbox.validate telnyx.sandbox.weather
   ]] },
   { "sandbox/routes/messages", [[
@@ -265,7 +267,8 @@ local lua = {
   ]] },
   { "sandbox/routes/optouts", "telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply" },
   { "sandbox/routes/control", [[
-    telnyx.sandbox.clock telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.message
+    telnyx.sandbox.clock telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs
+    telnyx.sandbox.message
     telnyx.sandbox.replies telnyx.sandbox.reply
   ]] },
   { "sandbox/service", [[

@@ -53,6 +53,13 @@ describe("an allowance", function()
     end
   end)
 
+  it("is over with its window, as the quickest answer has it", function()
+    heed(10.9, 0, 50, 0.9)
+    heed(11, 0, 49, 0.1)
+    heed(12, 0, 49, 0.9)
+    assert.equal(60, own:due())
+  end)
+
   it("is another in another window, of which only an older answer says nothing", function()
     heed(0, 0, 10)
     assert.equal(0, own:room(5))

@@ -1,4 +1,5 @@
 local clock = require("telnyx.sandbox.clock")
+local json = require("cjson.safe").new()
 local support = require("spec.support.service")
 
 local NOON, PROFILE = support.NOON, support.PROFILE
@@ -221,5 +222,69 @@ describe("a group", function()
     for i = 1, 9 do nine[i] = ("+1312555%04d"):format(i) end
     local _, decoded = ask(at_noon(), "POST", "/v2/messages/group_mms", sms { to = nine })
     assert.are.equal("40310 /to", support.summary(decoded))
+  end)
+end)
+
+describe("a text that the profile sends in pieces", function()
+  local function pieces_of(text, options)
+    options = options or {}
+    options.chunking = true
+    local service, time = at_noon(options)
+    local data = post(service, sms { text = text, webhook_url = "https://example.com/hook" })
+    time.now = NOON + 5
+    local pieces = {}
+    for _, attempt in ipairs(service:due_attempts()) do
+      local payload = json.decode(service:webhook_request(attempt).body).data.payload
+      service:attempted(attempt, { status = 200 })
+      if payload.to[1].status == "sent" then pieces[#pieces + 1] = payload end
+    end
+    return pieces, data, service
+  end
+
+  local function texts(pieces)
+    local list = {}
+    for i, piece in ipairs(pieces) do list[i] = piece.text end
+    return table.concat(list)
+  end
+
+  it("goes as messages with lives of their own, in order", function()
+    local text = ("abcdefghi "):rep(400) -- 27 parts of 153
+    local pieces, data, service = pieces_of(text)
+    assert.are.same({ 3, 27, text }, { #pieces, data.parts, texts(pieces) })
+    assert.are.same({ 10, 10, 7 }, { pieces[1].parts, pieces[2].parts, pieces[3].parts })
+    for _, piece in ipairs(pieces) do
+      assert.are.equal(data.id, piece.parent_message_id)
+      assert.are.equal("delivered", read(service, piece.id).to[1].status)
+    end
+    assert.are.equal("delivered", read(service, data.id).to[1].status)
+    assert.are.equal(1, service:ledger().accepted)
+    local _, found = ask(service, "GET", "/v2/detail_records?filter[record_type]=messaging")
+    assert.are.equal(3, found.meta.total_results)
+  end)
+
+  it("is cut between characters, and counted as the whole is", function()
+    local text = ("x"):rep(200) .. ("中"):rep(300) .. ("😀"):rep(200)
+    local pieces = pieces_of(text, { max_parts = 3 })
+    assert.are.equal(text, texts(pieces))
+    for _, piece in ipairs(pieces) do
+      assert.are.equal("UCS-2", piece.encoding)
+      assert.is_true(piece.parts <= 3)
+    end
+  end)
+
+  it("is one message when it fits", function()
+    local pieces = pieces_of(("x"):rep(1530))
+    assert.are.equal(1, #pieces)
+    assert.is_nil(pieces[1].parent_message_id)
+  end)
+
+  it("is cancelled as a whole", function()
+    local service, time = at_noon { chunking = true }
+    local message = scheduled(3600)
+    message.text, message.webhook_url = ("x"):rep(2000), "https://example.com/hook"
+    local id = post(service, message).id
+    assert.are.equal(200, (ask(service, "DELETE", "/v2/messages/" .. id)).status)
+    time.now = NOON + 7200
+    assert.are.same({}, service:due_attempts())
   end)
 end)

@@ -69,6 +69,7 @@ describe("a reply in the sandbox", function()
       { data.type, data.text, data.is_spam, data.cc })
     assert.are.same({ "image/jpeg", "application/octet-stream" },
       { data.media[1].content_type, data.media[2].content_type })
+    assert.are.same({ 1024, 64 }, { data.media[1].size, #data.media[1].sha256 })
   end)
 
   it("belongs to the profile that its number was last used with", function()

@@ -171,8 +171,8 @@ local rows = {
   { "40317", "content", "Invalid MMS content",
     "Send at most 10 media files, under 1 MB in all." },
   { "40318", "rate", "Message queue full",
-    "Slow down and send again later. The sender's queue holds about four"
-    .. " hours of messages." },
+    "Slow down and send again later. A sender's queue, and the account's,"
+    .. " hold what goes out in four hours." },
   { "40319", "recipient", "Incompatible message type for the 'to' address",
     "Send another type of message, or from another kind of sender." },
   { "40320", "sender", "Temporarily unusable 'from' address",

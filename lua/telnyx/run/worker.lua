@@ -496,8 +496,7 @@ end
 local function serve_each(self)
   local all, give_way_at = self.demand, core.monotonic() + LONGEST_PASS_S
   for n_left = all:wake(now(self)), 1, -1 do
-    local is_other = self.demand ~= all -- senders are told apart since
-    if is_other or room_of(self) == 0 or not may_take(self) or core.monotonic() > give_way_at then
+    if room_of(self) == 0 or not may_take(self) or core.monotonic() > give_way_at then
       return now(self)
     end
     local target = all:first()

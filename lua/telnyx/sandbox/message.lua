@@ -231,6 +231,7 @@ local function members_of(record, view)
     members[#members + 1] = { "send_at", clock.iso8601(record.send_at) }
   end
   if record.group then members[#members + 1] = { "group_message_id", record.id } end
+  if record.parent_id then members[#members + 1] = { "parent_message_id", record.parent_id } end
   if record.autoresponse_type then
     members[#members + 1] = { "autoresponse_type", record.autoresponse_type }
   end

@@ -225,8 +225,9 @@ function records.tests(values, now)
 end
 
 -- Rows come late and go in the end; a message that waits for its hour has none, nor has one that
--- was cancelled.
+-- was cancelled, or that went in pieces, which have.
 local function is_visible(record, now, knobs)
+  if record.children then return false end
   if record.cancelled_at or (record.send_at and now < record.send_at) then return false end
   local age = now - (record.send_at or record.received_at)
   return age >= knobs.mdr_lag and age <= (knobs.mdr_retention or math.huge)

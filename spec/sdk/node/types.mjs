@@ -28,7 +28,7 @@ const BESIDE_THE_TYPES = [
   [/\.group_message_id$/, any],
   [/\.autoresponse_type$/, any],
   [/\.is_spam$/, any],
-  [/Inbound.*\.media\[\]\.(sha256|size)$/, (value) => value === null],
+  [/Inbound.*\.media\[\]\.sha256$/, any],
   // A record's, before the end.
   [/^Page<MessageRow>\.data\[\]\.status$/, (value) => ["queued", "sending", "sent"].includes(value)],
 ];

@@ -60,6 +60,7 @@ local function cancel(service, _, id)
   local why = objection(record, now)
   if why then return reply.refuse_bare { code = "10015", status = 403, detail = why } end
   record.cancelled_at = now
+  for _, child in ipairs(record.children or {}) do child.cancelled_at = now end
   return reply.json(message.render_cancelled(record, now))
 end
 

@@ -1,5 +1,6 @@
 --- The endpoints that take a message.
 
+local chunks = require("telnyx.sandbox.chunks")
 local endpoints = require("telnyx.sandbox.endpoints")
 local forecast = require("telnyx.sandbox.forecast")
 local json = require("telnyx.sandbox.json")
@@ -109,19 +110,57 @@ local function timeline_of(knobs)
   return { sent = knobs.t_sent, completed = knobs.t_finalized }
 end
 
-local function accept(service, fields, facts, reference, endpoint, now)
+local function make_record(service, fields, facts, endpoint, now)
   local knobs = service.knobs
   local record = message.new(fields, facts, {
     id = service.uuid(), now = now, to = addressees(service, fields, endpoint.is_group),
     timeline = timeline_of(knobs),
     cost_after = knobs.cost_after, profile = profile_of(service, fields),
   })
+  record.group = endpoint.is_group
+  return record
+end
+
+local function with_text(fields, text)
+  local other = {}
+  for name, value in pairs(fields) do other[name] = value end
+  other.text = text
+  return other
+end
+
+-- How the pieces of a text are counted: as the whole was.
+local function how_counted(analysis)
+  if analysis.encoding == "UCS-2" then return { encoding = "ucs2" } end
+  return { encoding = "auto", smart = (analysis.replaced or 0) > 0 }
+end
+
+-- What is too long for one message goes as several, each with a life of its own.
+local function add_children(service, parent, facts, endpoint)
+  local pieces = chunks(parent.fields.text, service.segments, how_counted(facts.analysis),
+    service.knobs.max_parts)
+  parent.children = {}
+  for i, piece in ipairs(pieces) do
+    local child = make_record(service, with_text(parent.fields, piece.text),
+      { type = "SMS", analysis = piece.analysis, send_at = facts.send_at,
+        sender = facts.sender }, endpoint, parent.received_at)
+    child.parent_id = parent.id
+    parent.children[i] = child
+    service.store:keep_message(child)
+    service.deliveries:plan(child)
+  end
+end
+
+local function accept(service, fields, facts, reference, endpoint, now)
+  local record = make_record(service, fields, facts, endpoint, now)
   if fields.from and fields.messaging_profile_id then
     service.store:assign(fields.from, fields.messaging_profile_id)
   end
-  record.group = endpoint.is_group
   service.store:accept(record, reference)
-  service.deliveries:plan(record)
+  if facts.type == "SMS" and record.parts > service.knobs.max_parts then
+    add_children(service, record, facts, endpoint)
+  else
+    service.deliveries:plan(record)
+  end
   return record
 end
 
