@@ -129,7 +129,8 @@ describe("detailRecords", () => {
 
   test("too many searches are refused until the minute is over", async () => {
     await sandbox.turn({ quota: 0 });
-    const error = await refused(client.detailRecords.list({ filter: { record_type: "messaging" } }));
+    const error = await refused(
+      client.detailRecords.list({ filter: { record_type: "messaging" } }));
     assert.ok(error instanceof Telnyx.RateLimitError, error);
     assert.equal(error.error.errors[0].code, "10011");
     assert.match(error.headers.get("x-ratelimit-limit"), /^0, 0;w=60$/);
