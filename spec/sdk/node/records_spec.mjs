@@ -19,7 +19,7 @@ before(async () => {
 after(() => sandbox.stop());
 
 beforeEach(async () => {
-  await sandbox.turn({ quota: 100000 });
+  await sandbox.turn({ quota: 100000, unknown_record_filter: null });
   await sandbox.control("DELETE", "ledger");
 });
 
@@ -117,6 +117,13 @@ describe("detailRecords", () => {
   test("a filter that is not known finds nothing, and nobody says so", async () => {
     await send("+13125550002");
     assert.deepEqual(await found({ to: "+13125550002" }), []);
+  });
+
+  test("or is refused, as the SDK's words have it", async () => {
+    await sandbox.turn({ unknown_record_filter: "400" });
+    const error = await refused(found({ to: "+13125550002" }));
+    assert.ok(error instanceof Telnyx.BadRequestError, error);
+    assert.equal(error.error.errors[0].code, "10011");
   });
 
   test("another kind of record is refused", async () => {
