@@ -162,6 +162,14 @@ describe("detail records", function()
     end
   end)
 
+  it("may refuse such a filter instead", function()
+    local service = at_noon { unknown_record_filter = "400" }
+    post(service)
+    local response, decoded = ask(service, "GET", MESSAGING .. "&filter[from]=1")
+    assert.are.same({ 400, "10011" }, { response.status, decoded.errors[1].code })
+    assert.are.equal(1, count(service, "&filter[cli]=%2B13125550001"))
+  end)
+
   it("are for one type of record, and say so in their own shape", function()
     for _, path in ipairs { "/v2/detail_records", "/v2/detail_records?filter[record_type]=x",
       "/v2/detail_records?filter[record_type]=message_detail_record" } do

@@ -56,6 +56,7 @@ knobs.known = {
   mdr_retention = { kind = seconds },
   mdr_hide_until_final = { kind = flag, default = false },
   quota = { kind = whole_from(0), default = 40 },
+  unknown_record_filter = { kind = one_of("empty", "400"), default = "empty" },
   deliveries_lag = { kind = seconds, default = 0 },
   deliveries_retention = { kind = seconds },
   unknown_delivery_filter = { kind = one_of("ignore", "422", "empty"), default = "ignore" },

@@ -63,6 +63,8 @@ local options = {}
 ---@field quota integer|nil searches of detail records in a minute; default 40
 ---@field deliveries_lag number|nil seconds until a delivery is listed; default 0
 ---@field deliveries_retention number|nil seconds for which it is; default: as long as it is kept
+---@field unknown_record_filter "empty"|"400"|nil what a filter of detail records does that is not
+-- known: finds nothing, or is refused; default "empty"
 ---@field unknown_delivery_filter "ignore"|"422"|"empty"|nil what a filter of deliveries does that
 -- is not known; default "ignore"
 

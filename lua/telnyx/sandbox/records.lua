@@ -216,12 +216,17 @@ end
 ---@param values table<string, string>
 ---@param now number
 ---@return (fun(row: telnyx.sandbox.row): boolean)[]
+---@return string|nil unknown a filter that no row can pass
 function records.tests(values, now)
-  local tests = {}
+  local tests, unknown = {}, nil
   for name, wanted in pairs(values) do
-    if name:find("^filter") then tests[#tests + 1] = test_of(name, wanted, now) end
+    if name:find("^filter") then
+      local test = test_of(name, wanted, now)
+      tests[#tests + 1] = test
+      if test == nothing then unknown = name end
+    end
   end
-  return tests
+  return tests, unknown
 end
 
 -- Rows come late and go in the end; a message that waits for its hour has none, nor has one that

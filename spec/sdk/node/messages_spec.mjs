@@ -81,8 +81,7 @@ describe("send", () => {
       const { data: now } = await client.messages.retrieve(data.id);
       return now.to[0].status === "delivered" && now;
     }, "the delivery");
-    await sandbox.typed("{ data?: Telnyx.OutboundMessagePayload }",
-      client.messages.retrieve(data.id));
+    await sandbox.typed("Outbound", client.messages.retrieve(data.id));
     assert.equal(end.id, data.id);
     assert.ok(Date.parse(end.sent_at) <= Date.parse(end.completed_at));
   });
@@ -106,8 +105,7 @@ describe("send", () => {
       const { data: now } = await client.messages.retrieve(data.id);
       return now.to[0].status === "delivery_failed" && now;
     }, "the failure");
-    await sandbox.typed("{ data?: Telnyx.OutboundMessagePayload }",
-      client.messages.retrieve(data.id));
+    await sandbox.typed("Outbound", client.messages.retrieve(data.id));
     assert.equal(end.errors[0].code, "40008");
     assert.equal(end.errors[0].source.pointer, "/to/0");
   });
@@ -209,13 +207,11 @@ describe("retrieve", () => {
 describe("schedule and cancelScheduled", () => {
   test("a message waits for its hour, and is cancelled, once", async () => {
     const at = inMinutes(10);
-    const { data } = await sandbox.typed("Telnyx.MessageScheduleResponse", client.messages.schedule({
-      from: US, to: TO, text: "Later", send_at: at,
-    }));
+    const { data } = await sandbox.typed("Telnyx.MessageScheduleResponse",
+      client.messages.schedule({ from: US, to: TO, text: "Later", send_at: at }));
     assertAccepted(data, { type: "SMS", sent_at: null, completed_at: null });
     assert.equal(data.to[0].status, "scheduled");
-    await sandbox.typed("{ data?: Telnyx.OutboundMessagePayload }",
-      client.messages.retrieve(data.id));
+    await sandbox.typed("Outbound", client.messages.retrieve(data.id));
 
     const cancelled = await sandbox.typed("Telnyx.MessageCancelScheduledResponse",
       client.messages.cancelScheduled(data.id));

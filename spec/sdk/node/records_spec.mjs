@@ -19,7 +19,7 @@ before(async () => {
 after(() => sandbox.stop());
 
 beforeEach(async () => {
-  await sandbox.turn({ quota: 100000 });
+  await sandbox.turn({ quota: 100000, unknown_record_filter: null });
   await sandbox.control("DELETE", "ledger");
 });
 
@@ -119,6 +119,13 @@ describe("detailRecords", () => {
     assert.deepEqual(await found({ to: "+13125550002" }), []);
   });
 
+  test("or is refused, as the SDK's words have it", async () => {
+    await sandbox.turn({ unknown_record_filter: "400" });
+    const error = await refused(found({ to: "+13125550002" }));
+    assert.ok(error instanceof Telnyx.BadRequestError, error);
+    assert.equal(error.error.errors[0].code, "10011");
+  });
+
   test("another kind of record is refused", async () => {
     for (const filter of [{ record_type: "message_detail_record" }, undefined]) {
       const error = await refused(client.detailRecords.list({ filter }));
@@ -129,7 +136,8 @@ describe("detailRecords", () => {
 
   test("too many searches are refused until the minute is over", async () => {
     await sandbox.turn({ quota: 0 });
-    const error = await refused(client.detailRecords.list({ filter: { record_type: "messaging" } }));
+    const error = await refused(
+      client.detailRecords.list({ filter: { record_type: "messaging" } }));
     assert.ok(error instanceof Telnyx.RateLimitError, error);
     assert.equal(error.error.errors[0].code, "10011");
     assert.match(error.headers.get("x-ratelimit-limit"), /^0, 0;w=60$/);

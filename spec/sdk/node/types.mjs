@@ -8,11 +8,15 @@ import ts from "typescript";
 const FOLDER = process.env.REPLIES;
 const SOURCE = `${FOLDER}/replies.mts`;
 
-// The SDK has no name for the whole of a page as it comes.
+// The SDK has no names for these: the whole of a page, and an event with what is told of its way.
 const HEAD = `
 import type Telnyx from "telnyx";
 import type { DetailRecordListResponse } from "telnyx/resources/detail-records";
+type Outbound = { data?: Telnyx.OutboundMessagePayload };
+type Inbound = { data?: Telnyx.MessagingInboundMessagePayload };
 type MessageRow = DetailRecordListResponse.MessageDetailRecord;
+type InboundEvent = Telnyx.InboundMessageWebhookEvent & {
+  meta: Telnyx.DeliveryUpdateWebhookEvent["meta"] };
 type Page<Row> = { data: Row[], meta: {
   page_number: number, page_size: number, total_pages: number, total_results: number } };
 `;
@@ -30,7 +34,7 @@ const BESIDE_THE_TYPES = [
   [/\.is_spam$/, any],
   [/Inbound.*\.media\[\]\.sha256$/, any],
   // A record's, before the end.
-  [/^Page<MessageRow>\.data\[\]\.status$/, (value) => ["queued", "sending", "sent"].includes(value)],
+  [/^Page<MessageRow>\.data\[\]\.status$/, (value) => /^(queued|sending|sent)$/.test(value)],
 ];
 
 const leftOut = new Set();
@@ -55,7 +59,8 @@ function write() {
   const lines = [HEAD];
   for (const name of readdirSync(FOLDER).filter((one) => one.endsWith(".json")).sort()) {
     const { type, reply } = JSON.parse(readFileSync(`${FOLDER}/${name}`, "utf8"));
-    lines.push(`export const reply${lines.length}: ${type} = ${JSON.stringify(within(type, reply))};`);
+    const text = JSON.stringify(within(type, reply));
+    lines.push(`export const reply${lines.length}: ${type} = ${text};`);
   }
   writeFileSync(SOURCE, `${lines.join("\n")}\n`);
   return lines.length - 1;

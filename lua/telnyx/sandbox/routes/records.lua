@@ -57,7 +57,11 @@ local function search(service, request)
   if values["filter[record_type]"] ~= "messaging" then
     return bad_request("The filter 'record_type' is required, and must be a known one.", headers)
   end
-  local found = records.find(service, records.tests(values, now))
+  local tests, unknown = records.tests(values, now)
+  if unknown and service.knobs.unknown_record_filter == "400" then
+    return bad_request(("The filter '%s' is not known."):format(unknown), headers)
+  end
+  local found = records.find(service, tests)
   if (values.sort or values["sort[]"] or ""):find("^created_at") then found = reversed(found) end
   return page_of(found, query.page(values, MOST), records.render, headers)
 end
