@@ -175,6 +175,50 @@ describe("asking about a message", function()
     assert.is_nil((err.detail or ""):find(KEY, 1, true))
   end)
 
+  it("says of a question that it was not answered, and not that a message went out", function()
+    local half = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"
+    local scripts = { ["cut"] = { request, wire.send(half), wire.rst }, ["a page"] = { request, wire.reply(200, "<html>") },
+      ["nothing"] = { request, wire.reply(204, nil) } }
+    for what, script in pairs(scripts) do
+      new({ retry = false }, script)
+      local _, err = client:get(ID)
+      assert.equal("unknown", err.outcome, what)
+      local line = tostring(err)
+      assert.matches("^no answer", line)
+      assert.is_nil(line:find("message went out", 1, true))
+      assert.is_nil(line:find("delivered", 1, true))
+      assert.is_nil(err.advice:find("send", 1, true))
+      client:close()
+      new({}, script, { request, answer { data = message() } })
+      assert.equal(ID, assert(client:get(ID)).id)
+      client:close()
+      new({}, script, { request, answer(message()) })
+      _, err = client:cancel(ID)
+      assert.equal("unknown", err.outcome)
+      assert.matches("it may be cancelled: get the message to see", tostring(err))
+      assert.equal(1, #requests())
+      client:close()
+    end
+  end)
+
+  it("says of a question that could not be asked that it was not asked", function()
+    client = telnyx.new { api_key = KEY, base_url = "http://127.0.0.1:1/v2", retry = false }
+    for _, err in ipairs { select(2, client:get(ID)), select(2, client:cancel(ID)),
+      select(2, client:settle("none")) } do
+      assert.equal("not_sent", err.outcome)
+      assert.matches("^not asked: ", tostring(err))
+      assert.is_nil(tostring(err):find("mend", 1, true))
+    end
+  end)
+
+  it("may be told whom to call back in the place of options", function()
+    new({}, { request, answer { data = message() } })
+    local told
+    client:start_get(ID, function(got) told = got end)
+    repeat until client:step(0.1) == 0
+    assert.equal(ID, told.id)
+  end)
+
   it("is begun, and called back in a step", function()
     new({}, { request, answer { data = message() } })
     local told
@@ -204,6 +248,13 @@ describe("asking about a message", function()
     assert.error_matches(function() client:cancel {} end, "cancel expects the id")
     assert.error_matches(function() client:get(ID, { key = "k" }) end, "unknown option \"key\"")
     assert.error_matches(function() client:start_get(ID, nil, 1) end, "start_get expects a fun")
+    for _, ask in ipairs { function() client:get(nil) end, function() client:cancel(nil) end,
+      function() client:get(ID, { x = 1 }) end, function() client:start_get(nil) end,
+      function() client:settle(nil) end, function() client:settle("k", { x = 1 }) end,
+      function() client:settle_all { x = 1 } end, function() client:send_group(nil) end } do
+      local _, why = pcall(ask)
+      assert.matches("inquiries_spec", why)
+    end
     assert.error_matches(function() client:send_group "x" end, "send_group expects a message")
     client:close()
     assert.error_matches(function() client:get(ID) end, "closed")

@@ -201,7 +201,8 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
       local body, headers = signed(cjson.encode(event_of("finalized",
         outbound("m-7", url, "delivered"))))
       assert.equal(200, (receiver:receive(body, headers)))
-      assert.equal("unknown", journal:get("order-1").state)
+      assert.equal("accepted", journal:get("order-1").state) -- before the answer
+      assert.equal(0, #told)
       assert.equal(0, assert(receiver:recover()))
       assert.equal(1, assert(receiver:recover { older_than = 0 }))
       assert.equal("accepted", journal:get("order-1").state)
@@ -254,27 +255,12 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
       assert.equal("unknown", journal:get("order-1").state)
     end)
 
-    it("settles a key by what is kept without its body", function()
-      lose("order-1")
-      assert(journal:add_event { id = new_id(), key = "order-1", message_id = "m-7",
-        now = core.now() - 100 })
-      assert.equal(1, assert(receiver:recover()))
-      assert.equal("m-7", journal:get("order-1").message_id)
-    end)
-
-    -- What the journal does not do once, and then does.
-    local FAILURES = {
-      { "get", "its key could not be settled", 0 }, { "settle", "its key could not be settled", 0 },
-      { "set_optout", "an opt%-out could not be kept", 0 },
-      { "events", "its message's events cannot be read", 0 },
-      { "handled_event", "it cannot be written down", 1 },
-    }
-    for _, failure in ipairs(FAILURES) do
+    local LATER = { { "events", "its message's events cannot be read", 0 },
+      { "handled_event", "it cannot be written down", 1 } }
+    for _, failure in ipairs(LATER) do
       it("handles again what the journal failed at: " .. failure[1], function()
         local event = event_of("finalized", outbound("m-7", lose("order-1"), "delivered"))
-        if failure[1] == "set_optout" then event = event_of("received", inbound("STOP")) end
-        local body, headers = signed(cjson.encode(event))
-        local _, found = receiver:receive(body, headers)
+        local _, found = receiver:receive(signed(cjson.encode(event)))
         journal[failure[1]] = function() return nil, "no disk" end
         local ok, why = pcall(receiver.handle, receiver, found)
         journal[failure[1]] = nil
@@ -283,13 +269,70 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
         assert.equal(failure[3], #told)
         assert.equal(1, assert(receiver:recover { older_than = 0 }))
         assert.equal(failure[3] + 1, #told)
-        if failure[1] == "set_optout" then
-          assert.equal(1, #journal:optouts())
-        else
-          assert.equal("accepted", journal:get("order-1").state)
-        end
       end)
     end
+
+    -- It is not kept then, and comes again.
+    local BEFORE = { { "get", "its key could not be settled" },
+      { "settle", "its key could not be settled" },
+      { "set_optout", "an opt%-out could not be kept" }, { "add_event", "it cannot be kept" } }
+    for _, failure in ipairs(BEFORE) do
+      it("says 503 where the journal fails at: " .. failure[1], function()
+        local event = event_of("finalized", outbound("m-7", lose("order-1"), "delivered"))
+        if failure[1] == "set_optout" then event = event_of("received", inbound("STOP")) end
+        local body, headers = signed(cjson.encode(event))
+        journal[failure[1]] = function() return nil, "no disk" end
+        local status, found, why = receiver:receive(body, headers)
+        journal[failure[1]] = nil
+        assert.equal(503, status)
+        assert.is_nil(found)
+        assert.matches(failure[2] .. ": no disk", why)
+        assert.equal(0, #assert(journal:unhandled_events()))
+        status, found = receiver:receive(body, headers)
+        assert.equal(200, status)
+        receiver:handle(found)
+        assert.equal(1, #told)
+      end)
+    end
+
+    it("settles nothing by what another claim has posted under the key", function()
+      local url = lose("order-1")
+      local other = url:gsub("telnyx_ref=%x%x%x%x", "telnyx_ref=0123")
+      take(event_of("finalized", outbound("m-8", other, "delivered")))
+      assert.equal("unknown", journal:get("order-1").state)
+      assert.equal("order-1", told[1].event.key)
+      take(event_of("finalized", outbound("m-7", url, "delivered")))
+      assert.equal("m-7", journal:get("order-1").message_id)
+    end)
+
+    it("settles nothing under a key that was given back", function()
+      local url = lose("order-1")
+      sender.answer = function() return nil, { outcome = "not_sent", kind = "connection" } end
+      client:send(MESSAGE, { key = "order-2" })
+      local row = journal:get("order-2")
+      assert.equal("free", row.state)
+      local claim = url:match("telnyx_ref=(%x+)"):sub(1, 32)
+      local reference = require("telnyx.send.reference")
+      local other = "https://a.example/sms?" .. reference.of("order-2", claim)
+      take(event_of("finalized", outbound("m-8", other, "delivered")))
+      assert.equal("free", journal:get("order-2").state)
+    end)
+
+    it("settles what somebody has called not sent", function()
+      local url = lose("order-1")
+      assert(client:resolve("order-1", "not_sent"))
+      take(event_of("finalized", outbound("m-7", url, "delivered")))
+      assert.equal("accepted", journal:get("order-1").state)
+    end)
+
+    it("goes by another clock where it is given one", function()
+      local now = os.time() + 86400
+      local own = telnyx.webhook.receiver { journal = journal, public_key = PUBLIC_KEY,
+        now = function() return now end }
+      local body = cjson.encode(event_of("sent", outbound("m-1", "", "sent")))
+      assert.equal(200, (own:receive(signed(body, now))))
+      assert.equal(403, (own:receive(signed(body))))
+    end)
 
     it("handles all that it is asked for, and no more", function()
       for i = 1, 5 do
@@ -528,6 +571,22 @@ describe("a receiver", function()
     core.ed25519_verify = verify
     assert.equal(500, status)
     assert.equal(200, (receiver:receive(body, headers)))
+  end)
+
+  it("complains of misuse of its methods", function()
+    local receiver = telnyx.webhook.receiver { journal = telnyx.journal.memory() }
+    for what, call in pairs {
+      ["receive expects the body"] = function() receiver:receive(nil, {}) end,
+      ["handle expects an event"] = function() receiver:handle(nil) end,
+      ["recover expects options"] = function() receiver:recover(5) end } do
+      local ok, why = pcall(call)
+      assert.is_false(ok)
+      assert.matches(what, why, 1, true)
+      assert.matches("receiver_spec", why)
+    end
+    assert.error_matches(function()
+      telnyx.webhook.receiver { journal = telnyx.journal.memory(), on_events = print }
+    end, "did you mean 'on_event'")
   end)
 
   it("complains of misuse", function()

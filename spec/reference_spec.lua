@@ -106,4 +106,28 @@ describe("a reference", function()
     assert.equal(fits .. "x", added.webhook_url)
     assert.is_truthy(added.webhook_failover_url:find("telnyx_ref", 1, true))
   end)
+
+  it("is taken away where it was copied from another message", function()
+    local copied = url_with("other", "https://a.example/?b=c#d")
+    local telnyx, posts = require("telnyx"), {}
+    local client = telnyx.new { sender = { takes_body = true, send = function(_, _, limits)
+      posts[#posts + 1] = require("cjson").decode(limits.body).webhook_url
+      return { id = "m" }, {}
+    end } }
+    local function send(options, url)
+      assert(client:send({ from = "+18445550001", to = "+18665550001", text = "x",
+        webhook_url = url or copied }, options))
+    end
+    send()
+    send({ key = "k", reference = false })
+    send({ key = "k2" })
+    send(nil, url_with("other", "https://a.example/"))
+    assert.equal("https://a.example/?b=c#d", posts[1])
+    assert.equal("https://a.example/?b=c#d", posts[2])
+    assert.equal("k2", (reference.read(posts[3])))
+    assert.is_nil(posts[3]:find("telnyx_ref.*telnyx_ref"))
+    assert.equal("https://a.example/", posts[4])
+    local own = { webhook_url = "https://a.example/?telnyx_ref=mine" }
+    assert.equal(own, reference.strip(own))
+  end)
 end)

@@ -436,6 +436,51 @@ describe("settling", function()
     assert.equal("unknown", journal:get("order-1").state)
   end)
 
+  it("ends, whatever a list says of its end", function()
+    lose("order-1")
+    service.records = {}
+    for _, n_pages in ipairs { 1e9, -1, 0.5, 1e308 } do
+      local n = 0
+      service.ask_deliveries = function()
+        n = n + 1
+        return { data = n < 5 and { { id = n } } or {}, meta = { total_pages = n_pages } },
+          { status = 200 }
+      end
+      assert.equal("unknown", assert(client:settle("order-1")).state)
+      assert.is_true(n <= 10, n)
+    end
+    local n = 0
+    service.ask_deliveries = function()
+      n = n + 1
+      return { data = { { id = n } }, meta = { total_pages = n + 1 } }, { status = 200 }
+    end
+    assert.equal("unknown", assert(client:settle("order-1")).state)
+    assert.equal(4, n)
+    n = 0
+    service.ask_deliveries = function()
+      n = n + 1
+      return { data = { { id = n } }, meta = { total_pages = 1e9 } }, { status = 200 }
+    end
+    assert.equal("unknown", assert(client:settle("order-1")).state)
+    assert.equal(2000, n)
+  end)
+
+  it("keeps to its deadline, however many questions it has", function()
+    lose("order-1")
+    local now = 0
+    service.monotonic = function() return now end
+    service.sleep = function(_, seconds) now = now + seconds end
+    local own = telnyx.new { sender = service, journal = journal }
+    service.ask_deliveries = function()
+      now = now + 10
+      return { data = { { id = now } }, meta = { total_pages = 1000 } }, { status = 200 }
+    end
+    local result, err = own:settle("order-1", { deadline = 60 })
+    assert.is_nil(result)
+    assert.equal("not asked: the deadline has passed; ask again later", tostring(err))
+    assert.is_true(now <= 80, now)
+  end)
+
   it("survives whatever is in a list", function()
     local junk = { cjson.null, 1, "x", {}, { webhook = 1 }, { webhook = { payload = 2 } },
       { webhook = { payload = { id = 7 } } }, { webhook = { payload = { id = "x", to = 3,

@@ -120,37 +120,42 @@ local function check_open(self, method, level)
 end
 
 -- An inquiry: a job that is a function.
-local function inquiring_job(self, method, given, is_reading, work)
-  check_open(self, method, 3)
-  local checked = given ~= nil and options.inquiry(given, 3) or nil
-  local call = merged_call(self.call_, checked, 3)
-  if is_reading then call = tables.merge(call, { policy = retry.of_reads(call.policy) }) end
+local function inquiring_job(self, given, question, work)
+  local checked = given ~= nil and options.inquiry(given, 4) or nil
+  local call = merged_call(self.call_, checked, 4)
+  if question == "read" then call = tables.merge(call, { policy = retry.of_reads(call.policy) }) end
   local job = new_job(self, {}, call)
-  job.work = work
+  job.work, job.question = work, question
   return job
 end
 
 -- An id goes into a path.
 local function check_id(method, id)
   if type(id) ~= "string" then
-    error(("%s expects the id of a message, a string; got a %s"):format(method, type(id)), 3)
+    error(("%s expects the id of a message, a string; got a %s"):format(method, type(id)), 4)
   end
 end
 
-local function job_about(self, method, id, given, is_reading)
+-- Whether what is asked changes anything.
+local QUESTIONS = { get = "read", cancel = "cancel" }
+
+local function job_about(self, method, id, given)
   check_open(self, method, 3)
   check_id(method, id)
   local inquiries = require("telnyx.after.inquiries") -- few programs need it
-  return inquiring_job(self, method, given, is_reading, function(ask)
+  local job = inquiring_job(self, given, QUESTIONS[method], function(ask)
     return ask(inquiries[method](id))
   end)
+  return job
 end
 
-local function begun(self, method, job, callback)
+-- The options may be left out before a callback.
+local function parted(method, given, callback)
+  if options.is_callable(given) and callback == nil then return nil, given end
   if callback ~= nil and not options.is_callable(callback) then
-    error(("start_%s expects a function to call back, got a %s"):format(method, type(callback)), 3)
+    error(("%s expects a function to call back, got a %s"):format(method, type(callback)), 3)
   end
-  return self.engine_:start(job, callback)
+  return given, callback
 end
 
 local function job_for(self, method, message, given)
@@ -191,7 +196,8 @@ end
 ---@return telnyx.sent|nil
 ---@return telnyx.info|telnyx.error
 function Client:get(id, given)
-  return self.engine_:send((job_about(self, "get", id, given, true)))
+  local job = job_about(self, "get", id, given)
+  return self.engine_:send(job)
 end
 
 ---Begins what `get` does.
@@ -200,7 +206,9 @@ end
 ---@param callback fun(message: table|nil, info: table)|nil
 ---@return telnyx.pending
 function Client:start_get(id, given, callback)
-  return begun(self, "get", (job_about(self, "get", id, given, true)), callback)
+  given, callback = parted("start_get", given, callback)
+  local job = job_about(self, "get", id, given)
+  return self.engine_:start(job, callback)
 end
 
 ---Takes back a message that is scheduled, more than a minute before its time.
@@ -209,7 +217,8 @@ end
 ---@return telnyx.sent|nil message its status is `cancelled`
 ---@return telnyx.info|telnyx.error
 function Client:cancel(id, given)
-  return self.engine_:send((job_about(self, "cancel", id, given, false)))
+  local job = job_about(self, "cancel", id, given)
+  return self.engine_:send(job)
 end
 
 ---Begins what `cancel` does.
@@ -218,7 +227,9 @@ end
 ---@param callback fun(message: table|nil, info: table)|nil
 ---@return telnyx.pending
 function Client:start_cancel(id, given, callback)
-  return begun(self, "cancel", (job_about(self, "cancel", id, given, false)), callback)
+  given, callback = parted("start_cancel", given, callback)
+  local job = job_about(self, "cancel", id, given)
+  return self.engine_:start(job, callback)
 end
 
 local function group_job(self, method, message, given)
@@ -238,7 +249,8 @@ end
 ---@return telnyx.sent|nil
 ---@return telnyx.info|telnyx.error
 function Client:send_group(message, given)
-  return self.engine_:send((group_job(self, "send_group", message, given)))
+  local job = group_job(self, "send_group", message, given)
+  return self.engine_:send(job)
 end
 
 ---Begins what `send_group` does.
@@ -247,7 +259,9 @@ end
 ---@param callback fun(message: table|nil, info: table)|nil
 ---@return telnyx.pending
 function Client:start_send_group(message, given, callback)
-  return begun(self, "send_group", (group_job(self, "start_send_group", message, given)), callback)
+  given, callback = parted("start_send_group", given, callback)
+  local job = group_job(self, "start_send_group", message, given)
+  return self.engine_:start(job, callback)
 end
 
 -- The service takes so many questions a minute for its records, and has who asks more wait for the
@@ -267,9 +281,11 @@ local function settling_job(self, method, what, given)
     error(method .. " expects a key, or a row of the journal", 3)
   end
   local settle, journal = require("telnyx.after.settle"), self.engine_.journal
-  return inquiring_job(self, method, patient(given), true, function(ask)
+  local job = inquiring_job(self, patient(given), "read", function(ask)
     return settle.one(ask, journal, key)
   end)
+  job.has_end = true
+  return job
 end
 
 ---Looks for a message whose end nobody knows where the service keeps what it has taken. One that is
@@ -279,7 +295,8 @@ end
 ---@return telnyx.settlement|nil
 ---@return table|telnyx.error info_or_err
 function Client:settle(key, given)
-  return self.engine_:send((settling_job(self, "settle", key, given)))
+  local job = settling_job(self, "settle", key, given)
+  return self.engine_:send(job)
 end
 
 ---Begins what `settle` does.
@@ -288,7 +305,9 @@ end
 ---@param callback fun(settlement: table|nil, info: table)|nil
 ---@return telnyx.pending
 function Client:start_settle(key, given, callback)
-  return begun(self, "settle", (settling_job(self, "start_settle", key, given)), callback)
+  given, callback = parted("start_settle", given, callback)
+  local job = settling_job(self, "start_settle", key, given)
+  return self.engine_:start(job, callback)
 end
 
 ---Looks for all whose end nobody knows.
@@ -302,9 +321,11 @@ function Client:settle_all(given)
   if not options.is_callable(journal.unsettled) then
     error("settle_all needs one of telnyx.journal", 2)
   end
-  return self.engine_:send((inquiring_job(self, "settle_all", patient(rest), true, function(ask)
+  local job = inquiring_job(self, patient(rest), "read", function(ask)
     return settle.all(ask, journal, own)
-  end)))
+  end)
+  job.has_end = rest.deadline ~= nil
+  return self.engine_:send(job)
 end
 
 ---Begins to send one message; `step` drives it on.

@@ -353,7 +353,12 @@ function options.inquiry(given, level)
 end
 
 -- Of what looks for many, besides those of each request.
-local SETTLING = { older_than = seconds, on_result = callable }
+local SETTLING = {
+  older_than = function(value)
+    return type(value) == "number" and value >= 0 and value < 2 ^ 40, "a number of seconds from 0"
+  end,
+  on_result = callable,
+}
 local SETTLING_OR_INQUIRY = tables.merge(INQUIRY, SETTLING)
 
 ---The options of `settle_all`: its own, and those of each request.

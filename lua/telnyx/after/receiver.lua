@@ -1,6 +1,6 @@
---- What becomes of a webhook: it is verified and kept, and answered only then; then its key is
---- settled, an opt-out noted, and the program told. Where a process dies in between, what was kept
---- and not handled yet is found again.
+--- What becomes of a webhook: it is verified, its key is settled, an opt-out noted, and the event
+--- kept; it is answered only then, and the program told. Where a process dies in between, what was
+--- kept and not told yet is found again.
 
 local core = require("telnyx.core")
 local event = require("telnyx.after.event")
@@ -31,6 +31,47 @@ local OK, UNAVAILABLE = 200, 503
 -- No journal keeps what was before 1970.
 local function time_of(told) return told.at and told.at >= 0 and told.at or nil end
 
+local function table_of(value) return type(value) == "table" and value or {} end
+
+local function text_of(value) return type(value) == "string" and value ~= "" and value or nil end
+
+-- The number of an address, or of the first of a list of them.
+local function number_of(address)
+  local own = table_of(address)
+  return text_of(own.phone_number) or text_of(table_of(own[1]).phone_number) or text_of(address)
+end
+
+local function failure(what, why) return ("%s: %s"):format(what, tostring(why)) end
+
+-- A key that this journal does not know is another's, and so is what was posted by a claim that it
+-- does not know; what is known already stays. Returns why it failed.
+local function settle(self, told)
+  if told.direction ~= "outbound" or not told.key or not told.message_id then return nil end
+  local message = table_of(told.message)
+  if type(message.id) ~= "string" then message = { id = told.message_id } end
+  local _, why, is_failure = once.resolve(self.journal, told.key, message, "webhook", told.claim)
+  return is_failure and failure("its key could not be settled", why) or nil
+end
+
+-- It is for people: what no journal has must not keep a wish from being kept.
+local function keyword_of(message)
+  local text = text_of(message.text)
+  return text and (text:gsub("%z", " "))
+end
+
+-- Returns why it failed.
+local function heed_optout(self, told)
+  local wish, message = told.optout, table_of(told.message)
+  local number = number_of(message.from)
+  if not number or wish ~= "stop" and wish ~= "start" then return nil end
+  local profile, own = text_of(message.messaging_profile_id), number_of(message.to)
+  if not profile and not own then return nil end
+  local is_done, why = self.journal:set_optout { number = number, profile = profile, own = own,
+    is_out = wish == "stop", keyword = keyword_of(message), at = time_of(told) or core.now(),
+    now = core.now() }
+  return is_done == nil and failure("an opt-out could not be kept", why) or nil
+end
+
 ---Verifies a request and keeps its event. Answer it with the status, and no body; the event, where
 ---there is one, is then to be handled.
 ---@param body string as it came
@@ -39,8 +80,14 @@ local function time_of(told) return told.at and told.at >= 0 and told.at or nil 
 ---@return telnyx.event|nil event nil: there is nothing to do, since it came before or is none
 ---@return string|nil why there is no event, in words
 function Receiver:receive(body, headers)
+  if type(body) ~= "string" then
+    error("receive expects the body as a string, got a " .. type(body), 2)
+  end
+  self.verifying.now = self.clock and self.clock()
   local told, why, kind = verify.verify(body, headers, self.public_key, self.verifying)
   if not told then return STATUS_OF_FAULT[kind], nil, why end
+  why = settle(self, told) or heed_optout(self, told)
+  if why then return UNAVAILABLE, nil, why end
   if not told.id then return OK, told end -- nothing tells it from another
   local is_new
   is_new, why = self.journal:add_event { id = told.id, message_id = told.message_id,
@@ -52,45 +99,6 @@ end
 
 -- Handling --------------------------------------------------------------------------------------
 
-local function table_of(value) return type(value) == "table" and value or {} end
-
-local function text_of(value) return type(value) == "string" and value ~= "" and value or nil end
-
--- The number of an address, or of the first of a list of them.
-local function number_of(address)
-  local own = table_of(address)
-  return text_of(own.phone_number) or text_of(table_of(own[1]).phone_number) or text_of(address)
-end
-
-local function failed(what, why) error(("webhook: %s: %s"):format(what, tostring(why)), 0) end
-
--- A key that this journal does not know is another's; what is known already stays.
-local function settle(self, told)
-  if told.direction ~= "outbound" or not told.key or not told.message_id then return end
-  local message = table_of(told.message)
-  if type(message.id) ~= "string" then message = { id = told.message_id } end
-  local _, why, is_failure = once.resolve(self.journal, told.key, message, "webhook")
-  if is_failure then failed("its key could not be settled", why) end
-end
-
--- It is for people: what no journal has must not keep a wish from being kept.
-local function keyword_of(message)
-  local text = text_of(message.text)
-  return text and (text:gsub("%z", " "))
-end
-
-local function heed_optout(self, told)
-  local wish, message = told.optout, table_of(told.message)
-  local number = number_of(message.from)
-  if not number or wish ~= "stop" and wish ~= "start" then return end
-  local profile, own = text_of(message.messaging_profile_id), number_of(message.to)
-  if not profile and not own then return end
-  local is_done, why = self.journal:set_optout { number = number, profile = profile, own = own,
-    is_out = wish == "stop", keyword = keyword_of(message), at = time_of(told) or core.now(),
-    now = core.now() }
-  if is_done == nil then failed("an opt-out could not be kept", why) end
-end
-
 -- So many events of one message are looked at.
 local MOST_EVENTS = 1000
 
@@ -98,7 +106,7 @@ local MOST_EVENTS = 1000
 local function state_before(self, told)
   if self.keeps_no_bodies then return nil end
   local rows, why = self.journal:events { message_id = told.message_id, limit = MOST_EVENTS }
-  if not rows then failed("its message's events cannot be read", why) end
+  if not rows then error(failure("its message's events cannot be read", why), 0) end
   local state
   for _, row in ipairs(rows) do
     if row.id == told.id and next(told.raw) then self.keeps_no_bodies = not row.body end
@@ -114,23 +122,26 @@ local function state_of(self, told)
   return reduce.reduce(before, told)
 end
 
----Does what an event asks for, and tells the program. Raises what that raises, and where the
----journal fails: then it is not handled, and `recover` finds it again.
+---Tells the program of an event. Raises what that raises, and where the journal fails: then it is
+---not handled, and `recover` finds it again.
 ---@param told telnyx.event as `receive` returned it
 function Receiver:handle(told)
-  settle(self, told)
-  heed_optout(self, told)
+  if type(told) ~= "table" or type(told.kind) ~= "string" then
+    error("handle expects an event that receive returned, got a " .. type(told), 2)
+  end
   if self.on_event then self.on_event(told, state_of(self, told)) end
   if not told.id then return end
   local is_done, why = self.journal:handled_event { id = told.id, now = core.now() }
-  if is_done == nil then failed("it cannot be written down that it was handled", why) end
+  if is_done == nil then
+    error(failure("it cannot be written down that it was handled", why), 0)
+  end
 end
 
 -- Of a journal that keeps no bodies there is no more than this.
 local function event_of(row)
   local told = row.body and event.parse(row.body)
   return told or { kind = "other", id = row.id, message_id = row.message_id, key = row.key,
-    at = row.at, direction = row.key and "outbound" or nil, raw = {} }
+    at = row.at, raw = {} }
 end
 
 -- Who handles one may take his time.
@@ -162,6 +173,9 @@ end
 ---@return string|nil why
 ---@return string[]|nil faults of those that could not be handled
 function Receiver:recover(options)
+  if options ~= nil and type(options) ~= "table" then
+    error("recover expects options in a table, got a " .. type(options), 2)
+  end
   local given, n, faults, last = options or {}, 0, {}, nil
   local left = given.limit or math.huge
   while left > 0 do
@@ -180,7 +194,8 @@ end
 local receiver = {}
 
 local EXPECTED = { journal = "a journal of telnyx.journal", public_key = "a string",
-  tolerance = "a number of seconds from 0 up", on_event = "a function" }
+  tolerance = "a number of seconds from 0 up", on_event = "a function",
+  now = "a function that returns seconds since 1970" }
 
 local NEEDED = { "add_event", "handled_event", "unhandled_events", "events", "set_optout" }
 
@@ -200,7 +215,18 @@ local CHECKS = {
   public_key = function(value) return type(value) == "string" end,
   tolerance = function(value) return type(value) == "number" and value >= 0 end,
   on_event = is_callable,
+  now = is_callable,
 }
+
+local function hint(name, more)
+  local names = {}
+  for _, set in ipairs { CHECKS, more } do
+    for known in pairs(set) do names[#names + 1] = known end
+  end
+  table.sort(names)
+  local near = type(name) == "string" and core.nearest(name, names)
+  return near and ("; did you mean '%s'?"):format(near) or "; known: " .. table.concat(names, ", ")
+end
 
 ---The checked options, `more` of them besides.
 ---@param given table
@@ -212,7 +238,8 @@ local function check(given, more, level)
   end
   for name, value in pairs(given) do
     if not CHECKS[name] and not more[name] then
-      error(("webhook: there is no option '%s'"):format(tostring(name)), level + 1)
+      error(("webhook: there is no option '%s'%s"):format(tostring(name), hint(name, more)),
+        level + 1)
     end
     if CHECKS[name] and not CHECKS[name](value) then
       error(("webhook: option '%s' must be %s"):format(name, EXPECTED[name]), level + 1)
@@ -225,6 +252,7 @@ end
 ---@field journal telnyx.journal the one that messages are sent with
 ---@field public_key string|nil default: TELNYX_PUBLIC_KEY
 ---@field tolerance number|nil seconds; default 300
+---@field now (fun(): number)|nil another clock, in seconds since 1970: a sandbox's, for tests
 ---@field on_event (fun(event: telnyx.event, state: telnyx.webhook_state, change:
 ---telnyx.webhook_change))|nil
 
@@ -235,7 +263,8 @@ end
 function receiver.new(given, more, level)
   check(given, more or {}, (level or 1) + 1)
   return setmetatable({ journal = given.journal, public_key = given.public_key,
-    verifying = { tolerance = given.tolerance }, on_event = given.on_event or false }, Receiver)
+    verifying = { tolerance = given.tolerance }, on_event = given.on_event or false,
+    clock = given.now }, Receiver)
 end
 
 return receiver

@@ -93,16 +93,22 @@ local function read_entries(wanted, place, entries, row, on_trace)
   end
 end
 
+-- A list may grow while it is read, or say that it has no end. So many are as many rows as are
+-- looked for together, at most.
+local MOST_PAGES = 1000
+
 -- Reads pages until there are no more, or nothing more is wanted. The first may have been read.
 ---@return true|nil
 ---@return telnyx.error|nil
 local function read_pages(ask, wanted, place, page_of, row, on_trace, first)
   local page, number, err = first, 1, nil
+  local n_pages
   repeat
     if not page then page, err = ask(page_of(number)) end
     if not page then return nil, err end
+    n_pages = n_pages or math.min(page.n_pages, MOST_PAGES)
     read_entries(wanted, place, page.rows, row, on_trace)
-    local is_last = number >= page.n_pages
+    local is_last = number >= n_pages or #page.rows == 0
     number, page = number + 1, nil
   until is_last or (row and not is_wanted(wanted, row)) or wanted.n == 0
   return true

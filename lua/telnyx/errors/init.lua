@@ -113,8 +113,8 @@ local LATER = "Try again later."
 local NETWORK = "Check the network, base_url and any proxy."
 
 local by_outcome = {
-  unknown = "Look for the message in the portal or in a webhook before"
-    .. " sending it again: it may have been delivered.",
+  unknown = "Look for the message, by client:settle where it has a key, before sending it again:"
+    .. " it may have been delivered.",
   accepted = "Do not send it again: the service took the message.",
 }
 
@@ -188,13 +188,23 @@ local function whose(err, known, fallback)
   return fallback[3] or data.whose[fallback[1]]
 end
 
+-- Of what asks about messages, none of which it sends.
+local by_question = { read = "Ask again later.",
+  cancel = "Get the message: it may be cancelled." }
+
+local function general_advice(err)
+  if not err.question then return by_outcome[err.outcome] end
+  if err.outcome == "unknown" then return by_question[err.question] end
+  return err.kind == "invalid" and "" or nil
+end
+
 local function explain(err)
   local known = errors.meaning(err)
   local fallback = general(err)
   err.whose = whose(err, known, fallback)
   if err.title == nil and known then err.title = known.title end
   err.class = known and known.class or fallback[1]
-  err.advice = err.advice or by_outcome[err.outcome] or known and known.advice or fallback[2]
+  err.advice = err.advice or general_advice(err) or known and known.advice or fallback[2]
 end
 
 local Error = { __name = "telnyx.error" }

@@ -67,8 +67,12 @@ local function without_stop(text) return (text:gsub("([^.])%.$", "%1")) end
 
 local labels = { not_sent = "not sent" }
 
+-- Of what asks about messages: whether one was sent is no question there.
+local labels_of_question = { not_sent = "not asked", unknown = "no answer", rejected = "refused" }
+
 local function head(err)
-  local label = clean(labels[err.outcome] or err.outcome) or "failed"
+  local of_question = err.question and labels_of_question[err.outcome]
+  local label = clean(of_question or labels[err.outcome] or err.outcome) or "failed"
   if err.replayed == true and err.outcome == "rejected" then label = label .. " before" end
   local status = clean(err.status)
   return status and ("%s (%s)"):format(label, status) or label
@@ -117,6 +121,7 @@ local stories = {
 }
 
 local function story(err)
+  if err.question and err.outcome == "rejected" then return "the answer is not the API's" end
   local of_outcome = stories[err.outcome]
   return of_outcome and of_outcome[err.kind] or "something went wrong"
 end
@@ -169,7 +174,12 @@ local endings = {
   accepted = "do not send it again",
 }
 
+local endings_of_question = {
+  cancel = "it may be cancelled: get the message to see",
+}
+
 local function ending(err)
+  if err.question and err.outcome == "unknown" then return endings_of_question[err.question] end
   if endings[err.outcome] then return endings[err.outcome] end
   -- The detail of a local violation was written here and says what to do.
   if err.kind == "invalid" and clean(err.detail) then return nil end

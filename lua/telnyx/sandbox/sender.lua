@@ -111,6 +111,10 @@ function Sender:advance(seconds)
   error(trouble[1], 0)
 end
 
+---Seconds since 1970 by the service's clock: for who judges what it has signed.
+---@return number
+function Sender:now() return self.service.now() end
+
 ---As `advance`: how a client waits.
 ---@param seconds number
 function Sender:sleep(seconds)

@@ -86,6 +86,10 @@ local function carry(engine, job, task)
   local message, result, interruption = engine.loop:carry(task, job.message, job.limits)
   if not engine.owns_sender then message, result = tidy(message, result) end
   if message and job.read then message, result = job.read(message, result) end
+  -- What answers a question with nothing that can be read has not answered it.
+  if not message and job.question and result.outcome == "accepted" then
+    result.outcome = "unknown"
+  end
   result = without_secrets(engine, message, result)
   if not message then heed_code(result) end
   return message, result, interruption
@@ -155,6 +159,7 @@ local function taint(err)
 end
 
 local function fail(engine, job, err)
+  err.question = job.question
   local seems_unsent = err.outcome == "not_sent" or err.outcome == "rejected"
   if job.may_be_sent and seems_unsent then taint(err) end
   err.attempts = job.attempts
@@ -373,6 +378,7 @@ end
 -- What is validated is what is sent, at every attempt.
 local function check(engine, job)
   local call, key = job.call, job.call.key
+  if job.message.webhook_url then job.message = reference.strip(job.message) end
   local judge = (key or engine.takes_body) and core.encode or core.validate -- a body, if need be
   local body, told = judge(job.message, nil, call.accept or nil, call.strict)
   if not body then return nil, told end
@@ -395,6 +401,7 @@ end
 -- Of a group message, by what its job was given for it.
 local function make_group_ready(engine, job)
   local key, own = job.call.key, job.group
+  job.message = reference.strip(job.message)
   local body, told = own.body(job.message, job.call)
   if not body then return fail(engine, job, told) end
   if not engine.takes_requests then return fail(engine, job, only_messages()) end
@@ -467,17 +474,25 @@ local function ask_service(engine, job, task, inquiry)
   job.limits.request, job.limits.body = inquiry.request, inquiry.body or ""
   job.limits.timeout, job.read = call.timeout, inquiry.read
   job.now = engine.loop:now()
-  job.deadline = job.now + call.deadline
+  job.deadline = math.min(job.now + call.deadline, job.ends_at or math.huge)
+  if job.deadline - job.now < LEAST_ATTEMPT then
+    return fail(engine, job, { outcome = "not_sent", kind = "timeout", retryable = true,
+      cause = "the deadline has passed", advice = "Ask again later." })
+  end
   return carry_out(engine, job, task)
 end
 
 -- A job that is a function, which asks the service one thing after the other.
 local function work(engine, job, task)
+  if job.has_end then job.ends_at = engine.loop:now() + job.call.deadline end
   local message, result = job.work(function(inquiry)
     if not engine.takes_requests then return fail(engine, job, only_messages()) end
     return ask_service(engine, job, task, inquiry)
   end)
-  if not message and getmetatable(result) == nil then engine:new_error(result) end
+  if not message and getmetatable(result) == nil then
+    result.question = job.question
+    engine:new_error(result)
+  end
   return message, result
 end
 

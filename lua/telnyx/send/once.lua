@@ -143,7 +143,7 @@ end
 local function unsettled(row, now)
   local result = told(row.key, { outcome = "unknown", kind = "protocol", state = "unknown",
     cause = "the request of an earlier send under this key, begun"
-      .. circumstances(row, now, "%s ago") .. ", has not been settled: see client:resolve" })
+      .. circumstances(row, now, "%s ago") .. ", has not been settled: see client:settle" })
   result.is_recorded = true
   return result
 end
@@ -408,6 +408,16 @@ local function is_of(row, message)
   return nil, ("it is a message to %s, and not to %s"):format(to, row.to)
 end
 
+local OTHER_CLAIM = "it was posted by another claim than this journal's: another journal has the"
+  .. " same key, or had it"
+
+-- A key may have been used in another journal, or forgotten and used again. Who has said that none
+-- was sent may be wrong, and the row knows no claim any more.
+local function may_be_claims(row, claim)
+  if row.claim then return row.claim == claim end
+  return row.settled_by == "caller"
+end
+
 local KNOWN = {
   free = "nothing that was sent under this key can have become a message: it is free",
   queued = "the message of this key has not been sent yet",
@@ -422,10 +432,11 @@ local KNOWN = {
 ---@param what table|"not_sent"|"withdrawn" the message that was sent; or that none was, and whether
 ---an outbox is to send it
 ---@param by string|nil who says so; default "caller"
+---@param claim string|nil by which the message was posted, where that is known
 ---@return true|nil
 ---@return string|nil why
 ---@return boolean|nil is_failure of the journal
-function once.resolve(journal, key, what, by)
+function once.resolve(journal, key, what, by, claim)
   by = by or "caller"
   local message = type(what) == "table" and what
   local now = core.now()
@@ -436,6 +447,7 @@ function once.resolve(journal, key, what, by)
     local is_so
     is_so, why = is_of(row, message)
     if not is_so then return nil, why end
+    if claim and not may_be_claims(row, claim) then return nil, OTHER_CLAIM end
   end
   if row.state == "accepted" then
     if message and not row.message_id then return settle_accepted(journal, row, what, by) end

@@ -45,6 +45,48 @@ end
 
 local FIELDS = { "webhook_url", "webhook_failover_url" }
 
+---Reads a URL's reference.
+---@param url any
+---@return string|nil key nil: it has none of ours
+---@return string|nil claim
+function reference.read(url)
+  if type(url) ~= "string" then return nil end
+  local query = url:match("^[^#?]*%?([^#]*)")
+  local text = query and ("&" .. query .. "&"):match(".*&" .. NAME .. "([%w_-]+)&")
+  local claim = text and text:sub(1, CLAIM_DIGITS)
+  if not claim or #claim < CLAIM_DIGITS or claim:find("[^0-9a-f]") then return nil end
+  local key = decode(text:sub(CLAIM_DIGITS + 1))
+  if not key then return nil end
+  return key, claim
+end
+
+-- A URL without what is another's reference, as where it was copied from a message.
+local function stripped(url)
+  local address, query, fragment = url:match("^([^?#]*)%?([^#]*)(.*)$")
+  if not address then return url end
+  local kept = {}
+  for parameter in (query .. "&"):gmatch("([^&]*)&") do
+    if not reference.read("?" .. parameter) then kept[#kept + 1] = parameter end
+  end
+  local rest = table.concat(kept, "&")
+  return address .. (kept[1] and "?" .. rest or "") .. fragment
+end
+
+---A message whose webhook URLs have no reference of ours: it would tell of another message.
+---@param message table is not changed
+---@return table message a copy, if there is something to take away
+function reference.strip(message)
+  local own = message
+  for _, field in ipairs(FIELDS) do
+    local url = message[field]
+    if type(url) == "string" and url:find(NAME, 1, true) and reference.read(url) then
+      if own == message then own = tables.copy(message) end
+      own[field] = stripped(url)
+    end
+  end
+  return own
+end
+
 -- What a field has with the reference; nil where it is none, or would be too long.
 local function referring(url, parameter)
   local is_fit = type(url) == "string" and url ~= ""
@@ -106,21 +148,6 @@ function reference.claimed(body, key, claim)
   end
   if from == 1 then return body end
   return table.concat(parts) .. body:sub(from)
-end
-
----Reads a URL's reference.
----@param url any
----@return string|nil key nil: it has none of ours
----@return string|nil claim
-function reference.read(url)
-  if type(url) ~= "string" then return nil end
-  local query = url:match("^[^#?]*%?([^#]*)")
-  local text = query and ("&" .. query .. "&"):match(".*&" .. NAME .. "([%w_-]+)&")
-  local claim = text and text:sub(1, CLAIM_DIGITS)
-  if not claim or #claim < CLAIM_DIGITS or claim:find("[^0-9a-f]") then return nil end
-  local key = decode(text:sub(CLAIM_DIGITS + 1))
-  if not key then return nil end
-  return key, claim
 end
 
 return reference
