@@ -19,7 +19,7 @@ test-sdk-now: $(SDK)/installed
 	@rm -rf $(SDK)/replies $(SDK)/*.mjs && cp spec/sdk/node/*.mjs $(SDK)
 	@cd $(SDK) && export $(call paths,5.4) SANDBOX_LUA_CPATH='$(CURDIR)/build/5.1/?.so;;' \
 	  PROJECT='$(CURDIR)' REPLIES='$(CURDIR)/$(SDK)/replies' && \
-	  node --test-reporter=spec --test $(SDK_SPECS) && node types.mjs
+	  timeout 600 node --test-reporter=spec --test $(SDK_SPECS) && node types.mjs
 
 $(SDK)/installed: spec/sdk/node/package.json spec/sdk/node/package-lock.json
 	@mkdir -p $(SDK) && cp $^ $(SDK)

@@ -70,7 +70,10 @@ export async function startSandbox() {
   const { value: second } = await lines.next();
   const url = /^telnyx sandbox: (http\S+)$/.exec(first)?.[1];
   const publicKey = /^telnyx sandbox: public key (\S{44})$/.exec(second)?.[1];
-  if (!url || !publicKey) throw new Error(`${first}\n${second}`);
+  if (!url || !publicKey) {
+    launcher.kill();
+    throw new Error(`${first}\n${second}`);
+  }
   const origin = url.slice(0, -"/v2".length);
   const last = { text: "" };
 
