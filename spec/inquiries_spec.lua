@@ -177,7 +177,8 @@ describe("asking about a message", function()
 
   it("says of a question that it was not answered, and not that a message went out", function()
     local half = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"
-    local scripts = { ["cut"] = { request, wire.send(half), wire.rst }, ["a page"] = { request, wire.reply(200, "<html>") },
+    local scripts = { ["cut"] = { request, wire.send(half), wire.rst },
+      ["a page"] = { request, wire.reply(200, "<html>") },
       ["nothing"] = { request, wire.reply(204, nil) } }
     for what, script in pairs(scripts) do
       new({ retry = false }, script)

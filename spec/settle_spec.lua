@@ -455,7 +455,7 @@ describe("settling", function()
       return { data = { { id = n } }, meta = { total_pages = n + 1 } }, { status = 200 }
     end
     assert.equal("unknown", assert(client:settle("order-1")).state)
-    assert.equal(4, n)
+    assert.equal(6, n) -- two lists, by what each said of itself at first
     n = 0
     service.ask_deliveries = function()
       n = n + 1
