@@ -1,6 +1,6 @@
---- What becomes of a webhook: it is verified and kept, and answered only then; then its key is
---- settled, an opt-out noted, and the program told. Where a process dies in between, what was kept
---- and not handled yet is found again.
+--- What becomes of a webhook: it is verified, an opt-out noted, and it is kept, and answered only
+--- then; then its key is settled, and the program told. Where a process dies in between, what was
+--- kept and not handled yet is found again.
 
 local core = require("telnyx.core")
 local event = require("telnyx.after.event")
@@ -18,38 +18,7 @@ local Receiver = {}
 Receiver.__index = Receiver
 Receiver.__name = "telnyx.receiver"
 
--- Receiving -----------------------------------------------------------------------------------
-
--- What a request is answered that is no webhook. Where the fault is ours, the service sends it
--- again.
-local STATUS_OF_FAULT = { bad_header = 400, bad_body = 400, stale = 403, mismatch = 403,
-  bad_key = 500, no_crypto = 500 }
-
-local OK, UNAVAILABLE = 200, 503
-
--- No journal keeps what was before 1970.
-local function time_of(told) return told.at and told.at >= 0 and told.at or nil end
-
----Verifies a request and keeps its event. Answer it with the status, and no body; the event, where
----there is one, is then to be handled.
----@param body string as it came
----@param headers table|fun(name: string): any as of `telnyx.webhook.verify`
----@return integer status 200; or why it is none: 400, 403, 500, or 503 where it cannot be kept
----@return telnyx.event|nil event nil: there is nothing to do, since it came before or is none
----@return string|nil why there is no event, in words
-function Receiver:receive(body, headers)
-  local told, why, kind = verify.verify(body, headers, self.public_key, self.verifying)
-  if not told then return STATUS_OF_FAULT[kind], nil, why end
-  if not told.id then return OK, told end -- nothing tells it from another
-  local is_new
-  is_new, why = self.journal:add_event { id = told.id, message_id = told.message_id,
-    key = told.key, at = time_of(told), body = body, now = core.now() }
-  if is_new == nil then return UNAVAILABLE, nil, "it cannot be kept: " .. tostring(why) end
-  if not is_new then return OK, nil, "it came before" end
-  return OK, told
-end
-
--- Handling --------------------------------------------------------------------------------------
+-- Opt-outs ------------------------------------------------------------------------------------
 
 local function table_of(value) return type(value) == "table" and value or {} end
 
@@ -61,6 +30,64 @@ local function number_of(address)
   return text_of(own.phone_number) or text_of(table_of(own[1]).phone_number) or text_of(address)
 end
 
+-- No journal keeps what was before 1970.
+local function time_of(told) return told.at and told.at >= 0 and told.at or nil end
+
+-- It is for people: what no journal has must not keep a wish from being kept.
+local function keyword_of(message)
+  local text = text_of(message.text)
+  return text and (text:gsub("%z", " "))
+end
+
+-- Returns true also where there is nothing to write down; or nil, why.
+local function heed_optout(self, told)
+  local wish, message = told.optout, table_of(told.message)
+  local number = number_of(message.from)
+  if not number or wish ~= "stop" and wish ~= "start" then return true end
+  local profile, own = text_of(message.messaging_profile_id), number_of(message.to)
+  if not profile and not own then return true end
+  local is_done, why = self.journal:set_optout { number = number, profile = profile, own = own,
+    is_out = wish == "stop", keyword = keyword_of(message), at = time_of(told) or core.now(),
+    now = core.now() }
+  if is_done == nil then return nil, why end
+  return true
+end
+
+-- Receiving -----------------------------------------------------------------------------------
+
+-- What a request is answered that is no webhook. Where the fault is ours, the service sends it
+-- again.
+local STATUS_OF_FAULT = { bad_header = 400, bad_body = 400, stale = 403, mismatch = 403,
+  bad_key = 500, no_crypto = 500 }
+
+local OK, UNAVAILABLE = 200, 503
+
+---Verifies a request, writes down who wants nothing more, and keeps its event. Answer it with the
+---status, and no body; the event, where there is one, is then to be handled.
+---@param body string as it came
+---@param headers table|fun(name: string): any as of `telnyx.webhook.verify`
+---@return integer status 200; or why it is none: 400, 403, 500, or 503 where it cannot be kept
+---@return telnyx.event|nil event nil: there is nothing to do, since it came before or is none
+---@return string|nil why there is no event, in words
+function Receiver:receive(body, headers)
+  local told, why, kind = verify.verify(body, headers, self.public_key, self.verifying)
+  if not told then return STATUS_OF_FAULT[kind], nil, why end
+  -- First of all: a journal that keeps no bodies has no other word of it. With a time of its own
+  -- the same again changes nothing.
+  local is_heeded = true
+  if time_of(told) then is_heeded, why = heed_optout(self, told) end
+  if not is_heeded then return UNAVAILABLE, nil, "an opt-out cannot be kept: " .. tostring(why) end
+  if not told.id then return OK, told end -- nothing tells it from another
+  local is_new
+  is_new, why = self.journal:add_event { id = told.id, message_id = told.message_id,
+    key = told.key, at = time_of(told), body = body, now = core.now() }
+  if is_new == nil then return UNAVAILABLE, nil, "it cannot be kept: " .. tostring(why) end
+  if not is_new then return OK, nil, "it came before" end
+  return OK, told
+end
+
+-- Handling --------------------------------------------------------------------------------------
+
 local function failed(what, why) error(("webhook: %s: %s"):format(what, tostring(why)), 0) end
 
 -- A key that this journal does not know is another's; what is known already stays.
@@ -70,24 +97,6 @@ local function settle(self, told)
   if type(message.id) ~= "string" then message = { id = told.message_id } end
   local _, why, is_failure = once.resolve(self.journal, told.key, message, "webhook")
   if is_failure then failed("its key could not be settled", why) end
-end
-
--- It is for people: what no journal has must not keep a wish from being kept.
-local function keyword_of(message)
-  local text = text_of(message.text)
-  return text and (text:gsub("%z", " "))
-end
-
-local function heed_optout(self, told)
-  local wish, message = told.optout, table_of(told.message)
-  local number = number_of(message.from)
-  if not number or wish ~= "stop" and wish ~= "start" then return end
-  local profile, own = text_of(message.messaging_profile_id), number_of(message.to)
-  if not profile and not own then return end
-  local is_done, why = self.journal:set_optout { number = number, profile = profile, own = own,
-    is_out = wish == "stop", keyword = keyword_of(message), at = time_of(told) or core.now(),
-    now = core.now() }
-  if is_done == nil then failed("an opt-out could not be kept", why) end
 end
 
 -- So many events of one message are looked at.
@@ -115,10 +124,12 @@ end
 ---@param told telnyx.event as `receive` returned it
 function Receiver:handle(told)
   settle(self, told)
-  heed_optout(self, told)
+  local is_heeded, why = heed_optout(self, told)
+  if not is_heeded then failed("an opt-out could not be kept", why) end
   if self.on_event then self.on_event(told, state_of(self, told)) end
   if not told.id then return end
-  local is_done, why = self.journal:handled_event { id = told.id, now = core.now() }
+  local is_done
+  is_done, why = self.journal:handled_event { id = told.id, now = core.now() }
   if is_done == nil then failed("it cannot be written down that it was handled", why) end
 end
 
