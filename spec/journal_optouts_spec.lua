@@ -249,3 +249,11 @@ for _, candidate in ipairs(journals.all) do
     end
   end)
 end
+
+it("a STOP is not kept where it cannot be kept whose its number is", function()
+  local journal = journals.memory.open()
+  journal.keeper.profiles.change = function() return nil, "no memory" end
+  local ok, why = journal:set_optout { number = "+1", profile = "P", own = "A", is_out = true,
+    at = 1, now = 1 }
+  assert.same({ nil, "no memory" }, { ok, why })
+end)
