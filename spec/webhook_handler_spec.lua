@@ -1,5 +1,5 @@
--- What a handler of webhooks does where nginx gives it no timer, or late ones; with an nginx that is
--- a table here. The whole of it, in a real one, is in spec/webhook_nginx_spec.lua.
+-- What a handler of webhooks does where nginx gives it no timer, or a late one; with an nginx that
+-- is a table here. The whole of it, in a real one, is in spec/webhook_nginx_spec.lua.
 
 local core = require "telnyx.core"
 local telnyx = require "telnyx"
