@@ -137,6 +137,16 @@ describe("asking about a message", function()
     end
   end)
 
+  it("has cancelled nothing where the answer is about another message", function()
+    for _, document in ipairs { { data = message("other") }, message("other"), {} } do
+      new({}, { request, answer(document) })
+      local got, err = client:cancel(ID)
+      assert.is_nil(got)
+      assert.equal("unknown", err.outcome)
+      client:close()
+    end
+  end)
+
   it("does not cancel again what may have been cancelled", function()
     for _, script in ipairs { { request, wire.rst }, { request, wire.reply(500, "{}") } } do
       for _, is_begun in ipairs { false, true } do

@@ -377,6 +377,8 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
         assert.equal(1, #sender.posts)
         assert(client:send { from = FROM, to = TO, text = "unasked" })
         assert.is_nil((send { from = false, messaging_profile_id = PROFILE }))
+        assert.is_nil((send { from = "+18445550002", messaging_profile_id = PROFILE }))
+        assert(send { from = false, messaging_profile_id = PROFILE:gsub("^3", "4") })
         assert(send { to = "+18665550002" })
         assert(send { from = "+18445550002" })
         take(event_of("received", inbound("START"), { at = os.time() }))
