@@ -673,6 +673,8 @@ describe("over a real socket, a body", function()
     { "too deep", 200, ("["):rep(200000), outcome = "accepted" },
     { "null", 200, "null", outcome = "accepted" },
     { "a list", 400, "[]", outcome = "rejected" },
+    { "an error without an envelope", 404, '{"code":"10005","title":"Resource not found"}',
+      outcome = "rejected", kind = "protocol" },
     { "larger than the ceiling", 200, data('"t":"' .. ("x"):rep(2 ^ 21) .. '"'),
       outcome = "accepted", kind = "protocol" },
     { "larger than the ceiling, refused", 400, (" "):rep(2 ^ 21), outcome = "rejected" },

@@ -37,6 +37,21 @@ describe("the request", function()
     assert.truthy(x:offer():find("\r\nAuthorization: Bearer KEY_X\r\n", 1, true))
   end)
 
+  it("has a resource of visible characters alone: nothing gets into its head by one", function()
+    local function made(resource)
+      return core.request({}, { api_key = "KEY_X", base_url = "http://127.0.0.1/v2", body = "",
+        request = { method = "GET", resource = resource } })
+    end
+    assert.truthy(core.exchange(made("/a?b=~")):offer():find("^GET /v2/a%?b=~ HTTP/1.1\r\n"))
+    for byte = 0, 255 do
+      local is_visible = byte > 32 and byte < 127 and byte ~= 35
+      assert.equal(is_visible, (pcall(made, "/a" .. string.char(byte))), byte)
+    end
+    for _, resource in ipairs { "", "a", "http://b.example/" } do
+      assert.is_false((pcall(made, resource)))
+    end
+  end)
+
   it("is offered up to its end, until it is written", function()
     local x = exchange()
     local all = x:offer()

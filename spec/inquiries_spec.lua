@@ -137,6 +137,16 @@ describe("asking about a message", function()
     end
   end)
 
+  it("has cancelled nothing where the answer is about another message", function()
+    for _, document in ipairs { { data = message("other") }, message("other"), {} } do
+      new({}, { request, answer(document) })
+      local got, err = client:cancel(ID)
+      assert.is_nil(got)
+      assert.equal("unknown", err.outcome)
+      client:close()
+    end
+  end)
+
   it("does not cancel again what may have been cancelled", function()
     for _, script in ipairs { { request, wire.rst }, { request, wire.reply(500, "{}") } } do
       for _, is_begun in ipairs { false, true } do
@@ -294,6 +304,15 @@ describe("asking about a message", function()
       assert.equal(1, #requests())
     end)
 
+    it("has its key as a header, where that is asked for", function()
+      new({ idempotency_header = true }, { request, ACCEPTED })
+      assert(client:send_group(GROUP, { key = "group-1" }))
+      assert.equal("group-1", requests()[1].headers["idempotency-key"])
+      local _, err = client:send_group(GROUP, { key = "group 2" })
+      assert.equal("idempotency_key", err.rule)
+      assert.equal(1, #requests())
+    end)
+
     it("has nobody's outcome but its own", function()
       for to, outcome in pairs { ["+18665550002"] = "accepted", ["+18665550009"] = "unknown" } do
         new({}, { request, answer { data = message("g-1", { to = { { phone_number = to } } }) } })
@@ -319,6 +338,8 @@ describe("asking about a message", function()
       ["too many"] = { { to = { "+18665550001", "+18665550002", "+18665550003", "+18665550004",
         "+18665550005", "+18665550006", "+18665550007", "+18665550008", "+18665550009" } }, "/to" },
       ["another country's"] = { { to = { "+18665550001", "+4915112345678" } }, "/to/1" },
+      ["a number too long"] = { { to = { "+18665550001", "+186655500021" } }, "/to/1" },
+      ["a number in brackets"] = { { to = { "(+18665550001)" } }, "/to/0" },
       ["one twice"] = { { to = { "+18665550001", "+18665550001" } }, "/to/1" },
       ["no string"] = { { to = { "+18665550001", 7 } }, "/to/1" },
       ["a sender from abroad"] = { { from = "+4915112345678" }, "/from" },

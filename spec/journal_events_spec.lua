@@ -179,3 +179,13 @@ for _, candidate in ipairs(journals.all) do
     end
   end)
 end
+
+it("an event that is not what the list said of it is not purged", function()
+  local journal = journals.memory.open()
+  assert(journal:add_event { id = "e-1", now = 1000 })
+  local store = journal.keeper.events_store
+  store.list = function() return { { id = "e-1", received_at = 1, handled_at = 2 } } end
+  assert.equal(0, journal:purge { before = 5000 })
+  store.list = nil
+  assert.equal(1, #journal:unhandled_events())
+end)

@@ -249,3 +249,33 @@ for _, candidate in ipairs(journals.all) do
     end
   end)
 end
+
+it("a STOP is not kept where it cannot be kept whose its number is", function()
+  local journal = journals.memory.open()
+  journal.keeper.profiles.change = function() return nil, "no memory" end
+  local ok, why = journal:set_optout { number = "+1", profile = "P", own = "A", is_out = true,
+    at = 1, now = 1 }
+  assert.same({ nil, "no memory" }, { ok, why })
+end)
+
+it("what somebody else has put into the dictionary of nginx is no end of a list", function()
+  local dict = {}
+  function dict:get(name) return self[name] end
+  function dict:safe_set(name, value)
+    self[name] = value
+    return true
+  end
+  function dict:safe_add(name, value) return self[name] == nil and self:safe_set(name, value) end
+  function dict:delete(name) self[name] = nil end
+  function dict.get_keys() return {} end
+  local journal = require("telnyx.journal").shared(dict)
+  for _, profile in ipairs { "P", "Q" } do
+    assert(journal:set_optout { number = "+1", profile = profile, is_out = true, at = 1, now = 1 })
+  end
+  assert.is_truthy(journal:optout { number = "+1", profile = "Q" })
+  dict["o:+1\0" .. 1] = "else"
+  local row, why = journal:optout { number = "+1", profile = "Q" }
+  assert.same({ nil, "string" }, { row, type(why) })
+  assert.is_nil((journal:set_optout { number = "+1", own = "A", is_out = true, at = 1, now = 1 }))
+  assert.equal("else", dict["o:+1\0" .. 1])
+end)

@@ -405,6 +405,13 @@ local function specs()
     assert.equal(135, n_old)
   end)
 
+  it("lists what a clock ahead of this one has claimed, unless an age is asked for", function()
+    claim("ahead", { now = NOW + 5, expires = NOW + 6 })
+    finish("ahead", "unknown")
+    assert.equal("ahead", journal:unsettled { now = NOW }().key)
+    assert.is_nil(journal:unsettled { now = NOW, older_than = 0 }())
+  end)
+
   it("goes on listing while rows are settled", function()
     for i = 1, 250 do
       claim("k" .. i, { now = NOW + i })

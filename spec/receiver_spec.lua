@@ -464,6 +464,8 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
         assert.equal(1, #sender.posts)
         assert(client:send { from = FROM, to = TO, text = "unasked" })
         assert.is_nil((send { from = false, messaging_profile_id = PROFILE }))
+        assert.is_nil((send { from = "+18445550002", messaging_profile_id = PROFILE }))
+        assert(send { from = false, messaging_profile_id = PROFILE:gsub("^3", "4") })
         assert(send { to = "+18665550002" })
         assert(send { from = "+18445550002" })
         take(event_of("received", inbound("START"), { at = os.time() }))
@@ -475,6 +477,31 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
         take(event_of("received", inbound("STOP"), { at = os.time() - 10 }))
         assert(send())
         take(event_of("received", inbound("STOP"), { at = os.time() + 1 }))
+        assert.is_nil((send()))
+      end)
+
+      it("has written it down when it answers, or says 503", function()
+        local body, headers = signed(cjson.encode(event_of("received", inbound("STOP"))))
+        journal.set_optout = function() return nil, "no disk" end
+        local status, event, why = receiver:receive(body, headers)
+        assert.equal(503, status)
+        assert.is_nil(event)
+        assert.matches("no disk", why)
+        journal.set_optout = nil
+        assert.equal(200, (receiver:receive(body, headers)))
+        assert.is_nil((send()))
+        assert.equal(1, assert(receiver:recover { older_than = 0 }))
+        assert.equal("stop", told[1].event.optout)
+      end)
+
+      it("takes no copy of a START without a time for a later one", function()
+        local start = event_of("received", inbound("START"))
+        start.data.occurred_at = nil
+        take(start)
+        journal:set_optout { number = TO, profile = PROFILE, own = FROM, is_out = true,
+          at = core.now(), now = core.now() }
+        core.sleep(0.01)
+        take(start)
         assert.is_nil((send()))
       end)
 

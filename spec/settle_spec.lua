@@ -358,6 +358,16 @@ describe("settling", function()
     assert.equal("unknown", assert(client:settle("order-1")).state)
   end)
 
+  it("does not settle by what has no message's id, though it has the reference", function()
+    lose("order-1")
+    for _, id in ipairs { 7, "", cjson.null, {} } do
+      service.deliveries[1].webhook.payload.id = id
+      service.records[1].uuid = id
+      assert.equal("unknown", assert(client:settle("order-1")).state)
+      assert.equal("unknown", journal:get("order-1").state)
+    end
+  end)
+
   it("does not settle by a message to another, though it has the reference", function()
     lose("order-1")
     service.deliveries[1].webhook.payload.to[1].phone_number = "+18665550009"

@@ -227,6 +227,13 @@ describe("a message that was sent", function()
     assert.equal(1793528262.574, state.status_at)
   end)
 
+  it("has the later cost of two that are as final", function()
+    local early, late = finalized("delivered", T, "e-1"), finalized("delivered", T + 1, "e-2")
+    early.message = { cost = { amount = "0.0051", currency = "USD" } }
+    late.message = { cost = { amount = "0.0060", currency = "USD" } }
+    assert.equal("0.0060", the_same({ event_of(early), event_of(late) }).cost.amount)
+  end)
+
   it("has the errors that any event tells of its end", function()
     local errors = { { code = "40001" } }
     local state = the_same { event_of(finalized("delivery_failed", T, "e-1")),
