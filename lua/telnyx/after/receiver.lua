@@ -86,7 +86,8 @@ function Receiver:receive(body, headers)
   self.verifying.now = self.clock and self.clock()
   local told, why, kind = verify.verify(body, headers, self.public_key, self.verifying)
   if not told then return STATUS_OF_FAULT[kind], nil, why end
-  why = settle(self, told) or heed_optout(self, told)
+  local has_time = time_of(told) ~= nil -- or else a copy of it would be of a later wish
+  why = settle(self, told) or has_time and heed_optout(self, told)
   if why then return UNAVAILABLE, nil, why end
   if not told.id then return OK, told end -- nothing tells it from another
   local is_new
@@ -94,6 +95,7 @@ function Receiver:receive(body, headers)
     key = told.key, at = time_of(told), body = body, now = core.now() }
   if is_new == nil then return UNAVAILABLE, nil, "it cannot be kept: " .. tostring(why) end
   if not is_new then return OK, nil, "it came before" end
+  if not has_time then heed_optout(self, told) end
   return OK, told
 end
 
