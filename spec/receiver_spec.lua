@@ -472,6 +472,38 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
         assert(send())
       end)
 
+      it("heeds a STOP that comes while a message waits to be tried, or tried again", function()
+        local told_of = {}
+        client:close()
+        client = telnyx.new { sender = sender, journal = journal, optouts = true,
+          retry = { base = 0.001 } }
+        sender.answer = function(n)
+          if n == 1 then take(event_of("received", inbound("STOP"))) end
+          return { id = "m-" .. n }, {}
+        end
+        local list = {}
+        for i = 1, 3 do list[i] = { from = FROM, to = TO, text = "text " .. i } end
+        local counts = client:send_all(list, { rate = 50, burst = 1, concurrency = 3,
+          key = function(i) return "key " .. i end,
+          on_result = function(i, message, err) told_of[i] = message and "sent" or err.rule end })
+        assert.equal(1, #sender.posts)
+        assert.same({ "sent", "opted_out", "opted_out" }, told_of)
+        assert.equal(2, counts.not_sent)
+        assert.is_not.equal("sending", (journal:get("key 2") or {}).state)
+        journal:set_optout { number = TO, profile = PROFILE, own = FROM, is_out = false,
+          at = os.time() + 5, now = core.now() }
+        sender.posts, sender.answer = {}, function(n)
+          if n > 1 then return { id = "m" }, {} end
+          take(event_of("received", inbound("STOP"), { at = os.time() + 10 }))
+          return nil, { outcome = "rejected", kind = "api", status = 429, retryable = true,
+            errors = { { code = "10011", title = "Too many" } } }
+        end
+        local _, err = client:send({ from = FROM, to = TO, text = "x" }, { key = "order-9" })
+        assert.equal("opted_out", err.rule)
+        assert.equal(1, #sender.posts)
+        assert.equal("free", journal:get("order-9").state)
+      end)
+
       it("is not misled by the order in which they come", function()
         take(event_of("received", inbound("START"), { at = os.time() }))
         take(event_of("received", inbound("STOP"), { at = os.time() - 10 }))

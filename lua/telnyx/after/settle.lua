@@ -224,7 +224,13 @@ function settle.rows(ask, journal, rows)
 end
 
 local function failed(why)
-  return nil, { outcome = "not_sent", kind = "invalid", retryable = false, cause = why }
+  return nil, { outcome = "unknown", kind = "invalid", retryable = false, cause = why }
+end
+
+-- What refuses the question refuses no message.
+local function unanswered(err)
+  err.outcome = "unknown"
+  return err
 end
 
 ---What is known of a key; where nobody knows, the service is asked.
@@ -240,7 +246,7 @@ function settle.one(ask, journal, key)
   if not is_open(row, core.now()) then return of_known(row), { outcome = row.state } end
   local result = settle.rows(ask, journal, { row })[key]
   local errs = result.errors
-  if errs and #errs == #search.places then return nil, errs[1] end
+  if errs and #errs == #search.places then return nil, unanswered(errs[1]) end
   return result, { outcome = result.state }
 end
 
@@ -293,7 +299,7 @@ function settle.all(ask, journal, options)
     for _, row in ipairs(rows) do
       local result = results[row.key]
       local is_blind = result.errors and #result.errors == #search.places
-      if is_blind then counts.stopped = result.errors[1] end
+      if is_blind then counts.stopped = unanswered(result.errors[1]) end
       count(counts, result)
       if options.on_result then options.on_result(row, result) end
     end

@@ -132,7 +132,7 @@ local function tell(err)
   cause = without_stop(cause)
   if err.outcome == "rejected" then return story(err) .. ": " .. cause end
   -- A cause that begins at the beginning needs no introduction.
-  if err.outcome ~= "unknown" or cause:find("^the request ") then
+  if err.outcome ~= "unknown" or err.question or cause:find("^the request ") then
     return cause
   end
   return "the request went out, then: " .. cause

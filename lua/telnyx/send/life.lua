@@ -160,6 +160,8 @@ end
 
 local function fail(engine, job, err)
   err.question = job.question
+  -- Of a message nothing is said by a question that was not asked.
+  if job.question == "read" and err.outcome == "not_sent" then err.outcome = "unknown" end
   local seems_unsent = err.outcome == "not_sent" or err.outcome == "rejected"
   if job.may_be_sent and seems_unsent then taint(err) end
   err.attempts = job.attempts
@@ -244,9 +246,43 @@ local function wait_for_retry(engine, job, task, wait_s, failure)
   return interruption
 end
 
+local function failed_journal(why)
+  return { outcome = "not_sent", kind = "connection", retryable = true,
+    cause = "the journal failed: " .. tostring(why),
+    advice = "Mend the journal; nothing was sent." }
+end
+
+local function opted_out(row)
+  local when = row.at and os.date("!%Y-%m-%d", math.floor(row.at))
+  return errors.invalid(rules.violation("opted_out", ("%s has sent %s%s"):format(row.number,
+    row.keyword or "STOP", when and ", on " .. when or ""), "/to"))
+end
+
+-- Each addressee of a message; a group's are a list.
+local function numbers_of(to) return type(to) == "table" and to or { to } end
+
+-- What keeps a message from those who want none.
+local function optout_of(engine, job)
+  local message, journal = job.message, engine.journal
+  for _, number in ipairs(numbers_of(message.to)) do
+    local ok, row, why = pcall(journal.optout, journal, { number = number, own = message.from,
+      profile = message.messaging_profile_id })
+    if not ok then interrupt.pass_on(row) end
+    if not ok or row == nil then return failed_journal(ok and why or row) end
+    if row then return opted_out(row) end
+  end
+end
+
+-- A STOP may have come while it waited for its turn, or to be tried again.
+local function has_waited_long(job)
+  return job.call.optouts and not job.is_claimed and (job.turn or #job.attempts > 0)
+end
+
 -- Attempts, until one succeeds or no other is allowed.
 local function carry_out(engine, job, task)
   while true do
+    local unwanted = has_waited_long(job) and optout_of(engine, job)
+    if unwanted then return fail(engine, job, unwanted) end
     local told = job.entry and not is_of_parent(job) and claim(engine, job)
     if is_of_parent(job) then return fail(engine, job, engine.loop.forked()) end
     if told then return tell(engine, job, told) end
@@ -295,33 +331,6 @@ local function settle(engine, job, message, result)
   result.journal_error = engine.secrets.mask(
     once.settle(engine.journal, job.entry, message, result))
   return message, result
-end
-
-local function failed_journal(why)
-  return { outcome = "not_sent", kind = "connection", retryable = true,
-    cause = "the journal failed: " .. tostring(why),
-    advice = "Mend the journal; nothing was sent." }
-end
-
-local function opted_out(row)
-  local when = row.at and os.date("!%Y-%m-%d", math.floor(row.at))
-  return errors.invalid(rules.violation("opted_out", ("%s has sent %s%s"):format(row.number,
-    row.keyword or "STOP", when and ", on " .. when or ""), "/to"))
-end
-
--- Each addressee of a message; a group's are a list.
-local function numbers_of(to) return type(to) == "table" and to or { to } end
-
--- What keeps a message from those who want none.
-local function optout_of(engine, job)
-  local message, journal = job.message, engine.journal
-  for _, number in ipairs(numbers_of(message.to)) do
-    local ok, row, why = pcall(journal.optout, journal, { number = number, own = message.from,
-      profile = message.messaging_profile_id })
-    if not ok then interrupt.pass_on(row) end
-    if not ok or row == nil then return failed_journal(ok and why or row) end
-    if row then return opted_out(row) end
-  end
 end
 
 -- What was taken from an outbox has its turn and its claim.
@@ -490,8 +499,7 @@ local function work(engine, job, task)
     return ask_service(engine, job, task, inquiry)
   end)
   if not message and getmetatable(result) == nil then
-    result.question = job.question
-    engine:new_error(result)
+    return fail(engine, job, result)
   end
   return message, result
 end
