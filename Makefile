@@ -168,7 +168,8 @@ $(RUNNING): deps
 endif
 
 # eval "$(make -s env)"
-env: build
+env:
+	@$(MAKE) --no-print-directory build >&2
 	@printf 'export %s="%s"\n' LUA_PATH '$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
 	  LUA_CPATH_5_4 '$(CURDIR)/build/5.4/?.so;;' LUA_CPATH '$(CURDIR)/build/5.1/?.so;;'
 
