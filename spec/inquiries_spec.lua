@@ -82,6 +82,15 @@ describe("asking about a message", function()
     end
   end)
 
+  it("asks nothing of what is no id", function()
+    new({}, wire.SERVICE)
+    for _, id in ipairs { "", ".", ".." } do
+      assert.matches("no message's id", tostring(select(2, client:get(id))))
+      assert.matches("no message's id", tostring(select(2, client:cancel(id))))
+    end
+    assert.equal(0, #requests())
+  end)
+
   it("says so where the answer is about another message, or about none", function()
     for _, document in ipairs { { data = message("other") }, { data = { 1 } }, {}, message("b") } do
       new({ retry = false }, { request, answer(document) })

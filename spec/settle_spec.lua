@@ -368,6 +368,40 @@ describe("settling", function()
     end
   end)
 
+  it("goes on where the first with its reference is to another, or came in", function()
+    local id = lose("order-1")
+    local cjson_copy = cjson.decode(cjson.encode(service.deliveries[1]))
+    cjson_copy.webhook.payload.to[1].phone_number, cjson_copy.webhook.payload.id = "+1866", "x"
+    table.insert(service.deliveries, 1, cjson_copy)
+    local result = assert(client:settle("order-1"))
+    assert.same({ "accepted", id }, { result.state, result.id })
+    lose("order-2")
+    service.deliveries = {}
+    service.records[2].direction = "inbound"
+    result = assert(client:settle("order-2"))
+    assert.equal("unknown", result.state)
+    assert.is_nil(result.id)
+  end)
+
+  it("says that what it found could not be written down", function()
+    lose("order-1")
+    journal.settle = function() return nil, "no disk" end
+    local result = assert(client:settle("order-1"))
+    assert.same({ "unknown", "no disk" }, { result.state, result.journal_error })
+    assert.equal("no disk", assert(telnyx.settle_all(client)).journal_error)
+  end)
+
+  it("reads on behind a null", function()
+    local id = lose("order-1")
+    local whole = service.ask_deliveries
+    service.ask_deliveries = function(filters)
+      local page, info = whole(filters)
+      page.data = { [2] = page.data[1] }
+      return page, info
+    end
+    assert.equal(id, assert(client:settle("order-1")).id)
+  end)
+
   it("does not settle by a message to another, though it has the reference", function()
     lose("order-1")
     service.deliveries[1].webhook.payload.to[1].phone_number = "+18665550009"

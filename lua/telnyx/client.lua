@@ -144,6 +144,7 @@ local function job_about(self, method, id, given)
   check_id(method, id)
   local inquiries = require("telnyx.after.inquiries") -- few programs need it
   local job = inquiring_job(self, given, QUESTIONS[method], function(ask)
+    if not inquiries.is_id(id) then return nil, inquiries.no_id() end
     return ask(inquiries[method](id))
   end)
   return job

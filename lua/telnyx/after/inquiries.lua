@@ -26,6 +26,18 @@ local function message_in(document, id)
   return message.id == id and message or nil
 end
 
+---Whether it can stand in a path as an id: what is nothing, or a step in it, would be another
+---resource.
+---@param id string
+---@return boolean
+function inquiries.is_id(id) return id ~= "" and id ~= "." and id ~= ".." end
+
+---@return table err
+function inquiries.no_id()
+  return { outcome = "not_sent", kind = "invalid", retryable = false,
+    cause = "this is no message's id" }
+end
+
 ---A message as it stands.
 ---@param id string
 ---@return telnyx.inquiry

@@ -134,7 +134,8 @@ local function message_of(record)
   local id = record.uuid or record.id
   if type(id) ~= "string" or id == "" then return nil end
   local to = type(record.cld) == "string" and { { phone_number = record.cld } } or nil
-  return { id = id, direction = "outbound", to = to, received_at = record.created_at,
+  local direction = type(record.direction) == "string" and record.direction:lower() or nil
+  return { id = id, direction = direction, to = to, received_at = record.created_at,
     parts = record.parts, record = record }
 end
 

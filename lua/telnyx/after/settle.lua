@@ -25,6 +25,7 @@ local HORIZON_S = 4 * 3600
 ---@field likely table[]|nil messages of the records that may be this one: to its recipient, at its
 ---time, and without our reference
 ---@field errors telnyx.error[]|nil what could not be asked
+---@field journal_error string|nil it was found, and that could not be written down
 
 -- Rows --------------------------------------------------------------------------------------------
 
@@ -80,7 +81,7 @@ local function note_likeness(wanted, place, entry, row)
 end
 
 local function read_entries(wanted, place, entries, row, on_trace)
-  for _, entry in ipairs(entries) do
+  for _, entry in pairs(entries) do -- a null is a hole
     if type(entry) == "table" then
       local trace = place.read(entry)
       local found = row_of(wanted, trace)
@@ -152,15 +153,13 @@ local function look_for_all(ask, wanted, place, rows, on_trace)
 end
 
 -- What a webhook has told already, where it was kept and its key could not be settled by it.
-local function look_into_events(journal, row, on_trace)
+local function look_into_events(journal, wanted, row, on_trace)
   local rows = type(journal.events) == "function" and journal:events { key = row.key } or {}
   for _, kept in ipairs(rows) do
     local told = kept.body and event.parse(kept.body)
     local is_its = told and told.claim == row.claim and told.direction == "outbound"
-    if is_its and told.message then
-      on_trace(row, { message = told.message, by = "events" })
-      return
-    end
+    if is_its and told.message then on_trace(row, { message = told.message, by = "events" }) end
+    if not is_wanted(wanted, row) then return end
   end
 end
 
@@ -187,12 +186,18 @@ local function of_open(row, wanted, errs, now)
     cause = cause_of(row, age, errs) }
 end
 
--- What was found is written down before anybody is told.
+-- What was found is written down before anybody is told. Returns whether that was it: what is to
+-- another recipient, say, is not.
 local function accept(journal, row, trace, results)
-  local ok, why = once.resolve(journal, row.key, trace.message, trace.by)
-  local state = (ok or row.state == "accepted") and "accepted" or "unknown"
-  results[row.key] = { key = row.key, state = state,
-    id = trace.message.id, by = trace.by, message = trace.message, cause = why }
+  local ok, why, is_failure = once.resolve(journal, row.key, trace.message, trace.by)
+  if ok then
+    results[row.key] = { key = row.key, state = "accepted", id = trace.message.id, by = trace.by,
+      message = trace.message }
+  else
+    results[row.key] = { key = row.key, state = row.state == "accepted" and "accepted" or "unknown",
+      cause = why, journal_error = is_failure and why or nil }
+  end
+  return ok or is_failure
 end
 
 ---Looks for rows whose end nobody knows.
@@ -203,11 +208,11 @@ end
 function settle.rows(ask, journal, rows)
   local results, wanted, errs = {}, wanted_of(rows), nil
   local function on_trace(row, trace)
+    if not accept(journal, row, trace, results) then return end
     wanted.by_name[name_of(row.key, row.claim)], wanted.n = nil, wanted.n - 1
-    accept(journal, row, trace, results)
   end
   for _, row in ipairs(rows) do
-    if row.claim then look_into_events(journal, row, on_trace) end
+    if row.claim then look_into_events(journal, wanted, row, on_trace) end
   end
   for _, place in ipairs(search.places) do
     if wanted.n == 0 then break end
@@ -229,7 +234,7 @@ end
 
 -- What refuses the question refuses no message.
 local function unanswered(err)
-  err.outcome = "unknown"
+  err.outcome, err.retryable = "unknown", false
   return err
 end
 
@@ -271,6 +276,7 @@ local function count(counts, result)
     counts.unknown = counts.unknown + 1
     if result.likely then counts.likely = counts.likely + 1 end
     counts.errors = counts.errors or result.errors
+    counts.journal_error = counts.journal_error or result.journal_error
   end
 end
 
@@ -280,6 +286,7 @@ end
 ---@field unknown integer not found
 ---@field likely integer of these: the records have some that may be it
 ---@field errors telnyx.error[]|nil what could not be asked, so that some may not have been found
+---@field journal_error string|nil what was found could not be written down
 ---@field stopped telnyx.error|nil nothing could be asked: the rest was not looked for
 
 ---Looks for all rows whose end nobody knows.
