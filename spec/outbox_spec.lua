@@ -5,6 +5,7 @@ local core = require "telnyx.core"
 local journals = require "spec.support.journals"
 local process = require "spec.support.process"
 local sandbox = require "telnyx.sandbox"
+local reference = require "telnyx.send.reference"
 local telnyx = require "telnyx"
 local timed_service = require "spec.support.timed_service"
 
@@ -231,12 +232,16 @@ for _, candidate in ipairs { journals.sqlite, journals.query, journals.postgres 
       assert.is_true(box:add(given, { key = "k" }))
       given.text, given.extra.tags[1] = "changed", "changed"
       run()
-      local claim = assert(sender.last.webhook_url:match("%?telnyx_ref=(%x+)"))
-      assert.equal(assert(journal:get("k")).claim, claim:sub(1, 32))
-      sender.last.webhook_url = sender.last.webhook_url:gsub("%?.*", "")
-      assert.same({ from = FROM, to = TO, text = "é", webhook_url = "https://example.org/x",
-        media_urls = { "https://example.org/a.png" },
+      assert.same({ from = FROM, to = TO, text = "é", media_urls = { "https://example.org/a.png" },
+        webhook_url = "https://example.org/x?" .. reference.of("k", journal:get("k").claim),
         extra = { tags = { "a", "b" }, depth = { n = 7 } } }, sender.last)
+    end)
+
+    it("posts no reference with what was added without one", function()
+      open(nil, { defaults = { from = FROM, webhook_url = "https://example.org/x" } })
+      assert.is_true(box:add({ to = TO, text = "a" }, { key = "k", reference = false }))
+      run()
+      assert.equal("https://example.org/x", sender.last.webhook_url)
     end)
 
     it("sends not before a message's time, and what is due before the rest", function()

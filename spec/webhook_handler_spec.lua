@@ -44,8 +44,21 @@ describe("a handler", function()
         told[#told + 1] = event.id
       end }
     for name, value in pairs(more or {}) do options[name] = value end
-    return telnyx.webhook.handler(options)
+    local serve = telnyx.webhook.handler(options)
+    return serve
   end
+
+  it("complains of misuse where it is made", function()
+    for name, value in pairs { max_body_bytes = 1.5, recover_every = -1, recover_after = "1",
+      tolerance = -1, x = 1 } do
+      local ok, why = pcall(function()
+        local serve = new({ [name] = value })
+        return serve
+      end)
+      assert.is_false(ok)
+      assert.matches("webhook_handler_spec.lua:%d+: webhook: .*'" .. name .. "'", why)
+    end
+  end)
 
   it("handles a webhook at once where there is no timer for it", function()
     local serve = new()

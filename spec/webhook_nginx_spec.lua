@@ -148,7 +148,8 @@ describe("a webhook in nginx", function()
     end
     assert.same({ "option 'max_body_bytes' must be a whole number",
       "option 'max_body_bytes' must be a whole number", "option 'recover_every' must be seconds",
-      "option 'recover_after' must be seconds", "there is no option 'recover'",
+      "option 'recover_after' must be seconds", "there is no option 'recover'; known: journal,"
+      .. " max_body_bytes, now, on_event, public_key, recover_after, recover_every, tolerance",
       "option 'tolerance' must be a number of seconds from 0 up" }, lines)
   end)
 
