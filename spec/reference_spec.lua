@@ -109,9 +109,10 @@ describe("a reference", function()
 
   it("is taken away where it was copied from another message", function()
     local copied = url_with("other", "https://a.example/?b=c#d")
-    local telnyx, posts = require("telnyx"), {}
+    local telnyx, posts, failover = require("telnyx"), {}, nil
     local client = telnyx.new { sender = { takes_body = true, send = function(_, _, limits)
-      posts[#posts + 1] = require("cjson").decode(limits.body).webhook_url
+      local posted = require("cjson").decode(limits.body)
+      posts[#posts + 1], failover = posted.webhook_url, posted.webhook_failover_url
       return { id = "m" }, {}
     end } }
     local function send(options, url)
@@ -127,6 +128,9 @@ describe("a reference", function()
     assert.equal("k2", (reference.read(posts[3])))
     assert.is_nil(posts[3]:find("telnyx_ref.*telnyx_ref"))
     assert.equal("https://a.example/", posts[4])
+    assert(client:send { from = "+18445550001", to = "+18665550001", text = "x",
+      webhook_failover_url = copied })
+    assert.equal("https://a.example/?b=c#d", failover)
     local own = { webhook_url = "https://a.example/?telnyx_ref=mine" }
     assert.equal(own, reference.strip(own))
   end)

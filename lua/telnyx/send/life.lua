@@ -390,7 +390,9 @@ end
 -- What is validated is what is sent, at every attempt.
 local function check(engine, job)
   local call, key = job.call, job.call.key
-  if job.message.webhook_url then job.message = reference.strip(job.message) end
+  if job.message.webhook_url or job.message.webhook_failover_url then
+    job.message = reference.strip(job.message)
+  end
   local judge = (key or engine.takes_body) and core.encode or core.validate -- a body, if need be
   local body, told = judge(job.message, nil, call.accept or nil, call.strict)
   if not body then return nil, told end
