@@ -221,7 +221,7 @@ local function specs()
   it("a key that was given back is claimed as new, tries and age apart", function()
     direct.free("order-1")
     assert.same({ key = "order-1", state = "free", digest = "d1", to = "+18665550001", tries = 1,
-      created_at = NOW }, journal:get("order-1"))
+      owner = "was c1", created_at = NOW }, journal:get("order-1"))
     assert.is_true(claim("order-1", { digest = "d2", to = "+18665550002", claim = "c2",
       owner = "there/2", now = NOW + 9, expires = NOW + 99 }))
     assert.same({ key = "order-1", state = "sending", digest = "d2", to = "+18665550002",
@@ -234,7 +234,7 @@ local function specs()
     assert.is_true(journal:resend { key = "order-1", claim = "c1", by = "Ada", now = NOW + 5 })
     assert.same(row { key = "order-1", state = "free", digest = "d1", to = "+18665550001",
       tries = 1, created_at = NOW, message_id = "m1", status = 200, result = '{"id":"m1"}',
-      settled_at = NOW + 5, settled_by = "Ada" }, journal:get("order-1"))
+      settled_at = NOW + 5, settled_by = "Ada", owner = "was c1" }, journal:get("order-1"))
     assert.is_true(claim("order-1", { claim = "c2" }))
     local again = journal:get("order-1")
     assert.is_nil(again.message_id)

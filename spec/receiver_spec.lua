@@ -318,6 +318,24 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
       assert.equal("free", journal:get("order-2").state)
     end)
 
+    it("settles what was given back, where its own claim has posted after all", function()
+      sender.answer = function() return nil, { outcome = "rejected", kind = "protocol",
+        status = 403 } end
+      client:send(MESSAGE, { key = "order-1" })
+      assert.equal("free", journal:get("order-1").state)
+      local url = cjson.decode(sender.posts[1]).webhook_url
+      take(event_of("finalized", outbound("m-7", url, "delivered")))
+      assert.equal("m-7", journal:get("order-1").message_id)
+    end)
+
+    it("settles what a person called not sent by nothing of another claim's", function()
+      local url = lose("order-1")
+      assert(client:resolve("order-1", "not_sent"))
+      local other = url:gsub("telnyx_ref=%x%x%x%x", "telnyx_ref=0123")
+      take(event_of("finalized", outbound("m-8", other, "delivered")))
+      assert.equal("free", journal:get("order-1").state)
+    end)
+
     it("settles what somebody has called not sent", function()
       local url = lose("order-1")
       assert(client:resolve("order-1", "not_sent"))
@@ -502,6 +520,17 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
         assert.equal("opted_out", err.rule)
         assert.equal(1, #sender.posts)
         assert.equal("free", journal:get("order-9").state)
+        sender.posts, sender.answer = {}, function()
+          take(event_of("received", inbound("STOP"), { at = os.time() + 30 }))
+          return nil, { outcome = "unknown", kind = "timeout" }
+        end
+        journal:set_optout { number = TO, profile = PROFILE, own = FROM, is_out = false,
+          at = os.time() + 20, now = core.now() }
+        _, err = client:send({ from = FROM, to = TO, text = "y" }, { key = "order-10",
+          retry = { unknown = true, base = 0.001 } })
+        assert.equal("unknown", err.outcome)
+        assert.equal(1, #sender.posts)
+        assert.equal("unknown", journal:get("order-10").state)
       end)
 
       it("is not misled by the order in which they come", function()

@@ -251,7 +251,7 @@ describe("settling", function()
     local told
     local counts = assert(client:settle_all { on_result = function(_, result) told = result end })
     assert.equal("unknown", told.errors[1].outcome)
-    assert.equal("rejected", told.errors[2].outcome)
+    assert.equal("unknown", told.errors[2].outcome)
     assert.equal(504, counts.stopped.status)
   end)
 

@@ -200,6 +200,12 @@ local function accept(journal, row, trace, results)
   return ok or is_failure
 end
 
+-- What refuses the question refuses no message.
+local function unanswered(err)
+  err.outcome, err.advice = "unknown", "Ask again later."
+  return err
+end
+
 ---Looks for rows whose end nobody knows.
 ---@param ask fun(inquiry: telnyx.inquiry): table|nil, table
 ---@param journal telnyx.journal
@@ -219,7 +225,7 @@ function settle.rows(ask, journal, rows)
     local ok, err = look_for_all(ask, wanted, place, rows, on_trace)
     if not ok then
       errs = errs or {}
-      errs[#errs + 1] = err
+      errs[#errs + 1] = unanswered(err)
     end
   end
   for _, row in ipairs(rows) do
@@ -230,12 +236,6 @@ end
 
 local function failed(why)
   return nil, { outcome = "unknown", kind = "invalid", retryable = false, cause = why }
-end
-
--- What refuses the question refuses no message.
-local function unanswered(err)
-  err.outcome, err.retryable = "unknown", false
-  return err
 end
 
 ---What is known of a key; where nobody knows, the service is asked.
@@ -251,7 +251,7 @@ function settle.one(ask, journal, key)
   if not is_open(row, core.now()) then return of_known(row), { outcome = row.state } end
   local result = settle.rows(ask, journal, { row })[key]
   local errs = result.errors
-  if errs and #errs == #search.places then return nil, unanswered(errs[1]) end
+  if errs and #errs == #search.places then return nil, errs[1] end
   return result, { outcome = result.state }
 end
 
@@ -306,7 +306,7 @@ function settle.all(ask, journal, options)
     for _, row in ipairs(rows) do
       local result = results[row.key]
       local is_blind = result.errors and #result.errors == #search.places
-      if is_blind then counts.stopped = unanswered(result.errors[1]) end
+      if is_blind then counts.stopped = result.errors[1] end
       count(counts, result)
       if options.on_result then options.on_result(row, result) end
     end

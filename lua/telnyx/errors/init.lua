@@ -194,8 +194,8 @@ local by_question = { read = "Ask again later.",
 
 local function general_advice(err)
   if not err.question then return by_outcome[err.outcome] end
-  if err.outcome == "unknown" then return by_question[err.question] end
-  return err.kind == "invalid" and "" or nil
+  return err.outcome == "unknown" and by_question[err.question]
+    or "It is the question that was refused: see what the service says."
 end
 
 local function explain(err)

@@ -179,7 +179,9 @@ local endings_of_question = {
 }
 
 local function ending(err)
-  if err.question and err.outcome == "unknown" then return endings_of_question[err.question] end
+  if err.question and err.outcome ~= "not_sent" then
+    return err.outcome == "unknown" and endings_of_question[err.question] or wait_clause(err)
+  end
   if endings[err.outcome] then return endings[err.outcome] end
   -- The detail of a local violation was written here and says what to do.
   if err.kind == "invalid" and clean(err.detail) then return nil end

@@ -30,12 +30,25 @@ local function changed(row, changes)
   return new
 end
 
--- What is left when a row belongs to nobody.
+local WAS = "was "
+
+-- What is left when a row belongs to nobody. The claim that it had is remembered until the next:
+-- what this has posted after all may be told yet.
 local function without_claim(row, changes)
   local new = changed(row, changes)
   new.state = row.body and "queued" or "free"
-  new.claim, new.owner, new.claimed_at, new.expires = nil, nil, nil, nil
+  new.owner = WAS .. row.claim
+  new.claim, new.claimed_at, new.expires = nil, nil, nil
   return new
+end
+
+---Whether a claim is the row's, or the last that it had.
+---@param row table
+---@param claim string
+---@return boolean
+function machine.is_claim_of(row, claim)
+  if row.claim then return row.claim == claim end
+  return row.owner == WAS .. claim
 end
 
 ---Whether its key is for its message alone, though it is free: who has sent it again is remembered

@@ -85,7 +85,7 @@ RETURNING key]],
   release = [[
 UPDATE telnyx_send SET state = CASE WHEN body IS NULL THEN 'free' ELSE 'queued' END,
   due = CASE WHEN body IS NULL THEN NULL ELSE COALESCE({B}, due) END,
-  claim = NULL, owner = NULL, claimed_at = NULL, expires = NULL
+  owner = 'was ' || claim, claim = NULL, claimed_at = NULL, expires = NULL
 WHERE key = ? AND claim = ? AND state = 'sending'
 RETURNING key]],
 
@@ -114,14 +114,14 @@ RETURNING key]],
   resend = [[
 UPDATE telnyx_send SET state = CASE WHEN body IS NULL THEN 'free' ELSE 'queued' END,
   settled_at = {B}, settled_by = ?, due = CASE WHEN body IS NULL THEN NULL ELSE {B} END,
-  claim = NULL, owner = NULL, claimed_at = NULL, expires = NULL
+  owner = 'was ' || claim, claim = NULL, claimed_at = NULL, expires = NULL
 WHERE key = ? AND claim = ? AND state = 'unknown'
 RETURNING key]],
 
   resend_none = [[
 UPDATE telnyx_send SET state = 'free', body = NULL, sender = NULL, campaign = NULL, due = NULL,
   ord = NULL, settled_at = {B}, settled_by = ?,
-  claim = NULL, owner = NULL, claimed_at = NULL, expires = NULL
+  owner = 'was ' || claim, claim = NULL, claimed_at = NULL, expires = NULL
 WHERE key = ? AND claim = ? AND state = 'unknown'
 RETURNING key]],
 

@@ -161,10 +161,8 @@ end
 local function fail(engine, job, err)
   err.question = job.question
   -- Of a message nothing is said by a question that was not asked.
-  if job.question == "read" then
-    if err.outcome == "not_sent" then err.outcome = "unknown" end
-    err.retryable = false
-  end
+  if job.question == "read" and err.outcome == "not_sent" then err.outcome = "unknown" end
+  if job.question then err.retryable = false end
   local seems_unsent = err.outcome == "not_sent" or err.outcome == "rejected"
   if job.may_be_sent and seems_unsent then taint(err) end
   err.attempts = job.attempts

@@ -314,7 +314,7 @@ end
 ---@return "accepted"|"rejected"|"unknown"|nil state nil: the key is free, or its row waits again
 function once.state_of(message, result)
   if message or result.outcome == "accepted" then return "accepted" end
-  if result.rule == OPTED_OUT then return "rejected" end
+  if result.rule == OPTED_OUT and result.outcome == "not_sent" then return "rejected" end
   if result.outcome == "not_sent" then return nil end
   if result.outcome ~= "rejected" then return "unknown" end
   local is_passing = once.is_elsewhere(result) or result.retryable or result.status == 401
@@ -408,15 +408,9 @@ local function is_of(row, message)
   return nil, ("it is a message to %s, and not to %s"):format(to, row.to)
 end
 
+-- A key may have been used in another journal, or forgotten and used again.
 local OTHER_CLAIM = "it was posted by another claim than this journal's: another journal has the"
   .. " same key, or had it"
-
--- A key may have been used in another journal, or forgotten and used again. Who has said that none
--- was sent may be wrong, and the row knows no claim any more.
-local function may_be_claims(row, claim)
-  if row.claim then return row.claim == claim end
-  return row.settled_by == "caller"
-end
 
 local KNOWN = {
   free = "nothing that was sent under this key can have become a message: it is free",
@@ -447,7 +441,7 @@ function once.resolve(journal, key, what, by, claim)
     local is_so
     is_so, why = is_of(row, message)
     if not is_so then return nil, why end
-    if claim and not may_be_claims(row, claim) then return nil, OTHER_CLAIM end
+    if claim and not machine.is_claim_of(row, claim) then return nil, OTHER_CLAIM end
   end
   if row.state == "accepted" then
     if message and not row.message_id then return settle_accepted(journal, row, what, by) end
