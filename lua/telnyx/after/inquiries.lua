@@ -38,12 +38,9 @@ function inquiries.no_id()
     cause = "this is no message's id" }
 end
 
----A message as it stands.
----@param id string
----@return telnyx.inquiry
-function inquiries.get(id)
+local function about_message(method, id)
   return {
-    request = { method = "GET", resource = "/messages/" .. escaped(id), names = id },
+    request = { method = method, resource = "/messages/" .. escaped(id), names = id },
     read = function(document, info)
       local message = message_in(document, id)
       if not message then return not_about("message", "unknown") end
@@ -52,19 +49,15 @@ function inquiries.get(id)
   }
 end
 
+---A message as it stands.
+---@param id string
+---@return telnyx.inquiry
+function inquiries.get(id) return about_message("GET", id) end
+
 ---Takes back a message that is scheduled.
 ---@param id string
 ---@return telnyx.inquiry
-function inquiries.cancel(id)
-  return {
-    request = { method = "DELETE", resource = "/messages/" .. escaped(id), names = id },
-    read = function(document, info)
-      local message = message_in(document, id)
-      if not message then return not_about("message", "unknown") end
-      return message, info
-    end,
-  }
-end
+function inquiries.cancel(id) return about_message("DELETE", id) end
 
 -- A page of a list and what there is of pages.
 local function read_page(document, info)
