@@ -566,6 +566,18 @@ for _, candidate in ipairs { journals.memory, journals.sqlite, journals.postgres
         assert.is_nil((send()))
       end)
 
+      it("heeds a STOP without a time once the journal can keep it", function()
+        local stop = event_of("received", inbound("STOP"))
+        stop.data.occurred_at = nil
+        local _, found = receiver:receive(signed(cjson.encode(stop)))
+        journal.set_optout = function() return nil, "no disk" end
+        assert.error_matches(function() receiver:handle(found) end, "no disk")
+        journal.set_optout = nil
+        assert(send())
+        assert.equal(1, assert(receiver:recover { older_than = 0 }))
+        assert.is_nil((send()))
+      end)
+
       it("takes HELP for no START", function()
         take(event_of("received", inbound("STOP"), { at = os.time() - 10 }))
         take(event_of("received", inbound("HELP"), { at = os.time() }))

@@ -86,8 +86,7 @@ function Receiver:receive(body, headers)
   self.verifying.now = self.clock and self.clock()
   local told, why, kind = verify.verify(body, headers, self.public_key, self.verifying)
   if not told then return STATUS_OF_FAULT[kind], nil, why end
-  local has_time = time_of(told) ~= nil -- or else a copy of it would be of a later wish
-  why = settle(self, told) or has_time and heed_optout(self, told)
+  why = settle(self, told) or time_of(told) and heed_optout(self, told)
   if why then return UNAVAILABLE, nil, why end
   if not told.id then return OK, told end -- nothing tells it from another
   local is_new
@@ -95,7 +94,6 @@ function Receiver:receive(body, headers)
     key = told.key, at = time_of(told), body = body, now = core.now() }
   if is_new == nil then return UNAVAILABLE, nil, "it cannot be kept: " .. tostring(why) end
   if not is_new then return OK, nil, "it came before" end
-  if not has_time then heed_optout(self, told) end
   return OK, told
 end
 
@@ -131,6 +129,9 @@ function Receiver:handle(told)
   if type(told) ~= "table" or type(told.kind) ~= "string" then
     error("handle expects an event that receive returned, got a " .. type(told), 2)
   end
+  -- A copy of a wish without a time would be of a later one: only what is new is heeded.
+  local why_not = not time_of(told) and heed_optout(self, told)
+  if why_not then error(why_not, 0) end
   if self.on_event then self.on_event(told, state_of(self, told)) end
   if not told.id then return end
   local is_done, why = self.journal:handled_event { id = told.id, now = core.now() }
