@@ -236,6 +236,23 @@ describe("asking about a message", function()
     assert.matches("^not asked: ", tostring(err))
   end)
 
+  -- The word is about sending a message again.
+  it("calls no failed question retryable", function()
+    client = telnyx.new { api_key = KEY, base_url = "http://127.0.0.1:1/v2", retry = false }
+    assert.is_false(select(2, client:get(ID)).retryable)
+    assert.is_false(select(2, client:cancel(ID)).retryable)
+    client:close()
+    local many = answer({ errors = { { code = "10011", title = "Too many requests" } } }, 429)
+    for _, ask in ipairs { "get", "cancel" } do
+      new({ retry = false }, { request, many })
+      local _, err = client[ask](client, ID)
+      assert.equal("rejected", err.outcome)
+      assert.is_false(err.retryable)
+      assert.is_nil(tostring(err):find("send again", 1, true))
+      client:close()
+    end
+  end)
+
   it("may be told whom to call back in the place of options", function()
     new({}, { request, answer { data = message() } })
     local told

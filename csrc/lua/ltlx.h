@@ -168,8 +168,8 @@ typedef struct ltlx_inquiry {
   tlx_str names;    /* what its reply names; may be empty */
 } ltlx_inquiry;
 
-/* Reads the field `request` of the table at `index`; raises when it is unfit. Views live while the
- * table does. [-0, +0] */
+/* Reads the field `request` of the table at `index`; raises when it is unfit. Views live while what
+ * it pushed stays. [-0, +2] */
 ltlx_inquiry ltlx_read_inquiry(lua_State *L, int index);
 
 /* ltlx_result.c: what `send` returns. */

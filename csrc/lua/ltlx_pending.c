@@ -14,11 +14,19 @@ typedef struct pending {
   bool has_begun;       /* of one whose result was taken */
 } pending;
 
-enum { MESSAGE = 2, LIMITS, OWNER, BODY, RECIPIENT, PENDING_INDEX };
+enum { MESSAGE = 2, LIMITS, OWNER, BODY, RESOURCE, NAMES, KEY, RECIPIENT, PENDING_INDEX };
 
-static tlx_str read_idempotency_key(lua_State *L) {
+/* What is sent stays on the stack until it is copied: a finalizer may change the message and the
+ * limits. [-0, +1] */
+static tlx_str push_idempotency_key(lua_State *L) {
   tlx_str key = { NULL, 0 };
-  if (lua_istable(L, LIMITS)) key = ltlx_field_string(L, LIMITS, "idempotency_key");
+  lua_pushnil(L);
+  if (!lua_istable(L, LIMITS)) return key;
+  ltlx_field_string(L, LIMITS, "idempotency_key"); /* raises what is of another type */
+  lua_pop(L, 1);
+  lua_pushliteral(L, "idempotency_key");
+  lua_rawget(L, LIMITS);
+  if (lua_type(L, -1) == LUA_TSTRING) key.p = lua_tolstring(L, -1, &key.n);
   ltlx_check_idempotency_key(L, key);
   return key;
 }
@@ -113,27 +121,19 @@ static bool push_checked_body(lua_State *L) {
   return is_right;
 }
 
-/* An inquiry has no message: its resource takes that place on the stack, since a finalizer may
- * change the limits. [-0, +0] */
-static ltlx_inquiry read_inquiry(lua_State *L) {
-  ltlx_inquiry inquiry = { .is_given = false };
-  if (!lua_istable(L, LIMITS)) return inquiry;
-  inquiry = ltlx_read_inquiry(L, LIMITS);
-  if (!inquiry.is_given) return inquiry;
-  lua_pushlstring(L, inquiry.resource.p, inquiry.resource.n);
-  lua_replace(L, MESSAGE);
-  inquiry.resource.p = lua_tolstring(L, MESSAGE, NULL);
-  return inquiry;
+/* [-0, +2] */
+static ltlx_inquiry push_inquiry(lua_State *L) {
+  if (lua_istable(L, LIMITS)) return ltlx_read_inquiry(L, LIMITS);
+  lua_settop(L, NAMES);
+  return (ltlx_inquiry){ .is_given = false };
 }
 
-/* Of a message; of an inquiry what its reply names. Stays on the stack: a finalizer may change the
- * message. [-0, +1] */
+/* Of a message; of an inquiry what its reply names. [-0, +1] */
 static tlx_str push_recipient(lua_State *L, const ltlx_inquiry *inquiry) {
   tlx_str recipient = { NULL, 0 };
   if (inquiry->is_given) {
-    lua_pushlstring(L, inquiry->names.n ? inquiry->names.p : "", inquiry->names.n);
-    recipient.p = lua_tolstring(L, -1, &recipient.n);
-    return recipient;
+    lua_pushnil(L);
+    return inquiry->names;
   }
   lua_pushliteral(L, "to");
   lua_rawget(L, MESSAGE);
@@ -162,9 +162,9 @@ static bool begin(lua_State *L, ltlx_client *c, bool is_held) {
   lua_settop(L, OWNER);
   tlx_http_limits limits = read_limits(L, c);
   if (!push_checked_body(L)) return false;
-  ltlx_inquiry inquiry = read_inquiry(L);
+  ltlx_inquiry inquiry = push_inquiry(L);
   tlx_post post = {
-    .idempotency_key = read_idempotency_key(L),
+    .idempotency_key = push_idempotency_key(L),
     .method = inquiry.method,
     .resource = inquiry.resource,
   };

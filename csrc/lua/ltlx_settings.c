@@ -101,24 +101,36 @@ static tlx_str read_method(lua_State *L, int index) {
   return (tlx_str){ METHODS[i], strlen(METHODS[i]) };
 }
 
+/* Pushes the field of the table, a string or nil. [-0, +1] */
+static tlx_str push_string_field(lua_State *L, int table, const char *key) {
+  tlx_str value = { NULL, 0 };
+  ltlx_field_string(L, table, key); /* raises what is of another type */
+  lua_pushstring(L, key);
+  lua_rawget(L, table);
+  if (lua_type(L, -1) == LUA_TSTRING) value.p = lua_tolstring(L, -1, &value.n);
+  return value;
+}
+
 ltlx_inquiry ltlx_read_inquiry(lua_State *L, int index) {
   static const char *const NAMES[] = { "method", "resource", "names", NULL };
   ltlx_inquiry inquiry = { .is_given = false };
   index = ltlx_absindex(L, index);
   lua_pushliteral(L, "request");
   lua_rawget(L, index);
-  if (lua_toboolean(L, -1)) {
-    luaL_checktype(L, -1, LUA_TTABLE);
-    int request = lua_gettop(L);
-    ltlx_check_names(L, request, "request", NAMES);
-    inquiry.is_given = true;
-    inquiry.method = read_method(L, request);
-    inquiry.resource = ltlx_field_string(L, request, "resource");
-    inquiry.names = ltlx_field_string(L, request, "names");
-    if (!tlx_is_resource(inquiry.resource)) {
-      luaL_error(L, "the request's resource must be a path of visible ASCII characters");
-    }
+  int request = lua_gettop(L);
+  inquiry.is_given = lua_toboolean(L, request);
+  if (!inquiry.is_given) {
+    lua_pushnil(L); /* in the place of the names, and what is there in that of the resource */
+    return inquiry;
   }
-  lua_pop(L, 1); /* the table still holds it */
+  luaL_checktype(L, request, LUA_TTABLE);
+  ltlx_check_names(L, request, "request", NAMES);
+  inquiry.method = read_method(L, request);
+  inquiry.resource = push_string_field(L, request, "resource");
+  inquiry.names = push_string_field(L, request, "names");
+  lua_remove(L, request);
+  if (!tlx_is_resource(inquiry.resource)) {
+    luaL_error(L, "the request's resource must be a path of visible ASCII characters");
+  }
   return inquiry;
 }
