@@ -1,6 +1,7 @@
 --- What can be turned while the service runs: plain values, each with its kind and its default.
 -- A knob without a default is off until it is given a value.
 
+local json = require("telnyx.sandbox.json")
 local kinds = require("telnyx.sandbox.kinds")
 
 local flag, seconds, one_of, whole_from = kinds.flag, kinds.seconds, kinds.one_of, kinds.whole_from
@@ -90,6 +91,14 @@ function knobs.names()
   for name in pairs(knobs.known) do names[#names + 1] = name end
   table.sort(names)
   return names
+end
+
+---@param values table<string, any>
+---@return table for json.encode
+function knobs.object(values)
+  local members = {}
+  for i, name in ipairs(knobs.names()) do members[i] = { name, values[name] } end
+  return json.object(members)
 end
 
 return knobs

@@ -5,6 +5,7 @@ local inbound = require("telnyx.sandbox.inbound")
 local json = require("telnyx.sandbox.json")
 local knobs = require("telnyx.sandbox.knobs")
 local message = require("telnyx.sandbox.message")
+local query = require("telnyx.sandbox.query")
 local receive = require("telnyx.sandbox.replies")
 local reply = require("telnyx.sandbox.reply")
 
@@ -12,7 +13,9 @@ local function show_ledger(service)
   return reply.ok(200, service.store:ledger_json())
 end
 
-local function reset_ledger(service)
+local function reset_ledger(service, request)
+  local values, problems = query.strict(request.path, {})
+  if not values then return reply.refuse(problems) end
   service:reset_ledger()
   return show_ledger(service)
 end
@@ -24,9 +27,7 @@ local function show_public_key(service)
 end
 
 local function show_options(service)
-  local members = {}
-  for i, name in ipairs(knobs.names()) do members[i] = { name, service.knobs[name] } end
-  return reply.json(json.object(members))
+  return reply.json(knobs.object(service.knobs))
 end
 
 local function names_in_order(object)
@@ -71,6 +72,7 @@ local function turn_options(service, request)
     if value == json.null then value = knobs.known[name].default end
     service.knobs[name] = value
   end
+  service:tell_options()
   return show_options(service)
 end
 

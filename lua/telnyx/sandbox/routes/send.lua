@@ -4,6 +4,7 @@ local chunks = require("telnyx.sandbox.chunks")
 local endpoints = require("telnyx.sandbox.endpoints")
 local forecast = require("telnyx.sandbox.forecast")
 local json = require("telnyx.sandbox.json")
+local key_of = require("telnyx.sandbox.key")
 local message = require("telnyx.sandbox.message")
 local reference_of = require("telnyx.sandbox.reference")
 local replay = require("telnyx.sandbox.replay")
@@ -143,20 +144,22 @@ local function add_children(service, parent, facts, endpoint)
     local child = make_record(service, with_text(parent.fields, piece.text),
       { type = "SMS", analysis = piece.analysis, send_at = facts.send_at,
         sender = facts.sender }, endpoint, parent.received_at)
-    child.parent_id = parent.id
+    child.parent_id, child.key, child.reference = parent.id, parent.key, parent.reference
     parent.children[i] = child
     service.store:keep_message(child)
     service.deliveries:plan(child)
   end
 end
 
-local function accept(service, fields, facts, reference, endpoint, now)
+local function accept(service, fields, facts, origin, endpoint, now)
   local record = make_record(service, fields, facts, endpoint, now)
+  record.reference, record.key = origin.reference, origin.key
+  record.is_parent = facts.type == "SMS" and record.parts > service.knobs.max_parts or nil
   if fields.from and fields.messaging_profile_id then
     service.store:assign(fields.from, fields.messaging_profile_id)
   end
-  service.store:accept(record, reference)
-  if facts.type == "SMS" and record.parts > service.knobs.max_parts then
+  service.store:accept(record, origin.reference)
+  if record.is_parent then
     add_children(service, record, facts, endpoint)
   else
     service.deliveries:plan(record)
@@ -177,7 +180,8 @@ local function create(service, request, endpoint, now)
   local row = weather_for(service, numbers_of(fields)[1], reference)
   local record
   if not row or row.accepted then
-    record = accept(service, fields, facts, reference, endpoint, now)
+    local origin = { reference = reference, key = key_of(request, fields) }
+    record = accept(service, fields, facts, origin, endpoint, now)
   end
   local accepted = record and reply.ok(200, message.body(record, now))
   if row and not row.fate then
