@@ -222,15 +222,16 @@ local lua = {
   { "sandbox/url" },
   { "sandbox/timestamp" },
   { "sandbox/replay" },
+  { "sandbox/errors", "telnyx.sandbox.json" },
+  { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },
   { "sandbox/kinds", "telnyx.sandbox.addresses telnyx.sandbox.url" },
-  { "sandbox/knobs", "telnyx.sandbox.json telnyx.sandbox.kinds" },
+  { "sandbox/knobs", "telnyx.sandbox.json telnyx.sandbox.kinds telnyx.sandbox.weather" },
   { "sandbox/options", "telnyx.sandbox.kinds telnyx.sandbox.knobs" },
   { "sandbox/query", "telnyx.sandbox.json telnyx.sandbox.timestamp telnyx.sandbox.utf8" },
   { "sandbox/endpoints" },
   { "sandbox/chunks" },
   { "sandbox/schema", "telnyx.sandbox.json" },
   { "sandbox/reference", "telnyx.sandbox.utf8" },
-  { "sandbox/errors", "telnyx.sandbox.json" },
   { "sandbox/reply", "telnyx.sandbox.errors telnyx.sandbox.json" },
   { "sandbox/validate", [[
     telnyx.sandbox.addresses telnyx.sandbox.schema telnyx.sandbox.timestamp telnyx.sandbox.url
@@ -243,6 +244,8 @@ local lua = {
   { "sandbox/news", [[
     telnyx.sandbox.index telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.summary
   ]] },
+  { "sandbox/outcome", "telnyx.sandbox.errors telnyx.sandbox.message telnyx.sandbox.news" },
+  { "sandbox/waiting" },
   { "sandbox/bill", "telnyx.sandbox.addresses telnyx.sandbox.json" },
   { "sandbox/shown_attempt", "telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.utf8" },
   { "sandbox/filters", [[
@@ -267,7 +270,6 @@ local lua = {
     telnyx.sandbox.message telnyx.sandbox.query
   ]] },
   { "sandbox/forecast", "telnyx.sandbox.errors telnyx.sandbox.json telnyx.sandbox.message" },
-  { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },
   { "sandbox/store", "telnyx.sandbox.index telnyx.sandbox.json telnyx.sandbox.ring" },
   { "sandbox/routes/send", [[
     telnyx.sandbox.chunks telnyx.sandbox.endpoints telnyx.sandbox.forecast telnyx.sandbox.json
@@ -289,14 +291,21 @@ local lua = {
   ]] },
   { "sandbox/routes/optouts", "telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply" },
   { "sandbox/routes/control", [[
-    telnyx.sandbox.clock telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs
-    telnyx.sandbox.message telnyx.sandbox.query
-    telnyx.sandbox.replies telnyx.sandbox.reply
+    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.message
+    telnyx.sandbox.outcome telnyx.sandbox.query telnyx.sandbox.replies telnyx.sandbox.reply
+  ]] },
+  { "sandbox/routes/webhooks", [[
+    telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply
+    telnyx.sandbox.shown_attempt telnyx.sandbox.waiting
+  ]] },
+  { "sandbox/routes/weather", [[
+    telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply telnyx.sandbox.weather
   ]] },
   { "sandbox/routes/conversations", [[
     telnyx.sandbox.bill telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.filters
     telnyx.sandbox.find telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message
     telnyx.sandbox.query telnyx.sandbox.reply telnyx.sandbox.shown_attempt telnyx.sandbox.summary
+    telnyx.sandbox.waiting
   ]] },
   { "sandbox/routes/phones", [[
     telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply
@@ -310,13 +319,14 @@ local lua = {
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.errors
     telnyx.sandbox.feed telnyx.sandbox.filters telnyx.sandbox.find
     telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.limiter
-    telnyx.sandbox.news telnyx.sandbox.options telnyx.sandbox.optouts telnyx.sandbox.random
+    telnyx.sandbox.news telnyx.sandbox.options telnyx.sandbox.optouts telnyx.sandbox.outcome
+    telnyx.sandbox.random
     telnyx.sandbox.replies telnyx.sandbox.reply
     telnyx.sandbox.routes.control telnyx.sandbox.routes.conversations
     telnyx.sandbox.routes.deliveries telnyx.sandbox.routes.live
     telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts telnyx.sandbox.routes.phones
-    telnyx.sandbox.routes.records
-    telnyx.sandbox.routes.send telnyx.sandbox.store telnyx.sandbox.summary telnyx.sandbox.uuid
+    telnyx.sandbox.routes.records telnyx.sandbox.routes.send telnyx.sandbox.routes.weather
+    telnyx.sandbox.routes.webhooks telnyx.sandbox.store telnyx.sandbox.summary telnyx.sandbox.uuid
     telnyx.sandbox.weather
   ]] },
   { "sandbox/sender", [[

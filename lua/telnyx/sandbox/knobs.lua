@@ -3,10 +3,15 @@
 
 local json = require("telnyx.sandbox.json")
 local kinds = require("telnyx.sandbox.kinds")
+local weather = require("telnyx.sandbox.weather")
 
 local flag, seconds, one_of, whole_from = kinds.flag, kinds.seconds, kinds.one_of, kinds.whole_from
 
 local knobs = {}
+
+local function is_weather(value)
+  return weather.of_digits(value) ~= nil, "the last five digits of a magic recipient"
+end
 
 ---@type table<string, { kind: function, default: any }>
 knobs.known = {
@@ -19,6 +24,10 @@ knobs.known = {
   refuses_own_number = { kind = flag, default = false },
   idempotency = { kind = flag, default = false },
   rate_limit = { kind = whole_from(0), default = 1000000 },
+
+  -- The weather over who has none of his own.
+  weather = { kind = is_weather },
+  weather_times = { kind = whole_from(0), default = 0 },
 
   -- The life of a message.
   t_sent = { kind = seconds, default = 1 },

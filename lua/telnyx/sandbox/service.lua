@@ -15,6 +15,7 @@ local news = require("telnyx.sandbox.news")
 local Limiter = require("telnyx.sandbox.limiter")
 local options = require("telnyx.sandbox.options")
 local Optouts = require("telnyx.sandbox.optouts")
+local outcome = require("telnyx.sandbox.outcome")
 local random_bytes = require("telnyx.sandbox.random")
 local receive = require("telnyx.sandbox.replies")
 local reply = require("telnyx.sandbox.reply")
@@ -130,8 +131,10 @@ for _, theme in ipairs {
   require("telnyx.sandbox.routes.deliveries"),
   require("telnyx.sandbox.routes.optouts"),
   require("telnyx.sandbox.routes.control"),
+  require("telnyx.sandbox.routes.webhooks"),
   require("telnyx.sandbox.routes.conversations"),
   require("telnyx.sandbox.routes.phones"),
+  require("telnyx.sandbox.routes.weather"),
   require("telnyx.sandbox.routes.live"),
 } do
   for _, place in ipairs(theme) do places[#places + 1] = place end
@@ -227,6 +230,15 @@ function Service:reply(given, level)
   local record, answer = receive(self, given)
   return { id = record.id, autoresponse_type = record.autoresponse_type,
     auto_reply = answer and answer.fields.text }
+end
+
+---A message ends so, now.
+---@param given { id: string, status: string, code: string|nil, to: string|nil }
+---@return table|nil record nil when it cannot
+---@return string|nil why
+function Service:outcome(given)
+  local record, problems = outcome(self, given)
+  return record, problems and (problems[1].detail or "There is no such message.")
 end
 
 ---The key that verifies webhooks.

@@ -1,10 +1,10 @@
 --- The sandbox's own pages, which the service has not: they need no key.
 
-local clock = require("telnyx.sandbox.clock")
 local inbound = require("telnyx.sandbox.inbound")
 local json = require("telnyx.sandbox.json")
 local knobs = require("telnyx.sandbox.knobs")
 local message = require("telnyx.sandbox.message")
+local outcome = require("telnyx.sandbox.outcome")
 local query = require("telnyx.sandbox.query")
 local receive = require("telnyx.sandbox.replies")
 local reply = require("telnyx.sandbox.reply")
@@ -92,36 +92,21 @@ local function take_reply(service, request)
   })
 end
 
-local function header_members(headers)
-  local members = {}
-  for i, name in ipairs(names_in_order(headers)) do members[i] = { name, headers[name] } end
-  return json.object(members)
-end
-
-local function attempt_object(attempt)
-  return json.object {
-    { "url", attempt.url },
-    { "attempt", attempt.number },
-    { "at", clock.iso8601(attempt.started_at) },
-    { "seconds", attempt.finished_at - attempt.started_at },
-    { "status", attempt.answer.status },
-    { "error", attempt.code },
-    { "headers", header_members(attempt.headers or {}) },
-    { "body", attempt.body },
-  }
-end
-
--- What went out, byte by byte; the newest first.
-local function show_webhooks(service)
-  local list, deliveries = {}, service.deliveries
-  for _, attempt in deliveries.made:newest() do list[#list + 1] = attempt_object(attempt) end
-  return reply.json(json.object {
-    { "made", deliveries.n_made }, { "lost", deliveries.n_lost }, { "data", json.array(list) },
-  })
+local function take_outcome(service, request)
+  local values, problems = query.strict(request.path, {})
+  if not values then return reply.refuse(problems) end
+  local given, unreadable = read_object(request)
+  if not given then return reply.refuse { unreadable } end
+  for name, value in pairs(given) do
+    if value == json.null then given[name] = nil end
+  end
+  local record, found = outcome(service, given)
+  if not record then return reply.refuse(found) end
+  return reply.json(json.object { { "data", service:summary(record) } })
 end
 
 return {
-  { path = "^/sandbox/webhooks$", methods = { GET = show_webhooks } },
+  { path = "^/sandbox/outcome$", methods = { POST = take_outcome } },
   { path = "^/sandbox/reply$", methods = { POST = take_reply } },
   { path = "^/sandbox/ledger$", methods = { GET = show_ledger, DELETE = reset_ledger } },
   { path = "^/sandbox/options$", methods = { GET = show_options, PATCH = turn_options } },

@@ -13,20 +13,9 @@ local query = require("telnyx.sandbox.query")
 local reply = require("telnyx.sandbox.reply")
 local shown_attempt = require("telnyx.sandbox.shown_attempt")
 local summary = require("telnyx.sandbox.summary")
+local waiting = require("telnyx.sandbox.waiting")
 
-local LONGEST_WAIT, MOST = 300, 1000000000
-
-local function number_from(least, most, words)
-  return function(value)
-    return type(value) == "number" and value >= least and value <= most, words
-  end
-end
-
-local rules = {
-  wait = { number_from(0, LONGEST_WAIT, "a number of seconds from 0 to 300"), "seconds" },
-  count = { number_from(0, MOST, "a whole number"), "whole" },
-  exactly = { number_from(0, MOST, "a whole number"), "whole" },
-}
+local rules = { wait = waiting.rules.wait, count = waiting.rules.count, exactly = waiting.whole }
 for name, rule in pairs(filters.rules) do rules[name] = rule end
 
 local function list_members(service, found)
@@ -65,14 +54,10 @@ local function list(service, request)
   local values, problems = query.strict(request.path, rules)
   if not values then return reply.refuse(problems) end
   local count = find.counter(service.store, values)
-  local response = show_list(service, values)
-  if not values.wait or is_decided(values, count(service.now())) then return response end
-  response.wait = { seconds = values.wait, check = function(is_last)
-    if is_last or is_decided(values, count(service.now())) then
-      return show_list(service, values)
-    end
-  end }
-  return response
+  return waiting.respond(values.wait, function()
+    service:settle()
+    return is_decided(values, count(service.now()))
+  end, function() return show_list(service, values) end)
 end
 
 local function delivery_object(delivery)
