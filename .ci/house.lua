@@ -273,13 +273,15 @@ local lua = {
     telnyx.sandbox.message
     telnyx.sandbox.replies telnyx.sandbox.reply
   ]] },
+  { "sandbox/routes/page", "telnyx.sandbox.reply" },
   { "sandbox/service", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.errors
     telnyx.sandbox.inbound telnyx.sandbox.knobs telnyx.sandbox.limiter telnyx.sandbox.options
     telnyx.sandbox.optouts telnyx.sandbox.replies telnyx.sandbox.reply
     telnyx.sandbox.routes.control telnyx.sandbox.routes.deliveries
-    telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts telnyx.sandbox.routes.records
-    telnyx.sandbox.routes.send telnyx.sandbox.store telnyx.sandbox.uuid telnyx.sandbox.weather
+    telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts telnyx.sandbox.routes.page
+    telnyx.sandbox.routes.records telnyx.sandbox.routes.send telnyx.sandbox.store
+    telnyx.sandbox.uuid telnyx.sandbox.weather
   ]] },
   { "sandbox/sender", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.options telnyx.sandbox.service

@@ -106,6 +106,7 @@ for _, theme in ipairs {
   require("telnyx.sandbox.routes.deliveries"),
   require("telnyx.sandbox.routes.optouts"),
   require("telnyx.sandbox.routes.control"),
+  require("telnyx.sandbox.routes.page"),
 } do
   for _, place in ipairs(theme) do places[#places + 1] = place end
 end
