@@ -82,10 +82,15 @@ end
 local Server = {}
 Server.__index = Server
 
--- The launcher's first line, whether it is good news or not.
-local function first_line(output)
+---What the launcher has said, as soon as that is all: good news ends with how to stop, and bad news
+---is one line.
+---@param output string path
+---@return string
+function sandbox.greeting(output)
   return sandbox.wait(function()
-    return (sandbox.read_file(output) or ""):match("[^\n]+\n")
+    local said = sandbox.read_file(output) or ""
+    if not said:find("^telnyx sandbox: https?://") then return said:match("^.-\n.*") end
+    return said:find("\n  stop [^\n]*\n") and said
   end, "the sandbox to start")
 end
 
@@ -96,7 +101,7 @@ end
 
 ---Starts a server and waits until it accepts connections.
 ---@param options sandbox.start_options|nil
----@return table server url (with /v2), origin, port, pid, and for https ca_file
+---@return table server url (with /v2), origin, port, pid, public_key, and for https ca_file
 function sandbox.start(options)
   options = options or {}
   local folder = sandbox.temporary_folder()
@@ -111,12 +116,13 @@ function sandbox.start(options)
   local server = setmetatable({
     pipe = pipe, folder = folder, ca_file = files and files.cert,
   }, Server)
-  local line = first_line(output)
-  server.url = line:match("^telnyx sandbox: (https?://%S+)\n$")
+  local said = sandbox.greeting(output)
+  server.url = said:match("\n  messages  TELNYX_BASE_URL=(https?://%S+)\n")
   if not server.url then
     server:stop()
-    error(line)
+    error(said)
   end
+  server.public_key = said:match(" TELNYX_PUBLIC_KEY=(%S+)\n")
   server.origin = server.url:match("^(.*)/v2$")
   server.pid = tonumber(sandbox.read_file(folder .. "/pid"))
   server.port = tonumber(server.url:match(":(%d+)/"))
