@@ -337,10 +337,12 @@ local lua = {
   { "sandbox/poster", "telnyx.sandbox.loopback" },
   { "sandbox/visitor", "telnyx.sandbox.loopback" },
   { "sandbox/rounds", "ngx.semaphore telnyx.sandbox.clock" },
-  { "sandbox/waiters", "telnyx.sandbox.clock telnyx.sandbox.reply telnyx.sandbox.rounds" },
+  { "sandbox/lasting", [[
+    telnyx.sandbox.clock telnyx.sandbox.feed telnyx.sandbox.reply telnyx.sandbox.rounds
+  ]] },
   { "sandbox/front", [[
     telnyx.sandbox.poster telnyx.sandbox.reply telnyx.sandbox.service telnyx.sandbox.visitor
-    telnyx.sandbox.waiters
+    telnyx.sandbox.lasting
   ]] },
   { "sandbox/nginx", "telnyx.core telnyx.sandbox.front telnyx.sandbox.loopback" },
   { "sandbox/serve", "telnyx.sandbox.nginx" },

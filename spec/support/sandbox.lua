@@ -98,10 +98,11 @@ end
 ---@field tls boolean|nil answer https, with a certificate for 127.0.0.1 and localhost
 ---@field port integer|nil that was another's before; nil: any that is free
 ---@field tmpdir string|nil where the launcher makes its prefix
+---@field files integer|nil how many files it may have open
 
 ---Starts a server and waits until it accepts connections.
 ---@param options sandbox.start_options|nil
----@return table server url (with /v2), origin, port, pid, public_key, and for https ca_file
+---@return table server url (with /v2), origin, port, pid, public_key, greeting, https: ca_file
 function sandbox.start(options)
   options = options or {}
   local folder = sandbox.temporary_folder()
@@ -111,7 +112,8 @@ function sandbox.start(options)
     arguments = arguments .. (" --cert %s --key %s"):format(files.cert, files.key)
   end
   local output = folder .. "/output"
-  local pipe = assert(io.popen(("echo $$ >%s/pid; %s exec %s >%s 2>&1"):format(folder,
+  local limit = options.files and ("ulimit -n %d;"):format(options.files) or ""
+  local pipe = assert(io.popen(("echo $$ >%s/pid; %s %s exec %s >%s 2>&1"):format(folder, limit,
     options.tmpdir and "TMPDIR=" .. options.tmpdir or "", sandbox.command(arguments), output), "w"))
   local server = setmetatable({
     pipe = pipe, folder = folder, ca_file = files and files.cert,
@@ -122,6 +124,7 @@ function sandbox.start(options)
     server:stop()
     error(said)
   end
+  server.greeting = said
   server.public_key = said:match(" TELNYX_PUBLIC_KEY=(%S+)\n")
   server.origin = server.url:match("^(.*)/v2$")
   server.pid = tonumber(sandbox.read_file(folder .. "/pid"))

@@ -8,7 +8,7 @@ local poster = require("telnyx.sandbox.poster")
 local reply = require("telnyx.sandbox.reply")
 local Service = require("telnyx.sandbox.service")
 local visitor = require("telnyx.sandbox.visitor")
-local waiters = require("telnyx.sandbox.waiters")
+local lasting = require("telnyx.sandbox.lasting")
 
 local front = {}
 
@@ -148,7 +148,7 @@ function front.serve()
   local response = handle(request)
   if service.knobs.before_reply then deliver_now() end
   arm()
-  if waiters.has_to_wait(response) then response = waiters.wait(response) end
+  if lasting.has_to_wait(response) then response = lasting.wait(response) end
   return response and answer(response)
 end
 
@@ -196,7 +196,7 @@ function front.announce(options)
   local seed = options.seed
   service = Service.new { signing_seed = seed ~= "" and from_hex(seed) or nil }
   assert(ngx.timer.every(HEARTBEAT, function() end))
-  waiters.begin(service, options.places)
+  lasting.begin(service, options.places)
   local text, page = greeting(options)
   io.stdout:write(text)
   io.stdout:flush()

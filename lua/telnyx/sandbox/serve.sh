@@ -99,7 +99,7 @@ allow_files() {
     unlimited) return ;;
     *) [ "$(ulimit -n)" -lt $wanted ] || return ;;
   esac
-  { ulimit -Sn $wanted || ulimit -n $wanted || ulimit -Sn "$(ulimit -Hn)"; } 2>/dev/null
+  { ulimit -Sn $wanted || ulimit -Sn "$(ulimit -Hn)"; } 2>/dev/null
 }
 allow_files
 files=$(ulimit -n)

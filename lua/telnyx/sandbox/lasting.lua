@@ -5,10 +5,11 @@
 local ngx = ngx -- luacheck: ignore 113
 
 local clock = require("telnyx.sandbox.clock")
+local Feed = require("telnyx.sandbox.feed")
 local reply = require("telnyx.sandbox.reply")
 local Rounds = require("telnyx.sandbox.rounds")
 
-local waiters = {}
+local lasting = {}
 
 local service
 local room, n_pages = 0, 0
@@ -34,7 +35,7 @@ end
 local function frames_of(list, position)
   local frames, size, most = {}, 0, share(BYTES_A_ROUND, LEAST_BYTES)
   for i, entry in ipairs(list) do
-    frames[i] = service.feed.frame(entry, service.epoch)
+    frames[i] = Feed.frame(entry, service.epoch)
     size, position = size + #frames[i], entry.position
     if size >= most then break end
   end
@@ -44,7 +45,7 @@ end
 local function behind()
   local feed = service.feed
   local entry = { kind = "behind", text = "{}", position = feed.position }
-  return feed.frame(entry, service.epoch), feed.position
+  return Feed.frame(entry, service.epoch), feed.position
 end
 
 local function make_bytes(position)
@@ -129,7 +130,7 @@ end
 ---Whether a response takes its time.
 ---@param response telnyx.sandbox.response
 ---@return boolean
-function waiters.has_to_wait(response)
+function lasting.has_to_wait(response)
   return response.stream ~= nil or (response.wait ~= nil and response.wait.seconds > 0)
 end
 
@@ -137,7 +138,7 @@ end
 ---to write.
 ---@param response telnyx.sandbox.response
 ---@return telnyx.sandbox.response|nil
-function waiters.wait(response)
+function lasting.wait(response)
   if room <= 0 then return no_room(response) end
   local leave = take_place(response.stream)
   ngx.on_abort(function()
@@ -155,9 +156,8 @@ end
 ---Begins, once, in the worker.
 ---@param service_ table
 ---@param n_places integer how many connections may wait at once
-function waiters.begin(service_, n_places)
+function lasting.begin(service_, n_places)
   service, room = service_, n_places
-  if not service.feed then return end
   service.feed.on_news = function()
     pages:tell()
     polls:tell()
@@ -167,4 +167,4 @@ function waiters.begin(service_, n_places)
   end
 end
 
-return waiters
+return lasting
