@@ -216,7 +216,7 @@ done
 # Before nginx has its log it complains on standard error, afterwards there.
 log=$prefix/error.log
 [ -s "$log" ] || log=$prefix/stderr
-if grep -q "^module 'telnyx.core' not found" "$log"; then
+if grep -q "module 'telnyx.core' not found" "$log"; then
   complain "nginx runs LuaJIT, and finds no telnyx/core.so for it${core:+ (as in $core)}:
   make install LUA=jit with the same PREFIX, or set SANDBOX_LUA_CPATH"
 fi
