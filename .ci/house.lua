@@ -213,6 +213,7 @@ local lua = {
   { "sandbox/queue" },
   { "sandbox/feed" },
   { "sandbox/base64" },
+  { "sandbox/sample", "telnyx.sandbox.base64" },
   { "sandbox/key", "telnyx.sandbox.base64 telnyx.sandbox.utf8" },
   { "sandbox/phones", "telnyx.sandbox.queue" },
   { "sandbox/index", "telnyx.sandbox.phones telnyx.sandbox.queue" },
@@ -298,6 +299,10 @@ local lua = {
     telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply
     telnyx.sandbox.shown_attempt telnyx.sandbox.waiting
   ]] },
+  { "sandbox/routes/media", [[
+    telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.random telnyx.sandbox.reply
+    telnyx.sandbox.sample
+  ]] },
   { "sandbox/routes/weather", [[
     telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply telnyx.sandbox.weather
   ]] },
@@ -315,17 +320,19 @@ local lua = {
     telnyx.sandbox.clock telnyx.sandbox.feed telnyx.sandbox.json telnyx.sandbox.knobs
     telnyx.sandbox.query telnyx.sandbox.reply
   ]] },
+  { "sandbox/routes/page", "telnyx.sandbox.reply" },
   { "sandbox/service", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.errors
     telnyx.sandbox.feed telnyx.sandbox.filters telnyx.sandbox.find
     telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.limiter
     telnyx.sandbox.news telnyx.sandbox.options telnyx.sandbox.optouts telnyx.sandbox.outcome
     telnyx.sandbox.random
-    telnyx.sandbox.replies telnyx.sandbox.reply
+    telnyx.sandbox.replies telnyx.sandbox.reply telnyx.sandbox.ring
     telnyx.sandbox.routes.control telnyx.sandbox.routes.conversations
-    telnyx.sandbox.routes.deliveries telnyx.sandbox.routes.live
-    telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts telnyx.sandbox.routes.phones
-    telnyx.sandbox.routes.records telnyx.sandbox.routes.send telnyx.sandbox.routes.weather
+    telnyx.sandbox.routes.deliveries telnyx.sandbox.routes.live telnyx.sandbox.routes.media
+    telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts telnyx.sandbox.routes.page
+    telnyx.sandbox.routes.phones telnyx.sandbox.routes.records telnyx.sandbox.routes.send
+    telnyx.sandbox.routes.weather
     telnyx.sandbox.routes.webhooks telnyx.sandbox.store telnyx.sandbox.summary telnyx.sandbox.uuid
     telnyx.sandbox.weather
   ]] },

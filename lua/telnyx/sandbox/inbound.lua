@@ -108,6 +108,7 @@ end
 
 local KINDS = {
   jpg = "image/jpeg", jpeg = "image/jpeg", png = "image/png", gif = "image/gif",
+  webp = "image/webp",
   mp4 = "video/mp4", ["3gp"] = "video/3gpp", vcf = "text/vcard", txt = "text/plain",
 }
 

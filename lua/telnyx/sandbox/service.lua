@@ -19,6 +19,7 @@ local outcome = require("telnyx.sandbox.outcome")
 local random_bytes = require("telnyx.sandbox.random")
 local receive = require("telnyx.sandbox.replies")
 local reply = require("telnyx.sandbox.reply")
+local Ring = require("telnyx.sandbox.ring")
 local Store = require("telnyx.sandbox.store")
 local summary = require("telnyx.sandbox.summary")
 local uuid = require("telnyx.sandbox.uuid")
@@ -27,13 +28,14 @@ local weather = require("telnyx.sandbox.weather")
 local Service = {}
 Service.__index = Service
 
-local KEEP, KEEP_DELIVERIES = 100000, 50000
+local KEEP, KEEP_DELIVERIES, KEEP_MEDIA = 100000, 50000, 64
 
 ---@class telnyx.sandbox.request
 ---@field method string
 ---@field path string may carry a query
 ---@field headers table<string, string> by lower-case name
 ---@field body string|nil
+---@field scheme string|nil default "http"
 ---@field key string|nil under which the message is sent, where a program says so in process
 
 ---@class telnyx.sandbox.response
@@ -92,6 +94,7 @@ function Service.new(given)
     knobs = values,
     limiter = Limiter.new(60),
     feed = Feed.new(),
+    media = Ring.new(KEEP_MEDIA),
     optouts = Optouts.new(),
     searches = { minute = 0, count = 0 },
   }, Service)
@@ -131,10 +134,12 @@ for _, theme in ipairs {
   require("telnyx.sandbox.routes.deliveries"),
   require("telnyx.sandbox.routes.optouts"),
   require("telnyx.sandbox.routes.control"),
+  require("telnyx.sandbox.routes.page"),
   require("telnyx.sandbox.routes.webhooks"),
   require("telnyx.sandbox.routes.conversations"),
   require("telnyx.sandbox.routes.phones"),
   require("telnyx.sandbox.routes.weather"),
+  require("telnyx.sandbox.routes.media"),
   require("telnyx.sandbox.routes.live"),
 } do
   for _, place in ipairs(theme) do places[#places + 1] = place end
