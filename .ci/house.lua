@@ -348,7 +348,7 @@ local lua = {
   { "sandbox/loopback" },
   { "sandbox/poster", "telnyx.sandbox.loopback" },
   { "sandbox/visitor", "telnyx.sandbox.loopback" },
-  { "sandbox/rounds", "ngx.semaphore telnyx.sandbox.clock" },
+  { "sandbox/rounds", "ngx.semaphore" },
   { "sandbox/lasting", [[
     telnyx.sandbox.clock telnyx.sandbox.feed telnyx.sandbox.reply telnyx.sandbox.rounds
   ]] },
