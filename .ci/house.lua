@@ -338,9 +338,18 @@ local lua = {
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.options telnyx.sandbox.service
   ]] },
   { "sandbox/init", "telnyx.sandbox.sender telnyx.sandbox.service telnyx.sandbox.weather" },
-  { "sandbox/poster" },
-  { "sandbox/front", "telnyx.core telnyx.sandbox.poster telnyx.sandbox.service" },
-  { "sandbox/nginx", "telnyx.sandbox.front" },
+  { "sandbox/loopback" },
+  { "sandbox/poster", "telnyx.sandbox.loopback" },
+  { "sandbox/visitor", "telnyx.sandbox.loopback" },
+  { "sandbox/rounds", "ngx.semaphore telnyx.sandbox.clock" },
+  { "sandbox/lasting", [[
+    telnyx.sandbox.clock telnyx.sandbox.feed telnyx.sandbox.reply telnyx.sandbox.rounds
+  ]] },
+  { "sandbox/front", [[
+    telnyx.sandbox.poster telnyx.sandbox.reply telnyx.sandbox.service telnyx.sandbox.visitor
+    telnyx.sandbox.lasting
+  ]] },
+  { "sandbox/nginx", "telnyx.core telnyx.sandbox.front telnyx.sandbox.loopback" },
   { "sandbox/serve", "telnyx.sandbox.nginx" },
 }
 
