@@ -320,6 +320,7 @@ local lua = {
     telnyx.sandbox.clock telnyx.sandbox.feed telnyx.sandbox.json telnyx.sandbox.knobs
     telnyx.sandbox.query telnyx.sandbox.reply
   ]] },
+  { "sandbox/routes/page", "telnyx.sandbox.reply" },
   { "sandbox/service", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.errors
     telnyx.sandbox.feed telnyx.sandbox.filters telnyx.sandbox.find
@@ -329,19 +330,25 @@ local lua = {
     telnyx.sandbox.replies telnyx.sandbox.reply telnyx.sandbox.ring
     telnyx.sandbox.routes.control telnyx.sandbox.routes.conversations
     telnyx.sandbox.routes.deliveries telnyx.sandbox.routes.live telnyx.sandbox.routes.media
-    telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts telnyx.sandbox.routes.phones
-    telnyx.sandbox.routes.records telnyx.sandbox.routes.send telnyx.sandbox.routes.weather
+    telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts telnyx.sandbox.routes.page
+    telnyx.sandbox.routes.phones telnyx.sandbox.routes.records telnyx.sandbox.routes.send
+    telnyx.sandbox.routes.weather
     telnyx.sandbox.routes.webhooks telnyx.sandbox.store telnyx.sandbox.summary telnyx.sandbox.uuid
     telnyx.sandbox.weather
   ]] },
+  { "sandbox/nearest", "telnyx.sandbox.filters telnyx.sandbox.json" },
+  { "sandbox/inbox", [[
+    telnyx.sandbox.filters telnyx.sandbox.json telnyx.sandbox.nearest telnyx.sandbox.options
+  ]] },
   { "sandbox/sender", [[
-    telnyx.core telnyx.sandbox.clock telnyx.sandbox.options telnyx.sandbox.service
+    telnyx.core telnyx.sandbox.clock telnyx.sandbox.inbox telnyx.sandbox.json
+    telnyx.sandbox.options telnyx.sandbox.service
   ]] },
   { "sandbox/init", "telnyx.sandbox.sender telnyx.sandbox.service telnyx.sandbox.weather" },
   { "sandbox/loopback" },
   { "sandbox/poster", "telnyx.sandbox.loopback" },
   { "sandbox/visitor", "telnyx.sandbox.loopback" },
-  { "sandbox/rounds", "ngx.semaphore telnyx.sandbox.clock" },
+  { "sandbox/rounds", "ngx.semaphore" },
   { "sandbox/lasting", [[
     telnyx.sandbox.clock telnyx.sandbox.feed telnyx.sandbox.reply telnyx.sandbox.rounds
   ]] },

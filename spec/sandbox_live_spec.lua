@@ -161,12 +161,14 @@ describe("server-sent events", function()
     local listener = listen(server, { receive_buffer = 4096 })
     listener:take("hello", 1)
     local long = ("x"):rep(2000)
-    post_many(server, 1, 8000, function(i) return numbered(i) .. long end)
+    -- It takes a little of what comes each time, or it would be taken for dead.
+    post_many(server, 1, 6000, function(i) return numbered(i) .. long end,
+      function() listener:pump() end)
     listener:take("behind", 1)
-    post_many(server, 8001, 8001, numbered)
+    post_many(server, 6001, 6001, numbered)
     listener:wait(function()
       local messages = listener:of_kind("message")
-      return messages[1] and messages[#messages].data:find("number 8001", 1, true)
+      return messages[1] and messages[#messages].data:find("number 6001", 1, true)
     end, "the last message")
     for i = 2, #listener.frames do
       local before, this = listener.frames[i - 1], listener.frames[i]
@@ -368,12 +370,11 @@ describe("those who wait", function()
     local server = support.start()
     local many = open_many(server, 980)
     for _, listener in ipairs(many) do listener:take("hello", 1) end
-    local n_posted, slowest = 100, 0
+    local n_posted, slowest = 40, 0
     for i = 1, n_posted do
       local began = socket.gettime()
       assert.are.equal(200, (server:post(sms(numbered(i)))))
       slowest = math.max(slowest, socket.gettime() - began)
-      for k = 1 + i % 10, #many, 10 do many[k]:pump() end
     end
     local all = ("1-%d"):format(n_posted)
     for _, listener in ipairs(many) do

@@ -134,6 +134,7 @@ for _, theme in ipairs {
   require("telnyx.sandbox.routes.deliveries"),
   require("telnyx.sandbox.routes.optouts"),
   require("telnyx.sandbox.routes.control"),
+  require("telnyx.sandbox.routes.page"),
   require("telnyx.sandbox.routes.webhooks"),
   require("telnyx.sandbox.routes.conversations"),
   require("telnyx.sandbox.routes.phones"),

@@ -1,0 +1,216 @@
+// The list of phones, newest on top. A row is made once; what comes moves it, and never remakes the
+// list. Older phones are fetched as one scrolls down.
+
+import { api } from "./api.js";
+import { find, say, stamp } from "./dom.js";
+import { addressOf } from "./router.js";
+import { seen } from "./seen.js";
+import { previewOf, statusOf } from "./bubble.js";
+import { briefTime, wholeTime } from "./times.js";
+
+const PAGE = 100;
+
+const list = find("phones");
+let rows = new Map(); // by number: what the sandbox says of a phone, and its node
+let nReceived = 0, countedTo = 0, tail = null, hasMore = false, isLoading = false;
+let generation = 0;
+let current = null;
+let changed = () => {};
+
+function makeNode(number) {
+  const item = stamp("phone-row");
+  const link = item.firstElementChild;
+  link.dataset.phone = number;
+  link.href = addressOf(number);
+  link.querySelector(".number").textContent = number;
+  return item;
+}
+
+const linkOf = (row) => row.node.firstElementChild;
+const unreadOf = (row) => Math.max(0, row.n_received - seen.of(row.phone_number));
+
+function showUnread(row) {
+  const badge = row.node.querySelector(".unread"), n = unreadOf(row);
+  say(badge, n ? String(n) : "");
+  if (n) badge.setAttribute("aria-label", `${n} unread`);
+  linkOf(row).classList.toggle("is-unread", n > 0);
+}
+
+function showLast(row) {
+  const { node, last, phone_number } = row;
+  const time = node.querySelector("time");
+  time.dateTime = last.received_at;
+  time.title = wholeTime(last.received_at);
+  time.textContent = briefTime(last.received_at);
+  node.querySelector(".words").textContent = previewOf(last);
+  const preview = node.querySelector(".preview");
+  preview.classList.toggle("from-phone", last.direction === "inbound");
+  preview.classList.toggle("bad", statusOf(last, phone_number).isBad);
+}
+
+function show(row) {
+  showLast(row);
+  showUnread(row);
+}
+
+// Counts of an answer hold up to its cursor; what came later is counted as it comes.
+function adopt(data, cursor) {
+  const row = rows.get(data.phone_number);
+  if (!row) {
+    const fresh = { ...data, countedTo: cursor, node: null };
+    rows.set(data.phone_number, fresh);
+    return fresh;
+  }
+  if (cursor >= row.countedTo) {
+    const last = row.last && row.last.seq > data.last.seq ? row.last : data.last;
+    Object.assign(row, data, { last, countedTo: cursor });
+  }
+  return row;
+}
+
+function showCount() {
+  const isEmpty = rows.size === 0 && !isLoading;
+  document.body.classList.toggle("has-phones", rows.size > 0);
+  changed(isEmpty);
+}
+
+function place(row, atTop) {
+  if (!row.node) row.node = makeNode(row.phone_number);
+  const isFocused = row.node.contains(document.activeElement);
+  if (!atTop) list.append(row.node);
+  else if (list.firstElementChild !== row.node) list.prepend(row.node);
+  if (isFocused) linkOf(row).focus({ preventScroll: true });
+  if (row.phone_number === current) linkOf(row).setAttribute("aria-current", "true");
+  show(row);
+}
+
+function oneTabStop() {
+  const stop = list.querySelector('[tabindex="0"]');
+  if (!stop && list.firstElementChild) list.firstElementChild.firstElementChild.tabIndex = 0;
+}
+
+async function loadPage() {
+  const mine = generation;
+  isLoading = true;
+  try {
+    const answer = await api.phones({ limit: PAGE, before: tail });
+    if (mine !== generation) return;
+    nReceived = Math.max(nReceived, answer.n_received);
+    if (tail === null) {
+      countedTo = answer.cursor;
+      nReceived = answer.n_received;
+      seen.begin(answer.epoch, nReceived);
+    }
+    for (const data of answer.data) {
+      const row = adopt(data, answer.cursor);
+      if (!row.node) place(row, false);
+      else show(row);
+      tail = data.last.seq;
+    }
+    hasMore = answer.more;
+    oneTabStop();
+  } finally {
+    if (mine === generation) isLoading = false;
+  }
+  showCount();
+}
+
+// Something newer than all that is listed.
+function take(number, summary) {
+  let row = rows.get(number);
+  if (!row) {
+    const n = hasMore ? seen.of(number) : 0;
+    row = { phone_number: number, n_received: n, n_sent: 0, is_blocked: false, countedTo: 0, last: summary, node: null };
+    rows.set(number, row);
+  }
+  if (summary.seq > row.countedTo) {
+    row.countedTo = summary.seq;
+    if (summary.direction === "outbound") row.n_received += 1;
+    else row.n_sent += 1;
+  }
+  if (summary.autoresponse_type === "STOP") row.is_blocked = true;
+  if (summary.autoresponse_type === "START") row.is_blocked = false;
+  if (summary.seq >= row.last.seq) {
+    row.last = summary;
+    place(row, true);
+  }
+}
+
+export const phones = {
+  onChange(action) { changed = action; },
+
+  async load() {
+    generation += 1;
+    tail = null;
+    await loadPage();
+  },
+
+  // Everything was deleted.
+  clear() {
+    generation += 1;
+    rows = new Map();
+    list.replaceChildren();
+    nReceived = 0;
+    countedTo = 0;
+    tail = null;
+    hasMore = false;
+    isLoading = false;
+    showCount();
+  },
+
+  add(summary) {
+    for (const number of summary.phones) take(number, summary);
+    if (summary.seq > countedTo) {
+      countedTo = summary.seq;
+      if (summary.direction === "outbound") seen.more(summary.phones.length);
+    }
+    oneTabStop();
+    showCount();
+  },
+
+  update(summary) {
+    for (const number of summary.phones) {
+      const row = rows.get(number);
+      if (row && row.node && row.last.id === summary.id) {
+        row.last = summary;
+        showLast(row);
+      }
+    }
+  },
+
+  // What is known of a phone, asked for when it is not in the list yet; null when there is none.
+  async lookUp(number) {
+    const row = rows.get(number);
+    if (row && row.node) return row;
+    const answer = await api.phones({ search: number, limit: 500 });
+    const data = answer.data.find((phone) => phone.phone_number === number);
+    return data ? adopt(data, answer.cursor) : null;
+  },
+
+  get: (number) => rows.get(number),
+
+  markSeen(number) {
+    const row = rows.get(number);
+    if (!row) return;
+    seen.mark(number, row.n_received);
+    if (row.node) showUnread(row);
+  },
+
+  setCurrent(number) {
+    const before = list.querySelector('[aria-current="true"]');
+    if (before) before.removeAttribute("aria-current");
+    current = number;
+    const row = rows.get(number);
+    if (row && row.node) linkOf(row).setAttribute("aria-current", "true");
+  },
+
+  refreshUnread() {
+    for (const row of rows.values()) if (row.node) showUnread(row);
+  },
+};
+
+// Near the end of the list there is more to come.
+list.addEventListener("scroll", () => {
+  const rest = list.scrollHeight - list.scrollTop - list.clientHeight;
+  if (hasMore && !isLoading && rest < 800) loadPage().catch(() => { isLoading = false; });
+}, { passive: true });
