@@ -37,20 +37,25 @@ describe("notify", function()
     sender:inbox():one { key = "login-2" }
   end)
 
+  it("sends what is refused for being too many at once", function()
+    assert.is_true(program:send_code("+15550042910", "login-3"))
+    sender:inbox():one { key = "login-3" }
+  end)
+
   it("sends no more to who says STOP", function()
-    program:send_code(PHONE, "login-3")
+    program:send_code(PHONE, "login-4")
     inbox:reply("STOP")
     sender:advance(5)
-    local _, err = program:send_code(PHONE, "login-4")
+    local _, err = program:send_code(PHONE, "login-5")
     assert.equal("40300", err.code)
-    inbox:none { key = "login-4" }
+    inbox:none { key = "login-5" }
   end)
 
   it("knows that a message did not arrive", function()
-    program:send_code(PHONE, "login-5")
-    local message = inbox:one { key = "login-5" }
+    program:send_code(PHONE, "login-6")
+    local message = inbox:one { key = "login-6" }
     sender:outcome(message.id, "delivery_failed", "40008")
     sender:advance(5)
-    assert.is_true(program.failed["login-5"])
+    assert.is_true(program.failed["login-6"])
   end)
 end)

@@ -60,19 +60,25 @@ test("one message for a login, also when the answer is lost", async () => {
   await sandbox("GET", "messages", { key: "login-2", exactly: 1 })
 })
 
+test("what is refused for being too many at once goes out in the end", async () => {
+  const busy = "+15550042910" // this recipient's first message is answered with 429
+  assert.equal(await sendCode(busy, "login-3"), "sent")
+  await sandbox("GET", "messages", { key: "login-3", exactly: 1 })
+})
+
 test("who says STOP gets no more", async () => {
-  await sendCode(phone, "login-3")
-  const message = await first("messages", { key: "login-3" })
+  await sendCode(phone, "login-4")
+  const message = await first("messages", { key: "login-4" })
   await sandbox("POST", "reply", { from: phone, to: message.from, text: "STOP" })
   await first("webhooks", { event_type: "message.received", status: "delivered" })
   assert.ok(stopped.has(phone))
-  assert.equal(await sendCode(phone, "login-4"), "refused")
-  await sandbox("GET", "messages", { key: "login-4", exactly: 0 })
+  assert.equal(await sendCode(phone, "login-5"), "refused")
+  await sandbox("GET", "messages", { key: "login-5", exactly: 0 })
 })
 
 test("a message that does not arrive is known", async () => {
-  await sendCode(phone, "login-5")
-  const { id } = await first("messages", { key: "login-5" })
+  await sendCode(phone, "login-6")
+  const { id } = await first("messages", { key: "login-6" })
   await sandbox("POST", "outcome", { id, status: "delivery_failed", code: "40008" })
   await first("webhooks", { message: id, event_type: "message.finalized", status: "delivered" })
   assert.ok(failed.has(id))

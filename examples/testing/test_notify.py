@@ -59,18 +59,23 @@ class Notify(unittest.TestCase):
         notify.send_code(PHONE, "login-2")
         sandbox("GET", "messages", key="login-2", exactly=1)
 
+    def test_what_is_refused_for_being_too_many_at_once_goes_out_in_the_end(self):
+        busy = "+15550042910"  # this recipient's first message is answered with 429
+        self.assertEqual(notify.send_code(busy, "login-3"), "sent")
+        sandbox("GET", "messages", key="login-3", exactly=1)
+
     def test_who_says_stop_gets_no_more(self):
-        notify.send_code(PHONE, "login-3")
-        message = first("messages", key="login-3")
+        notify.send_code(PHONE, "login-4")
+        message = first("messages", key="login-4")
         sandbox("POST", "reply", **{"from": PHONE, "to": message["from"], "text": "STOP"})
         webhook = json.loads(first("webhooks", event_type="message.received")["body"])
         self.assertEqual(webhook["data"]["payload"]["text"], "STOP")
-        self.assertEqual(notify.send_code(PHONE, "login-4"), "refused")
-        sandbox("GET", "messages", key="login-4", exactly=0)
+        self.assertEqual(notify.send_code(PHONE, "login-5"), "refused")
+        sandbox("GET", "messages", key="login-5", exactly=0)
 
     def test_a_message_that_does_not_arrive_is_told(self):
-        notify.send_code(PHONE, "login-5")
-        message = first("messages", key="login-5")
+        notify.send_code(PHONE, "login-6")
+        message = first("messages", key="login-6")
         sandbox("POST", "outcome", id=message["id"], status="delivery_failed", code="40008")
         webhook = first("webhooks", message=message["id"], event_type="message.finalized")
         payload = json.loads(webhook["body"])["data"]["payload"]
