@@ -10,6 +10,7 @@ import { live } from "./live.js";
 import { otherOf } from "./bubble.js";
 import { phones } from "./phones.js";
 import { onPlace, place } from "./router.js";
+import { search } from "./search.js";
 import { seen } from "./seen.js";
 import { strip } from "./strip.js";
 import { plain } from "./text.js";
@@ -99,6 +100,7 @@ const on = {
 function begin(newEpoch) {
   epoch = newEpoch;
   conversation.close();
+  search.clear();
   phones.clear();
   seen.begin(newEpoch, 0);
   return Promise.all([phones.load(), open(place())]).catch(complain);
@@ -147,6 +149,7 @@ live.start({
   },
   batch(events) {
     for (const { kind, data } of events) on[kind](data);
+    if (events.some(({ kind }) => kind === "message")) search.lookAgain();
     showHead();
     markSeen();
   },
