@@ -9,7 +9,7 @@ import { knobs } from "./knobs.js";
 import { live } from "./live.js";
 import { otherOf } from "./bubble.js";
 import { phones } from "./phones.js";
-import { onPlace, place } from "./router.js";
+import { go, onPlace, place } from "./router.js";
 import { search } from "./search.js";
 import { seen } from "./seen.js";
 import { strip } from "./strip.js";
@@ -18,6 +18,8 @@ import { counted } from "./times.js";
 import { weather } from "./weather.js";
 
 let epoch = null;
+let newest = null; // the epoch of the sandbox, also while the page stands still
+let missed = false;
 let isEmpty = false;
 let isLoaded = false;
 
@@ -59,8 +61,7 @@ async function open({ phone, id }) {
   }
   if (conversation.phone !== phone) return;
   phones.setCurrent(phone);
-  const last = conversation.lastSummary;
-  composer.touched(last ? otherOf(last) : "+13125550001");
+  composer.touched(conversation.other || "+13125550001");
   showHead();
   markSeen();
 }
@@ -92,13 +93,16 @@ const on = {
     weather.show(data);
     knobs.show(data);
   },
-  reset: (data) => begin(data.epoch),
+  reset(data) {
+    if (data.epoch !== epoch) begin(data.epoch);
+  },
   behind: () => catchUp(),
 };
 
 // The sandbox is empty, or another one than before.
 function begin(newEpoch) {
   epoch = newEpoch;
+  go(null);
   conversation.close();
   search.clear();
   phones.clear();
@@ -142,10 +146,11 @@ live.start({
     setNow(data.now);
     on.options(data.options);
     const isFirst = epoch === null;
-    if (!isFirst && epoch !== data.epoch) return begin(data.epoch);
-    epoch = data.epoch;
-    if (!isFirst && !live.isPaused) catchUp();
-    return null;
+    if (live.isPaused) missed = true;
+    else if (!isFirst && epoch !== data.epoch) begin(data.epoch);
+    else if (!isFirst) catchUp();
+    if (!live.isPaused) epoch = data.epoch;
+    newest = data.epoch;
   },
   batch(events) {
     for (const { kind, data } of events) on[kind](data);
@@ -156,6 +161,13 @@ live.start({
   behind: catchUp,
   waiting: showWaiting,
 });
+
+// While the page stood still, the sandbox went away and came back.
+function goOn() {
+  missed = false;
+  if (epoch !== newest) begin(newest);
+  else catchUp();
+}
 
 function togglePause() {
   const pauses = !live.isPaused;
@@ -169,6 +181,7 @@ function togglePause() {
   } else {
     release();
     live.resume();
+    if (missed) goOn();
   }
   showWaiting([], false);
 }

@@ -172,7 +172,8 @@ function append(summary) {
 
 export const conversation = {
   get phone() { return phone; },
-  get lastSummary() { return [...views.values()].pop()?.summary; },
+  // The account's number that this phone was last in touch with.
+  get other() { return lastOther; },
 
   async open(number, id) {
     if (number !== phone) {

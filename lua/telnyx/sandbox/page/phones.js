@@ -80,11 +80,27 @@ function showCount() {
   changed(isEmpty);
 }
 
-function place(row, atTop) {
+const seqOf = (node) => rows.get(node.firstElementChild.dataset.phone).last.seq;
+
+function isInOrder({ node, last }) {
+  const before = node.previousElementSibling, after = node.nextElementSibling;
+  return node.isConnected && (!before || seqOf(before) >= last.seq)
+    && (!after || seqOf(after) <= last.seq);
+}
+
+// Most rows go to the top or to the end; between others only what was missed for a while.
+function insert({ node, last }) {
+  const top = list.firstElementChild;
+  if (!top || seqOf(top) <= last.seq) return list.prepend(node);
+  let before = list.lastElementChild;
+  while (before && (before === node || seqOf(before) < last.seq)) before = before.previousElementSibling;
+  return before.after(node);
+}
+
+function place(row) {
   if (!row.node) row.node = makeNode(row.phone_number);
   const isFocused = row.node.contains(document.activeElement);
-  if (!atTop) list.append(row.node);
-  else if (list.firstElementChild !== row.node) list.prepend(row.node);
+  if (!isInOrder(row)) insert(row);
   if (isFocused) linkOf(row).focus({ preventScroll: true });
   if (row.phone_number === current) linkOf(row).setAttribute("aria-current", "true");
   show(row);
@@ -107,12 +123,8 @@ async function loadPage() {
       nReceived = answer.n_received;
       seen.begin(answer.epoch, nReceived);
     }
-    for (const data of answer.data) {
-      const row = adopt(data, answer.cursor);
-      if (!row.node) place(row, false);
-      else show(row);
-      tail = data.last.seq;
-    }
+    answer.data.map((data) => adopt(data, answer.cursor)).forEach(place);
+    if (answer.data.length) tail = answer.data[answer.data.length - 1].last.seq;
     hasMore = answer.more;
     size = Math.min(MOST, size * 2);
     oneTabStop();
@@ -159,7 +171,7 @@ function take(number, summary) {
   if (summary.autoresponse_type === "START") row.is_blocked = false;
   if (summary.seq >= row.last.seq) {
     row.last = summary;
-    place(row, true);
+    place(row);
   }
 }
 
