@@ -355,7 +355,8 @@ describe("those who wait", function()
       end, "room for one")
     end
     server:stop()
-    assert.is_true(slowest < 1, slowest)
+    -- A second, and one for a busy machine.
+    assert.is_true(slowest < 2, slowest)
   end)
 
   for _, signal in ipairs { "INT", "TERM" } do
@@ -395,6 +396,6 @@ describe("those who wait", function()
     end
     close_all(many)
     server:stop()
-    assert.is_true(slowest < 1, slowest)
+    assert.is_true(slowest < 2, slowest)
   end)
 end)
