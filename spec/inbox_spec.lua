@@ -521,6 +521,19 @@ describe("an inbox", function()
     assert.are.same({ "go" }, order)
   end)
 
+  it("is as docs/sandbox.md has it", function()
+    local file = assert(io.open("docs/sandbox.md"))
+    local section = file:read("*a"):match("\n## An inbox, in process\n(.-)\n## ")
+    file:close()
+    for block in section:gmatch("\n```lua\n(.-\n)```\n") do
+      assert((loadstring or load)(block))() -- luacheck: ignore 113
+    end
+    for name, value in pairs(getmetatable(sender:inbox())) do
+      local is_own = type(value) == "function" and name ~= "has_handed_out"
+      assert.is_true(not is_own or section:find("`inbox:" .. name .. "[({]") ~= nil, name)
+    end
+  end)
+
   describe("does not let misuse pass", function()
     for _, row in ipairs {
       { "wait", { mach = "x" }, 'inbox:wait: unknown filter "mach"; known: .*match, meanwhile, ' },
