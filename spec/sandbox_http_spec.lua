@@ -548,7 +548,7 @@ describe("the nginx configuration", function()
       assert.is_truthy(text:find(("%s_temp_path temp/%s;"):format(name, name), 1, true))
     end
     assert.is_truthy(text:find("pid nginx.pid;", 1, true))
-    assert.is_truthy(text:find("listen 127.0.0.1:12111;", 1, true))
+    assert.is_truthy(text:find("listen 127.0.0.1:12111 ", 1, true))
     assert.is_truthy(text:find('lua_package_cpath "/x/5.1/?.so;;";', 1, true))
   end)
 

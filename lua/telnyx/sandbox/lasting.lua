@@ -80,13 +80,14 @@ end
 local function write_news(page)
   local bytes
   bytes, page.position = bytes_after(page.position)
-  if page.position < service.feed.position then pages:tell() end
   return bytes == "" or ngx.print(bytes)
 end
 
 local function follow(position)
   local page = { position = position }
   while is_taken(pages:charge(write_news, page)) do
+    -- More than its share, or what came in a round that it missed while it was slow.
+    if page.position < service.feed.position then pages:tell() end
     local is_woken = pages:wait(HEARTBEAT)
     if not is_woken and not is_taken(ngx.print(COMMENT)) then return end
   end

@@ -9,7 +9,8 @@ import { knobs } from "./knobs.js";
 import { live } from "./live.js";
 import { otherOf } from "./bubble.js";
 import { phones } from "./phones.js";
-import { onPlace, place } from "./router.js";
+import { go, onPlace, place } from "./router.js";
+import { search } from "./search.js";
 import { seen } from "./seen.js";
 import { strip } from "./strip.js";
 import { plain } from "./text.js";
@@ -17,6 +18,8 @@ import { counted } from "./times.js";
 import { weather } from "./weather.js";
 
 let epoch = null;
+let newest = null; // the epoch of the sandbox, also while the page stands still
+let missed = false;
 let isEmpty = false;
 let isLoaded = false;
 
@@ -58,8 +61,7 @@ async function open({ phone, id }) {
   }
   if (conversation.phone !== phone) return;
   phones.setCurrent(phone);
-  const last = conversation.lastSummary;
-  composer.touched(last ? otherOf(last) : "+13125550001");
+  composer.touched(conversation.other || "+13125550001");
   showHead();
   markSeen();
 }
@@ -91,14 +93,18 @@ const on = {
     weather.show(data);
     knobs.show(data);
   },
-  reset: (data) => begin(data.epoch),
+  reset(data) {
+    if (data.epoch !== epoch) begin(data.epoch);
+  },
   behind: () => catchUp(),
 };
 
 // The sandbox is empty, or another one than before.
 function begin(newEpoch) {
   epoch = newEpoch;
+  go(null);
   conversation.close();
+  search.clear();
   phones.clear();
   seen.begin(newEpoch, 0);
   return Promise.all([phones.load(), open(place())]).catch(complain);
@@ -140,19 +146,28 @@ live.start({
     setNow(data.now);
     on.options(data.options);
     const isFirst = epoch === null;
-    if (!isFirst && epoch !== data.epoch) return begin(data.epoch);
-    epoch = data.epoch;
-    if (!isFirst && !live.isPaused) catchUp();
-    return null;
+    if (live.isPaused) missed = true;
+    else if (!isFirst && epoch !== data.epoch) begin(data.epoch);
+    else if (!isFirst) catchUp();
+    if (!live.isPaused) epoch = data.epoch;
+    newest = data.epoch;
   },
   batch(events) {
     for (const { kind, data } of events) on[kind](data);
+    if (events.some(({ kind }) => kind === "message")) search.lookAgain();
     showHead();
     markSeen();
   },
   behind: catchUp,
   waiting: showWaiting,
 });
+
+// While the page stood still, the sandbox went away and came back.
+function goOn() {
+  missed = false;
+  if (epoch !== newest) begin(newest);
+  else catchUp();
+}
 
 function togglePause() {
   const pauses = !live.isPaused;
@@ -166,6 +181,7 @@ function togglePause() {
   } else {
     release();
     live.resume();
+    if (missed) goOn();
   }
   showWaiting([], false);
 }

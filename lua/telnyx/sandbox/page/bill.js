@@ -5,12 +5,15 @@ import { ltr, make } from "./dom.js";
 import { fillMarked, shownCharacter, symbolOf } from "./text.js";
 import { counted, count } from "./times.js";
 
-function sums(bill) {
+const costOf = (cost) => (cost ? `${cost.amount} ${cost.currency}` : null);
+
+function sums(bill, cost) {
   const unit = bill.encoding === "UCS-2" ? "UTF-16 unit" : "septet";
   return [
     counted(bill.parts, "part"), bill.encoding, counted(bill.characters, "character"),
     `${counted(bill.units, unit)}, ${count(bill.limit)} to a part`, `${count(bill.remaining)} free`,
-  ];
+    costOf(cost),
+  ].filter(Boolean);
 }
 
 function part(text, number, n, culprits) {
@@ -56,17 +59,13 @@ function adviceOf(bill) {
   return list;
 }
 
-function costOf(cost) {
-  return cost ? make("p", "cost", `Cost: ${cost.amount} ${cost.currency}`) : null;
-}
-
 export function showBill(section, data) {
   const inner = section.querySelector(".inner"), { bill } = data;
   section.hidden = !bill && !data.cost;
-  const nodes = [costOf(data.cost)];
-  if (bill) {
-    nodes.unshift(make("p", "sums", sums(bill).join(" · ")), partsOf(bill, data.text || ""),
-      culpritsOf(bill), adviceOf(bill));
-  }
+  if (!bill) return inner.replaceChildren(make("p", "sums", costOf(data.cost) || ""));
+  const nodes = [
+    make("p", "sums", sums(bill, data.cost).join(" · ")), partsOf(bill, data.text || ""),
+    culpritsOf(bill), adviceOf(bill),
+  ];
   inner.replaceChildren(...nodes.filter(Boolean));
 }

@@ -49,6 +49,14 @@ export function nextChange(summary) {
   return coming.length ? Math.min(...coming) : null;
 }
 
+// The line of a list: the text, and before it what went wrong.
+export function showPreview(preview, summary, phone, words = previewOf(summary)) {
+  const status = statusOf(summary, phone);
+  say(preview.querySelector(".fate"), status.isBad ? status.word : "");
+  preview.querySelector(".words").textContent = words;
+  preview.classList.toggle("from-phone", summary.direction === "inbound");
+}
+
 export function previewOf(summary) {
   const words = summary.text || summary.subject;
   if (words) return plain(words.slice(0, 200));

@@ -15,11 +15,12 @@ const log = find("log"), messages = find("messages"), older = find("older"), jum
 let phone = null;
 let views = new Map(); // by message id
 let oldest = null, newest = 0, hasOlder = false, isLoading = false, size = FIRST;
-let generation = 0, nBelow = 0, total = 0, lastOther = null;
+let generation = 0, nBelow = 0, total = 0, lastOther = null, isPinned = true;
 
 const isAtEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
 
 function toEnd() {
+  isPinned = true;
   log.scrollTop = log.scrollHeight;
   nBelow = 0;
   jump.hidden = true;
@@ -152,18 +153,18 @@ function pointAt(id) {
   const view = views.get(id);
   if (!view) return say(older, "The message of this link is no longer kept.");
   view.node.classList.add("is-target");
+  isPinned = false;
   view.node.scrollIntoView({ block: "center" });
 }
 
 function append(summary) {
-  const wasAtEnd = isAtEnd();
   const view = makeView(summary, lastOther);
   lastOther = otherOf(summary);
   newest = summary.seq;
   total += 1;
   messages.append(view.node);
   showTotal();
-  if (wasAtEnd) return toEnd();
+  if (isPinned) return toEnd();
   nBelow += 1;
   jump.querySelector("span").textContent = counted(nBelow, "new message");
   jump.hidden = false;
@@ -171,7 +172,8 @@ function append(summary) {
 
 export const conversation = {
   get phone() { return phone; },
-  get lastSummary() { return [...views.values()].pop()?.summary; },
+  // The account's number that this phone was last in touch with.
+  get other() { return lastOther; },
 
   async open(number, id) {
     if (number !== phone) {
@@ -234,7 +236,9 @@ messages.addEventListener("click", (event) => {
   const line = event.target.closest('[data-action="details"]');
   if (!line) return;
   const view = views.get(line.closest("[data-message]").dataset.message);
-  if (view) details.toggle(view, line);
+  if (!view) return;
+  isPinned = false; // what was opened is to be read from its top
+  details.toggle(view, line);
 });
 
 jump.addEventListener("click", () => {
@@ -243,11 +247,14 @@ jump.addEventListener("click", () => {
 });
 
 log.addEventListener("scroll", () => {
-  if (!jump.hidden && isAtEnd()) toEnd();
+  isPinned = isAtEnd();
+  if (isPinned) jump.hidden = true;
+  if (isPinned) nBelow = 0;
 }, { passive: true });
 
-// A picture that arrives late makes its bubble longer.
-messages.addEventListener("load", (event) => {
-  const view = event.target.closest("[data-message]");
-  if (view && view === messages.lastElementChild) toEnd();
-}, true);
+// Who is at the end stays there, also when a picture arrives late or the window changes.
+const keeper = new ResizeObserver(() => {
+  if (isPinned) log.scrollTop = log.scrollHeight;
+});
+keeper.observe(messages);
+keeper.observe(log);

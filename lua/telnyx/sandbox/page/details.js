@@ -11,6 +11,13 @@ import { exactTime, wholeTime } from "./times.js";
 
 const ENDS = { deliver: "delivered", fail: "delivery_failed", expire: "expired" };
 
+// The code, and its title where the sandbox has told it.
+function whyOf(data, stage) {
+  const told = data.recipients.find((one) => one.phone_number === stage.phone_number);
+  const title = told && told.code === stage.code ? told.title : null;
+  return title ? `${stage.code} · ${title}` : stage.code;
+}
+
 function showTimeline(section, data, phone) {
   const stages = data.timeline.filter((stage) => data.phones.length === 1 || stage.phone_number === phone);
   section.hidden = stages.length === 0;
@@ -20,7 +27,7 @@ function showTimeline(section, data, phone) {
     const time = ltr(exactTime(stage.at), "time");
     time.title = wholeTime(stage.at);
     item.append(time, make("span", "", stage.status));
-    if (stage.code) item.append(make("span", "code", stage.code));
+    if (stage.code) item.append(make("span", "why", whyOf(data, stage)));
     if (isComing) item.append(make("span", "soon", "to come"));
     return item;
   }));
@@ -28,7 +35,7 @@ function showTimeline(section, data, phone) {
 
 function showFacts(section, data) {
   const facts = [
-    ["Id", data.id], ["From", data.from], ["To", data.to.join(", ")], ["Key", data.key], ["Reference", data.ref],
+    ["Id", data.id], ["From", data.from], ["To", data.to.join(", ")], ["Key", data.key], ["Reference", data.ref === data.text ? null : data.ref],
     ["Profile", data.profile], ["Webhook URL", data.webhook_url], ["Group", data.group_id],
     ["Whole message", data.parent_id], ["Send at", data.send_at], ["Cancelled at", data.cancelled_at],
   ].filter(([, value]) => value);

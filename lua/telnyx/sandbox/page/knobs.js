@@ -11,17 +11,17 @@ const SIGNATURES = [
 
 // Name, words, and what it takes: a count, seconds, yes or no, or one of a list.
 const KNOBS = [
-  ["lose", "Lose the next", "count"],
-  ["duplicate", "Send the next twice", "count"],
-  ["swap", "finalized before sent", "flag"],
-  ["before_reply", "Before the reply to the POST", "flag"],
-  ["burst", "Hold until so many, then all at once", "count"],
-  ["delay", "Later by seconds", "seconds"],
+  ["lose", "Lose the next events", "count"],
+  ["duplicate", "Deliver the next events twice", "count"],
+  ["swap", "Finalized comes before sent", "flag"],
+  ["before_reply", "Events come before the reply to the POST", "flag"],
+  ["burst", "Hold back until there are so many", "count"],
+  ["delay", "Delay, in seconds", "seconds"],
   ["signature", "Signature", SIGNATURES],
-  ["timestamp_shift", "Signature’s clock off by seconds", "seconds"],
-  ["no_dlr", "No receipt: nothing after sent", "flag"],
-  ["late_second_final", "A second end after seconds", "seconds"],
-  ["unknown_events", "Events of unknown types, too", "flag"],
+  ["timestamp_shift", "Signature’s clock is off, in seconds", "seconds"],
+  ["no_dlr", "Nothing comes after sent", "flag"],
+  ["late_second_final", "Another end later, in seconds", "seconds"],
+  ["unknown_events", "Events of unknown types as well", "flag"],
 ];
 
 const FAIR = { count: 0, seconds: 0, flag: false };

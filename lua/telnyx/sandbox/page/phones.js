@@ -2,17 +2,18 @@
 // list. Older phones are fetched as one scrolls down.
 
 import { api } from "./api.js";
-import { find, say, stamp } from "./dom.js";
+import { when } from "./clock.js";
+import { find, once, say, stamp } from "./dom.js";
 import { addressOf } from "./router.js";
 import { seen } from "./seen.js";
-import { previewOf, statusOf } from "./bubble.js";
+import { nextChange, showPreview } from "./bubble.js";
 import { briefTime, wholeTime } from "./times.js";
 
-const PAGE = 100;
+const FIRST = 100, MOST = 500;
 
 const list = find("phones");
 let rows = new Map(); // by number: what the sandbox says of a phone, and its node
-let nReceived = 0, countedTo = 0, tail = null, hasMore = false, isLoading = false;
+let nReceived = 0, countedTo = 0, tail = null, hasMore = false, isLoading = false, size = FIRST;
 let generation = 0;
 let current = null;
 let changed = () => {};
@@ -36,16 +37,21 @@ function showUnread(row) {
   linkOf(row).classList.toggle("is-unread", n > 0);
 }
 
+// Looks again when the status of the last message moves on.
+function follow(row) {
+  if (row.cancel) row.cancel();
+  const at = nextChange(row.last);
+  row.cancel = at === null ? null : when(at, () => showLast(row));
+}
+
 function showLast(row) {
   const { node, last, phone_number } = row;
+  follow(row);
   const time = node.querySelector("time");
   time.dateTime = last.received_at;
   time.title = wholeTime(last.received_at);
   time.textContent = briefTime(last.received_at);
-  node.querySelector(".words").textContent = previewOf(last);
-  const preview = node.querySelector(".preview");
-  preview.classList.toggle("from-phone", last.direction === "inbound");
-  preview.classList.toggle("bad", statusOf(last, phone_number).isBad);
+  showPreview(node.querySelector(".preview"), last, phone_number);
 }
 
 function show(row) {
@@ -74,11 +80,27 @@ function showCount() {
   changed(isEmpty);
 }
 
-function place(row, atTop) {
+const seqOf = (node) => rows.get(node.firstElementChild.dataset.phone).last.seq;
+
+function isInOrder({ node, last }) {
+  const before = node.previousElementSibling, after = node.nextElementSibling;
+  return node.isConnected && (!before || seqOf(before) >= last.seq)
+    && (!after || seqOf(after) <= last.seq);
+}
+
+// Most rows go to the top or to the end; between others only what was missed for a while.
+function insert({ node, last }) {
+  const top = list.firstElementChild;
+  if (!top || seqOf(top) <= last.seq) return list.prepend(node);
+  let before = list.lastElementChild;
+  while (before && (before === node || seqOf(before) < last.seq)) before = before.previousElementSibling;
+  return before.after(node);
+}
+
+function place(row) {
   if (!row.node) row.node = makeNode(row.phone_number);
   const isFocused = row.node.contains(document.activeElement);
-  if (!atTop) list.append(row.node);
-  else if (list.firstElementChild !== row.node) list.prepend(row.node);
+  if (!isInOrder(row)) insert(row);
   if (isFocused) linkOf(row).focus({ preventScroll: true });
   if (row.phone_number === current) linkOf(row).setAttribute("aria-current", "true");
   show(row);
@@ -93,7 +115,7 @@ async function loadPage() {
   const mine = generation;
   isLoading = true;
   try {
-    const answer = await api.phones({ limit: PAGE, before: tail });
+    const answer = await api.phones({ limit: size, before: tail });
     if (mine !== generation) return;
     nReceived = Math.max(nReceived, answer.n_received);
     if (tail === null) {
@@ -101,13 +123,10 @@ async function loadPage() {
       nReceived = answer.n_received;
       seen.begin(answer.epoch, nReceived);
     }
-    for (const data of answer.data) {
-      const row = adopt(data, answer.cursor);
-      if (!row.node) place(row, false);
-      else show(row);
-      tail = data.last.seq;
-    }
+    answer.data.map((data) => adopt(data, answer.cursor)).forEach(place);
+    if (answer.data.length) tail = answer.data[answer.data.length - 1].last.seq;
     hasMore = answer.more;
+    size = Math.min(MOST, size * 2);
     oneTabStop();
   } finally {
     if (mine === generation) isLoading = false;
@@ -115,11 +134,31 @@ async function loadPage() {
   showCount();
 }
 
+// How much a phone had got that was not in the list is not known; the newest ones are asked for.
+let nGuessed = 0;
+const askForGuessed = once(async () => {
+  const limit = Math.min(MOST, nGuessed), mine = generation;
+  nGuessed = 0;
+  const answer = await api.phones({ limit }).catch(() => null);
+  if (!answer || mine !== generation) return;
+  for (const data of answer.data) {
+    const row = adopt(data, answer.cursor);
+    if (row.node) show(row);
+  }
+  changed(false);
+}, 200);
+
+function guess() {
+  nGuessed += 1;
+  askForGuessed();
+}
+
 // Something newer than all that is listed.
 function take(number, summary) {
   let row = rows.get(number);
   if (!row) {
     const n = hasMore ? seen.of(number) : 0;
+    if (hasMore) guess();
     row = { phone_number: number, n_received: n, n_sent: 0, is_blocked: false, countedTo: 0, last: summary, node: null };
     rows.set(number, row);
   }
@@ -132,7 +171,7 @@ function take(number, summary) {
   if (summary.autoresponse_type === "START") row.is_blocked = false;
   if (summary.seq >= row.last.seq) {
     row.last = summary;
-    place(row, true);
+    place(row);
   }
 }
 
@@ -148,7 +187,9 @@ export const phones = {
   // Everything was deleted.
   clear() {
     generation += 1;
+    for (const row of rows.values()) if (row.cancel) row.cancel();
     rows = new Map();
+    size = FIRST;
     list.replaceChildren();
     nReceived = 0;
     countedTo = 0;

@@ -23,20 +23,23 @@ const commands = {
 function showStrip(isOpen) {
   const words = isOpen ? "Hide the strip" : "Show the strip";
   find("strip").hidden = !isOpen;
+  document.body.classList.toggle("has-strip", isOpen);
   find("strip-toggle").setAttribute("aria-expanded", String(isOpen));
   find("strip-toggle").setAttribute("aria-label", words);
   find("strip-toggle").title = words;
 }
 
+const stripName = () => (NARROW.matches ? "strip-narrow" : "strip");
+
 // On a narrow page it would take the room of the phones, unless one wants it.
 function wantsStrip() {
-  const kept = memory.get("strip");
+  const kept = memory.get(stripName());
   return kept === null ? !NARROW.matches : kept === "open";
 }
 
 function toggleStrip() {
   const isOpen = find("strip").hidden;
-  memory.set("strip", isOpen ? "open" : "hidden");
+  memory.set(stripName(), isOpen ? "open" : "hidden");
   showStrip(isOpen);
 }
 

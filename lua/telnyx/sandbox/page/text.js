@@ -9,6 +9,14 @@ const HIDDEN = /[\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/;
 export const codepoint = (character) =>
   `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 
+const NAMES = ("NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB "
+  + "CAN EM SUB ESC FS GS RS US").split(" ");
+
+function nameOf(character) {
+  const code = character.codePointAt(0);
+  return NAMES[code] || (code === 0x7f ? "DEL" : codepoint(character));
+}
+
 // U+2400 and on are pictures of the control characters.
 export function symbolOf(character) {
   const code = character.codePointAt(0);
@@ -19,7 +27,8 @@ export function symbolOf(character) {
 
 // The same text in one line, for lists.
 export function plain(text) {
-  return Array.from(text, (c) => (UNSEEN.test(c) ? symbolOf(c) : c)).join("").replace(/\s+/g, " ");
+  const shown = text.replace(/\s+/g, " ");
+  return Array.from(shown, (c) => (UNSEEN.test(c) ? `[${nameOf(c)}]` : c)).join("");
 }
 
 // Pieces for an element: strings, and marks for those characters that `classOf` names a class for.
@@ -36,6 +45,8 @@ function pieces(text, classOf, show) {
     run = "";
     const mark = make("span", className, show(character));
     mark.title = codepoint(character);
+    // Few fonts have the pictures, so the style shows the name.
+    if (className === "symbol") mark.dataset.name = nameOf(character);
     list.push(mark);
   }
   if (run) list.push(run);

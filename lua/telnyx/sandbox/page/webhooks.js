@@ -30,16 +30,19 @@ const views = {
   answer: answerText,
 };
 
+// Shows one of the views; none for a name that is none.
 function choose(node, attempt, name) {
   for (const tab of node.querySelectorAll("[data-view]")) {
     tab.setAttribute("aria-pressed", String(tab.dataset.view === name));
   }
-  fill(node.querySelector(".body"), views[name](attempt));
+  const body = node.querySelector(".body");
+  body.hidden = !views[name];
+  if (views[name]) fill(body, views[name](attempt));
 }
 
 const isTaken = (attempt) => attempt.status !== null && !attempt.error;
 
-function attemptNode(attempt) {
+function attemptNode(attempt, isLast) {
   const node = stamp("attempt"), line = node.querySelector(".line");
   const took = `${Math.round((attempt.seconds || 0) * 1000)} ms`;
   const result = make("span", isTaken(attempt) ? "good" : "bad",
@@ -48,9 +51,11 @@ function attemptNode(attempt) {
     ltr(exactTime(attempt.at), "time"), make("span", "", took), ltr(attempt.url, "code", "ltr url"));
   node.querySelector(".tabs").addEventListener("click", (event) => {
     const tab = event.target.closest("[data-view]");
-    if (tab) choose(node, attempt, tab.dataset.view);
+    if (!tab) return;
+    const isOpen = tab.getAttribute("aria-pressed") === "true";
+    choose(node, attempt, isOpen ? null : tab.dataset.view);
   });
-  choose(node, attempt, "pretty");
+  choose(node, attempt, isLast ? "pretty" : null);
   return node;
 }
 
@@ -75,8 +80,9 @@ function update(node, webhook) {
   outcome.classList.toggle("bad", webhook.status === "failed");
   outcome.classList.toggle("good", webhook.status === "delivered");
   const known = Number(node.dataset.known || 0) - (webhook.forgotten_attempts || 0);
+  const last = webhook.attempts[webhook.attempts.length - 1];
   for (const attempt of webhook.attempts.slice(Math.max(0, known))) {
-    attempts.append(attemptNode(attempt));
+    attempts.append(attemptNode(attempt, attempt === last));
   }
   node.dataset.known = String(n);
   node.querySelector('[data-action="resend"]').disabled = webhook.attempts.length === 0;
