@@ -50,11 +50,10 @@ end
 
 local function make_bytes(position)
   local feed = service.feed
+  if feed.position - position > share(LAG, LEAST_LAG) then return behind() end
   local list = feed:since(position, math.ceil(share(BYTES_A_ROUND, LEAST_BYTES) / SHORTEST))
   if not list then return behind() end
-  local bytes, reached = frames_of(list, position)
-  if feed.position - reached > share(LAG, LEAST_LAG) then return behind() end
-  return bytes, reached
+  return frames_of(list, position)
 end
 
 -- What stands behind a position, as long as nothing new has come: most pages want the same.
