@@ -2,6 +2,7 @@
 -- against a real sandbox, and the mistakes that it shows are caught with the words that it shows.
 
 local host = require "spec.support.host"
+local http = require "socket.http"
 local process = require "spec.support.process"
 local sandbox = require "spec.support.sandbox"
 
@@ -39,15 +40,14 @@ end
 
 local function is_one_line(text) return not text:find("\n.") end
 
--- What a heading has: files, a command, the change that is a mistake, and what is said then.
+-- What a heading has: files, a command (the last), the change that is a mistake, and what is said.
 local Section = {}
 Section.__index = Section
 
 function Section:take_code(block)
   local name = file_of(block.text)
   if name then
-    self.names[#self.names + 1], self.last = name, name
-    self.files[name] = block.text
+    self.last, self.files[name] = name, block.text
   else
     self.files[self.last] = self.files[self.last] .. "\n" .. block.text
   end
@@ -70,7 +70,7 @@ local function read_sections()
   for _, block in ipairs(read_blocks()) do
     local section = sections[block.heading]
     if not section then
-      section = setmetatable({ names = {}, files = {} }, Section)
+      section = setmetatable({ files = {} }, Section)
       sections[block.heading], list[#list + 1] = section, section
     end
     section:take(block)
@@ -82,14 +82,10 @@ local sections, in_order = read_sections()
 
 -- Running it ------------------------------------------------------------------------------------
 
-local function there(command)
-  return process.run(command .. " >/dev/null 2>&1 && echo yes") == "yes\n"
-end
-
-local HAS = {
-  curl = function() return there("curl --help all | grep -q -e --json") end,
-  node = function() return there("node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'") end,
-  python3 = function() return there("python3 --version") end,
+local ASKED = {
+  curl = "curl --help all | grep -q -e --json",
+  node = "node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'",
+  python3 = "python3 --version",
 }
 
 local NOT_HERE = {
@@ -100,18 +96,22 @@ local NOT_HERE = {
 
 -- What cannot be run is said.
 local function lacks(program)
-  if HAS[program]() then return false end
+  local command = ASKED[program] .. " >/dev/null 2>&1 && echo yes"
+  if process.run(command) == "yes\n" then return false end
   pending(NOT_HERE[program])
   return true
 end
 
 -- busted of the Lua that runs this spec.
 local function as_here(command)
-  return (command:gsub("^busted ", process.lua() .. " " .. (arg and arg[0] or "busted") .. " "))
+  local busted = process.lua() .. " " .. (arg and arg[0] or "busted")
+  return (command:gsub("\n", ""):gsub("^busted ", busted .. " "))
 end
 
 -- A code is another one each time.
 local function without_codes(text) return (text:gsub("Your code is %d+", "Your code is N")) end
+
+local function without_last_newline(text) return (text:gsub("\n$", "")) end
 
 describe("docs/testing.md", function()
   local server, folder
@@ -121,40 +121,40 @@ describe("docs/testing.md", function()
   before_each(function() folder = host.folder() end)
   after_each(function() os.execute("rm -rf " .. folder) end)
 
-  local function write_files(section)
-    for _, name in ipairs(section.names) do host.write(folder .. "/" .. name, section.files[name]) end
+  local function write(section)
+    for name, text in pairs(section.files) do host.write(folder .. "/" .. name, text) end
   end
 
-  local function change_file(section)
-    local before, after = section.change:match("^%-([^\n]+)\n%+([^\n]+)\n$")
+  -- Makes the mistake that a section shows.
+  local function change(section)
+    local before, after = section.change:match("^%-([^\n]+\n)%+([^\n]+\n)$")
     local n_changed = 0
-    for _, name in ipairs(section.names) do
-      local text = section.files[name]
-      local first, last = text:find("\n" .. before .. "\n", 1, true)
+    for name, text in pairs(section.files) do
+      local first, last = text:find("\n" .. before, 1, true)
       if first then
         n_changed = n_changed + 1
-        host.write(folder .. "/" .. name,
-          text:sub(1, first) .. after .. text:sub(last))
+        host.write(folder .. "/" .. name, text:sub(1, first) .. after .. text:sub(last + 1))
       end
     end
-    assert.equal(1, n_changed, "the change fits one file")
+    assert.equal(1, n_changed)
   end
 
   local function run(section)
-    return process.run(("cd %s && env TELNYX_API_KEY=KEY_SPEC TELNYX_BASE_URL=%s"
-      .. " TELNYX_PUBLIC_KEY=%s PYTHONDONTWRITEBYTECODE=1 timeout 120 %s; echo rc $?"):format(folder,
-      server.url, server.public_key, as_here(section.command:gsub("\n", ""))))
+    local environment = ("TELNYX_API_KEY=KEY_SPEC TELNYX_BASE_URL=%s TELNYX_PUBLIC_KEY=%s"
+      .. " PYTHONDONTWRITEBYTECODE=1"):format(server.url, server.public_key)
+    return process.run(("cd %s && env %s timeout 120 %s; echo rc $?"):format(folder, environment,
+      as_here(section.command)))
   end
 
-  local function shows(heading)
-    local section = sections[heading]
-    write_files(section)
+  -- All is well at first, and after the mistake the test says what the page says.
+  local function shows(section, program)
+    write(section)
+    assert.matches("rc 0\n$", run(section))
+    change(program or section)
     local output = run(section)
-    assert.matches("rc 0\n$", output)
-    change_file(section)
-    output = run(section)
     assert.matches("rc 1\n$", output)
-    assert(without_codes(output):find(without_codes(section.said), 1, true), output)
+    local said = without_codes(without_last_newline(section.said))
+    assert(without_codes(output):find(said, 1, true), output)
   end
 
   it("has the files of the examples, and no others", function()
@@ -188,16 +188,19 @@ describe("docs/testing.md", function()
     assert.equal(4, n_asked)
   end)
 
+  -- Where this process finds its modules, nginx does.
+  local function beside_a_sandbox(command)
+    return process.run(("SANDBOX_LUA_PATH=%s SANDBOX_LUA_CPATH=%s timeout 120 %s; echo rc $?")
+      :format(sandbox.quote(package.path), sandbox.quote(package.cpath), command))
+  end
+
   it("starts a sandbox for a command, which ends with it", function()
-    local output = process.run(("cp %swith_sandbox.sh %s; SERVE=lua/telnyx/sandbox/serve.sh"
-      .. " SANDBOX_LUA_PATH='%s' SANDBOX_LUA_CPATH='%s' sh %s/with_sandbox.sh sh -c"
-      .. " 'echo $TELNYX_BASE_URL $TELNYX_API_KEY $TELNYX_PUBLIC_KEY; exit 7'; echo rc $?")
-      :format(EXAMPLES, folder, package.path, package.cpath, folder))
+    local output = beside_a_sandbox("sh " .. EXAMPLES .. "with_sandbox.sh sh -c"
+      .. " 'echo $TELNYX_BASE_URL $TELNYX_API_KEY $TELNYX_PUBLIC_KEY; exit 7'")
     local url = output:match("^(http://127%.0%.0%.1:%d+)/v2 KEY_TEST [%w+/]+=\nrc 7\n$")
     assert(url, output)
-    sandbox.wait(function()
-      return not require("socket.http").request(url .. "/sandbox/options")
-    end, "the sandbox to end")
+    sandbox.wait(function() return not http.request(url .. "/sandbox/options") end,
+      "the sandbox to end")
   end)
 
   it("says why a sandbox does not start", function()
@@ -208,29 +211,21 @@ describe("docs/testing.md", function()
 
   it("runs what CI runs", function()
     if lacks("node") then return end
-    local output = process.run(("SANDBOX_LUA_PATH='%s' SANDBOX_LUA_CPATH='%s' timeout 120 %s; echo rc $?")
-      :format(package.path, package.cpath, (sections["Start the sandbox"].command:gsub("\n", ""))))
-    assert.matches("rc 0\n$", output)
+    assert.matches("rc 0\n$", beside_a_sandbox(as_here(sections["Start the sandbox"].command)))
   end)
 
-  it("in Lua, in process", function() shows("Lua, in process") end)
+  it("in Lua, in process", function() shows(sections["Lua, in process"]) end)
 
   it("in Lua, over HTTP", function()
-    host.write(folder .. "/notify.lua", sections["Lua, in process"].files["notify.lua"])
-    local section = sections["Lua, over HTTP"]
-    write_files(section)
-    local output = run(section)
-    assert.matches("rc 0\n$", output)
-    change_file(sections["Lua, in process"])
-    output = run(section)
-    assert.matches("rc 1\n$", output)
-    assert(output:find(section.said, 1, true), output)
+    local in_process = sections["Lua, in process"]
+    write(in_process)
+    shows(sections["Lua, over HTTP"], in_process)
   end)
 
   for heading, program in pairs { curl = "curl", Node = "node", Python = "python3" } do
     it("with " .. heading, function()
       if lacks(program) then return end
-      shows(heading)
+      shows(sections[heading])
     end)
   end
 end)

@@ -11,12 +11,21 @@ local PHONE = "+13125550002"
 -- Nobody listens there. The sandbox keeps what it would post, and tests give it to the program.
 local HOOKS = "http://127.0.0.1:9/hooks"
 
+local function query_of(fields)
+  local query = {}
+  for name, value in pairs(fields) do
+    query[#query + 1] = name .. "=" .. url.escape(tostring(value))
+  end
+  return "?" .. table.concat(query, "&")
+end
+
 -- What a test asks of the sandbox. Anything but 200 fails the test.
 local function sandbox(method, path, fields)
-  local body = fields and json.encode(fields) or ""
+  local query = method == "GET" and query_of(fields) or ""
+  local body = method ~= "GET" and fields and json.encode(fields) or ""
   local chunks = {}
   local _, status = assert(http.request {
-    method = method, url = ORIGIN .. "/sandbox/" .. path, sink = ltn12.sink.table(chunks),
+    method = method, url = ORIGIN .. "/sandbox/" .. path .. query, sink = ltn12.sink.table(chunks),
     headers = { ["content-length"] = #body }, source = ltn12.source.string(body),
   })
   local reply = json.decode(table.concat(chunks))
@@ -24,18 +33,10 @@ local function sandbox(method, path, fields)
   return reply
 end
 
-local function get(path, fields)
-  local pairs_of_query = {}
-  for name, value in pairs(fields) do
-    table.insert(pairs_of_query, name .. "=" .. url.escape(tostring(value)))
-  end
-  return sandbox("GET", path .. "?" .. table.concat(pairs_of_query, "&"))
-end
-
 -- Waits at most ten seconds for the first that matches.
 local function first(path, fields)
   fields.wait = 10
-  return assert(get(path, fields).data[1], "nothing came in ten seconds")
+  return assert(sandbox("GET", path, fields).data[1], "nothing came in ten seconds")
 end
 
 describe("notify", function()
@@ -65,12 +66,12 @@ describe("notify", function()
   it("sends one message for a login, also when the answer is lost", function()
     sandbox("PATCH", "options", { weather = "51500", weather_times = 1 })
     program:send_code(PHONE, "login-2")
-    get("messages", { key = "login-2", exactly = 1 })
+    sandbox("GET", "messages", { key = "login-2", exactly = 1 })
   end)
 
   it("sends what is refused for being too many at once", function()
     assert.is_true(program:send_code("+15550042910", "login-3"))
-    get("messages", { key = "login-3", exactly = 1 })
+    sandbox("GET", "messages", { key = "login-3", exactly = 1 })
   end)
 
   it("sends no more to who says STOP", function()
@@ -80,7 +81,7 @@ describe("notify", function()
     pass_on(first("webhooks", { event_type = "message.received" }))
     local _, err = program:send_code(PHONE, "login-5")
     assert.equal("40300", err.code)
-    get("messages", { key = "login-5", exactly = 0 })
+    sandbox("GET", "messages", { key = "login-5", exactly = 0 })
   end)
 
   it("knows that a message did not arrive", function()

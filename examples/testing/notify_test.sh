@@ -34,7 +34,7 @@ begin() {
 
 begin "the code is in the message"
 test "$(sh notify.sh $phone login-1)" = sent
-text=$(list messages --data-urlencode to=$phone -d match=Your+code+is | field text)
+text=$(list messages -d to=$phone -d match=Your+code+is | field text)
 code=$(echo "$text" | grep -oE '[0-9]{6}')
 test "$text" = "Your code is $code."
 
