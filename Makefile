@@ -3,7 +3,7 @@
 #   make demo       send three messages to the sandbox and look at the answers
 #   make test       build for Lua 5.4 and for LuaJIT, and run every spec on both
 #   make check      what reviewers cannot see: linters, layers, symbols, sanitizers
-#   make sandbox    the service's stand-in on 127.0.0.1, for any HTTP client (PORT=12111)
+#   make sandbox    the service's stand-in on 127.0.0.1, for any HTTP client (PORT=12111, OPEN=1)
 #   make install    for one Lua: make install LUA=5.4 PREFIX=/usr/local
 #
 # LUA=5.1, 5.2, 5.3, 5.4 or jit builds and tests for that one alone; make test-all for each.
@@ -164,7 +164,7 @@ sandbox: $(RUNNING)
 $(RUNNING): deps
 	@$(MAKE) --no-print-directory build build/5.1/telnyx/core.so
 	@echo $$$$ >$@; SANDBOX_LUA_CPATH='$(CURDIR)/build/5.1/?.so;;' \
-	  exec sh lua/telnyx/sandbox/serve.sh --port $(PORT) --while $@
+	  exec sh lua/telnyx/sandbox/serve.sh --port $(PORT) --while $@ $(if $(OPEN),--open)
 endif
 
 # eval "$(make -s env)"

@@ -210,26 +210,49 @@ local lua = {
   { "sandbox/random" },
   { "sandbox/uuid", "telnyx.sandbox.random" },
   { "sandbox/ring" },
+  { "sandbox/queue" },
+  { "sandbox/feed" },
+  { "sandbox/base64" },
+  { "sandbox/sample", "telnyx.sandbox.base64" },
+  { "sandbox/key", "telnyx.sandbox.base64 telnyx.sandbox.utf8" },
+  { "sandbox/phones", "telnyx.sandbox.queue" },
+  { "sandbox/index", "telnyx.sandbox.phones telnyx.sandbox.queue" },
   { "sandbox/heap" },
   { "sandbox/limiter" },
   { "sandbox/addresses" },
   { "sandbox/url" },
   { "sandbox/timestamp" },
   { "sandbox/replay" },
+  { "sandbox/errors", "telnyx.sandbox.json" },
+  { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },
   { "sandbox/kinds", "telnyx.sandbox.addresses telnyx.sandbox.url" },
-  { "sandbox/knobs", "telnyx.sandbox.kinds" },
+  { "sandbox/knobs", "telnyx.sandbox.json telnyx.sandbox.kinds telnyx.sandbox.weather" },
   { "sandbox/options", "telnyx.sandbox.kinds telnyx.sandbox.knobs" },
-  { "sandbox/query", "telnyx.sandbox.json telnyx.sandbox.timestamp" },
+  { "sandbox/query", "telnyx.sandbox.json telnyx.sandbox.timestamp telnyx.sandbox.utf8" },
   { "sandbox/endpoints" },
   { "sandbox/chunks" },
   { "sandbox/schema", "telnyx.sandbox.json" },
   { "sandbox/reference", "telnyx.sandbox.utf8" },
-  { "sandbox/errors", "telnyx.sandbox.json" },
   { "sandbox/reply", "telnyx.sandbox.errors telnyx.sandbox.json" },
   { "sandbox/validate", [[
     telnyx.sandbox.addresses telnyx.sandbox.schema telnyx.sandbox.timestamp telnyx.sandbox.url
   ]] },
   { "sandbox/message", "telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.json" },
+  { "sandbox/summary", [[
+    telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.index telnyx.sandbox.json
+    telnyx.sandbox.message
+  ]] },
+  { "sandbox/news", [[
+    telnyx.sandbox.index telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.summary
+  ]] },
+  { "sandbox/outcome", "telnyx.sandbox.errors telnyx.sandbox.message telnyx.sandbox.news" },
+  { "sandbox/waiting" },
+  { "sandbox/bill", "telnyx.sandbox.addresses telnyx.sandbox.json" },
+  { "sandbox/shown_attempt", "telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.utf8" },
+  { "sandbox/filters", [[
+    telnyx.sandbox.clock telnyx.sandbox.index telnyx.sandbox.query telnyx.sandbox.summary
+  ]] },
+  { "sandbox/find", "telnyx.sandbox.filters telnyx.sandbox.index telnyx.sandbox.queue" },
   { "sandbox/signing", "telnyx.core telnyx.sandbox.random" },
   { "sandbox/optouts" },
   { "sandbox/inbound", [[
@@ -248,16 +271,16 @@ local lua = {
     telnyx.sandbox.message telnyx.sandbox.query
   ]] },
   { "sandbox/forecast", "telnyx.sandbox.errors telnyx.sandbox.json telnyx.sandbox.message" },
-  { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },
-  { "sandbox/store", "telnyx.sandbox.json telnyx.sandbox.ring" },
+  { "sandbox/store", "telnyx.sandbox.index telnyx.sandbox.json telnyx.sandbox.ring" },
   { "sandbox/routes/send", [[
     telnyx.sandbox.chunks telnyx.sandbox.endpoints telnyx.sandbox.forecast telnyx.sandbox.json
-    telnyx.sandbox.message telnyx.sandbox.reference telnyx.sandbox.replay telnyx.sandbox.reply
-    telnyx.sandbox.utf8
+    telnyx.sandbox.key telnyx.sandbox.message telnyx.sandbox.reference telnyx.sandbox.replay
+    telnyx.sandbox.reply telnyx.sandbox.utf8
     telnyx.sandbox.validate telnyx.sandbox.weather
   ]] },
   { "sandbox/routes/messages", [[
-    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.reply
+    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.news
+    telnyx.sandbox.reply
   ]] },
   { "sandbox/routes/records", [[
     telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.records
@@ -269,25 +292,66 @@ local lua = {
   ]] },
   { "sandbox/routes/optouts", "telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply" },
   { "sandbox/routes/control", [[
-    telnyx.sandbox.clock telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs
-    telnyx.sandbox.message
-    telnyx.sandbox.replies telnyx.sandbox.reply
+    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.message
+    telnyx.sandbox.outcome telnyx.sandbox.query telnyx.sandbox.replies telnyx.sandbox.reply
   ]] },
+  { "sandbox/routes/webhooks", [[
+    telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply
+    telnyx.sandbox.shown_attempt telnyx.sandbox.waiting
+  ]] },
+  { "sandbox/routes/media", [[
+    telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.random telnyx.sandbox.reply
+    telnyx.sandbox.sample
+  ]] },
+  { "sandbox/routes/weather", [[
+    telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply telnyx.sandbox.weather
+  ]] },
+  { "sandbox/routes/conversations", [[
+    telnyx.sandbox.bill telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.filters
+    telnyx.sandbox.find telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message
+    telnyx.sandbox.query telnyx.sandbox.reply telnyx.sandbox.shown_attempt telnyx.sandbox.summary
+    telnyx.sandbox.waiting
+  ]] },
+  { "sandbox/routes/phones", [[
+    telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply
+    telnyx.sandbox.summary
+  ]] },
+  { "sandbox/routes/live", [[
+    telnyx.sandbox.clock telnyx.sandbox.feed telnyx.sandbox.json telnyx.sandbox.knobs
+    telnyx.sandbox.query telnyx.sandbox.reply
+  ]] },
+  { "sandbox/routes/page", "telnyx.sandbox.reply" },
   { "sandbox/service", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.errors
-    telnyx.sandbox.inbound telnyx.sandbox.knobs telnyx.sandbox.limiter telnyx.sandbox.options
-    telnyx.sandbox.optouts telnyx.sandbox.replies telnyx.sandbox.reply
-    telnyx.sandbox.routes.control telnyx.sandbox.routes.deliveries
-    telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts telnyx.sandbox.routes.records
-    telnyx.sandbox.routes.send telnyx.sandbox.store telnyx.sandbox.uuid telnyx.sandbox.weather
+    telnyx.sandbox.feed telnyx.sandbox.filters telnyx.sandbox.find
+    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.limiter
+    telnyx.sandbox.news telnyx.sandbox.options telnyx.sandbox.optouts telnyx.sandbox.outcome
+    telnyx.sandbox.random
+    telnyx.sandbox.replies telnyx.sandbox.reply telnyx.sandbox.ring
+    telnyx.sandbox.routes.control telnyx.sandbox.routes.conversations
+    telnyx.sandbox.routes.deliveries telnyx.sandbox.routes.live telnyx.sandbox.routes.media
+    telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts telnyx.sandbox.routes.page
+    telnyx.sandbox.routes.phones telnyx.sandbox.routes.records telnyx.sandbox.routes.send
+    telnyx.sandbox.routes.weather
+    telnyx.sandbox.routes.webhooks telnyx.sandbox.store telnyx.sandbox.summary telnyx.sandbox.uuid
+    telnyx.sandbox.weather
   ]] },
   { "sandbox/sender", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.options telnyx.sandbox.service
   ]] },
   { "sandbox/init", "telnyx.sandbox.sender telnyx.sandbox.service telnyx.sandbox.weather" },
-  { "sandbox/poster" },
-  { "sandbox/front", "telnyx.core telnyx.sandbox.poster telnyx.sandbox.service" },
-  { "sandbox/nginx", "telnyx.sandbox.front" },
+  { "sandbox/loopback" },
+  { "sandbox/poster", "telnyx.sandbox.loopback" },
+  { "sandbox/visitor", "telnyx.sandbox.loopback" },
+  { "sandbox/rounds", "ngx.semaphore" },
+  { "sandbox/lasting", [[
+    telnyx.sandbox.clock telnyx.sandbox.feed telnyx.sandbox.reply telnyx.sandbox.rounds
+  ]] },
+  { "sandbox/front", [[
+    telnyx.sandbox.poster telnyx.sandbox.reply telnyx.sandbox.service telnyx.sandbox.visitor
+    telnyx.sandbox.lasting
+  ]] },
+  { "sandbox/nginx", "telnyx.core telnyx.sandbox.front telnyx.sandbox.loopback" },
   { "sandbox/serve", "telnyx.sandbox.nginx" },
 }
 

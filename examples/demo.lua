@@ -23,7 +23,7 @@ local function start_sandbox()
   local patience = os.time() + 20
   local url
   repeat
-    url = read_all(report):match("http://%S+")
+    url = read_all(report):match("TELNYX_BASE_URL=(%S+)\n")
   until url or os.time() > patience
   local said = read_all(report)
   os.remove(report)

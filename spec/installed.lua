@@ -22,7 +22,7 @@ local server = assert(io.popen(
 local url
 repeat
   local file = assert(io.open(address))
-  url = file:read("*a"):match("http://%S+")
+  url = file:read("*a"):match("TELNYX_BASE_URL=(%S+)\n")
   file:close()
 until url
 

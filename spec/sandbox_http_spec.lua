@@ -358,6 +358,123 @@ describe("the launcher", function()
     end
   end)
 
+  -- Starts the launcher, and returns what it said and a function that ends it.
+  local function start(command)
+    local output = folder .. "/output"
+    local pipe = assert(io.popen(("exec %s >%s 2>&1"):format(command, output), "w"))
+    local ok, said = pcall(support.greeting, output)
+    if not ok then pipe:close() end
+    assert(ok, said)
+    return said, function()
+      pipe:close()
+      return support.read_file(output)
+    end
+  end
+
+  it("says first where its page is, and then what a program takes from its environment", function()
+    local said, stop = start(support.command("--port 0 --until-eof"))
+    stop()
+    local port = said:match("^telnyx sandbox: http://127%.0%.0%.1:(%d+)/  [%l ]+\n")
+    assert.are.equal(("http://127.0.0.1:%s/v2"):format(port),
+      said:match("\n  messages  TELNYX_BASE_URL=(%S+)\n"))
+    assert.matches("\n  key       TELNYX_API_KEY=KEY_TEST  ", said)
+    assert.matches("\n  webhooks  TELNYX_PUBLIC_KEY=" .. ("[%w+/]"):rep(43) .. "=\n", said)
+    assert.matches("\n  stop      Ctrl%-C\n$", said)
+    assert.are.equal(5, select(2, said:gsub("\n", "")))
+    for line in said:gmatch("[^\n]+") do assert.is_true(#line <= 79, line) end
+  end)
+
+  -- A program that writes down how it was called.
+  local function make_browser(ending)
+    local path = folder .. "/browser"
+    local file = assert(io.open(path, "w"))
+    file:write("#!/bin/sh\necho \"$@\" >>", folder, "/called\n", ending or "", "\n")
+    file:close()
+    os.execute("chmod +x " .. path)
+    return path
+  end
+
+  local function with_browser(browser, path)
+    return ("env BROWSER='%s' %s %s"):format(browser, path and "PATH=" .. path or "",
+      support.command("--port 0 --until-eof --open"):gsub("^env ", ""))
+  end
+
+  it("opens its page in a browser", function()
+    local said, stop = start(with_browser(make_browser() .. " --new-window:other"))
+    local ok, called = pcall(support.wait, function()
+      return (support.read_file(folder .. "/called") or ""):match("(.*)\n")
+    end, "the browser")
+    said = said == stop() and said
+    assert(ok, called)
+    assert.are.equal("--new-window " .. said:match("http://%S+"), called)
+  end)
+
+  it("says so when the browser fails, and goes on", function()
+    local said, stop = start(with_browser(make_browser("exit 3")))
+    local page = said:match("http://%S+")
+    local ok, problem = pcall(support.wait, function()
+      return (support.read_file(folder .. "/output")):find(
+        "browser failed: open " .. page .. " yourself\n", 1, true)
+    end, "the complaint")
+    local is_there = require("socket.http").request(page .. "sandbox/ledger")
+    stop()
+    assert(ok, problem)
+    assert.is_string(is_there)
+  end)
+
+  it("says so when there is no browser, and goes on", function()
+    -- All programs but those that open pages.
+    local bin = folder .. "/bin"
+    support.capture(("mkdir %s; for f in /bin/* /usr/bin/* /usr/sbin/nginx; do case $f in "
+      .. "*/open|*/xdg-open) ;; *) ln -s $f %s/ 2>/dev/null ;; esac; done"):format(bin, bin))
+    local said, stop = start(with_browser("", bin))
+    local page = said:match("http://%S+")
+    local ok, problem = pcall(support.wait, function()
+      return (support.read_file(folder .. "/output")):find(
+        "telnyx sandbox: there is no browser here: open " .. page .. " in one\n", 1, true)
+    end, "the complaint")
+    local is_there = require("socket.http").request(page .. "sandbox/ledger")
+    stop()
+    assert(ok, problem)
+    assert.is_string(is_there)
+  end)
+
+  -- An installed copy in a folder of its own, started without a word of where anything is.
+  local function install()
+    support.capture(("env -u MAKEFLAGS -u MAKELEVEL make -s install LUA=5.4 PREFIX=/usr "
+      .. "DESTDIR=%s/tree 2>&1"):format(folder))
+    -- Elsewhere than in the checkout, whose files are not to be found.
+    return function(arguments)
+      return ("sh -c 'cd %s && exec env -u LUA_PATH -u LUA_CPATH -u LUA_PATH_5_4 -u LUA_CPATH_5_4 "
+        .. "LUA=lua5.4 sh %s/tree/usr/share/lua/5.4/telnyx/sandbox/serve.sh --port 0 %s'"):format(
+        folder, folder, arguments)
+    end
+  end
+
+  it("works from an installed copy, with LuaJIT's core beside it", function()
+    local command = install()
+    support.capture(("mkdir -p %s/tree/usr/lib/lua/5.1/telnyx; "
+      .. "cp build/5.1/telnyx/core.so %s/tree/usr/lib/lua/5.1/telnyx"):format(folder, folder))
+    local said, stop = start(command("--until-eof"))
+    local http, origin = require("socket.http"), said:match("http://%S+"):gsub("/$", "")
+    local _, status = http.request(origin .. "/sandbox/ledger")
+    local page, page_status = http.request(origin .. "/")
+    local style = page and page:match('href="(/sandbox/page/[%w.-]+%.css)"')
+    local _, style_status = http.request(origin .. (style or "/"))
+    stop()
+    assert.are.equal(200, status)
+    assert.is_string(style)
+    assert.are.same({ 200, 200 }, { page_status, style_status })
+  end)
+
+  it("says what an installed copy lacks", function()
+    local command = install()
+    local text = support.capture(command("") .. " 2>&1 </dev/null")
+    assert.are.equal(("telnyx sandbox: nginx runs LuaJIT, and finds no telnyx/core.so for it "
+      .. "(as in %s/tree/usr/lib/lua/5.1):\n  make install LUA=jit with the same PREFIX, or set "
+      .. "SANDBOX_LUA_CPATH\n"):format(folder), text)
+  end)
+
   it("says so in one sentence when the port is taken", function()
     local holder = assert(socket.bind("127.0.0.1", 0))
     local _, port = holder:getsockname()
@@ -391,7 +508,8 @@ describe("the launcher", function()
     -- The outer shell waits for make: a process that nobody waits for is there even when killed.
     local pipe = assert(io.popen(("sh -c %s 2>/dev/null; :"):format(support.quote(command)), "w"))
     local port = support.wait(function()
-      return (support.read_file(notes .. "/output") or ""):match("http://127.0.0.1:(%d+)/v2\n")
+      return (support.read_file(notes .. "/output") or "")
+        :match("BASE_URL=http://127.0.0.1:(%d+)/v2\n.*\n  stop ")
     end, "make sandbox")
     local make = support.read_file(notes .. "/make"):match("%d+")
     local launcher = support.read_file("build/sandbox." .. make):match("%d+")
@@ -429,7 +547,7 @@ describe("the nginx configuration", function()
       assert.is_truthy(text:find(("%s_temp_path temp/%s;"):format(name, name), 1, true))
     end
     assert.is_truthy(text:find("pid nginx.pid;", 1, true))
-    assert.is_truthy(text:find("listen 127.0.0.1:12111;", 1, true))
+    assert.is_truthy(text:find("listen 127.0.0.1:12111 ", 1, true))
     assert.is_truthy(text:find('lua_package_cpath "/x/5.1/?.so;;";', 1, true))
   end)
 

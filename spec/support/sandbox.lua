@@ -82,10 +82,15 @@ end
 local Server = {}
 Server.__index = Server
 
--- The launcher's first line, whether it is good news or not.
-local function first_line(output)
+---What the launcher has said, as soon as that is all: good news ends with how to stop, and bad news
+---is one line.
+---@param output string path
+---@return string
+function sandbox.greeting(output)
   return sandbox.wait(function()
-    return (sandbox.read_file(output) or ""):match("[^\n]+\n")
+    local said = sandbox.read_file(output) or ""
+    if not said:find("^telnyx sandbox: https?://") then return said:match("^.-\n.*") end
+    return said:find("\n  stop [^\n]*\n") and said
   end, "the sandbox to start")
 end
 
@@ -93,10 +98,11 @@ end
 ---@field tls boolean|nil answer https, with a certificate for 127.0.0.1 and localhost
 ---@field port integer|nil that was another's before; nil: any that is free
 ---@field tmpdir string|nil where the launcher makes its prefix
+---@field files integer|nil how many files it may have open
 
 ---Starts a server and waits until it accepts connections.
 ---@param options sandbox.start_options|nil
----@return table server url (with /v2), origin, port, pid, and for https ca_file
+---@return table server url (with /v2), origin, port, pid, public_key, greeting, https: ca_file
 function sandbox.start(options)
   options = options or {}
   local folder = sandbox.temporary_folder()
@@ -106,17 +112,20 @@ function sandbox.start(options)
     arguments = arguments .. (" --cert %s --key %s"):format(files.cert, files.key)
   end
   local output = folder .. "/output"
-  local pipe = assert(io.popen(("echo $$ >%s/pid; %s exec %s >%s 2>&1"):format(folder,
+  local limit = options.files and ("ulimit -n %d;"):format(options.files) or ""
+  local pipe = assert(io.popen(("echo $$ >%s/pid; %s %s exec %s >%s 2>&1"):format(folder, limit,
     options.tmpdir and "TMPDIR=" .. options.tmpdir or "", sandbox.command(arguments), output), "w"))
   local server = setmetatable({
     pipe = pipe, folder = folder, ca_file = files and files.cert,
   }, Server)
-  local line = first_line(output)
-  server.url = line:match("^telnyx sandbox: (https?://%S+)\n$")
+  local said = sandbox.greeting(output)
+  server.url = said:match("\n  messages  TELNYX_BASE_URL=(https?://%S+)\n")
   if not server.url then
     server:stop()
-    error(line)
+    error(said)
   end
+  server.greeting = said
+  server.public_key = said:match(" TELNYX_PUBLIC_KEY=(%S+)\n")
   server.origin = server.url:match("^(.*)/v2$")
   server.pid = tonumber(sandbox.read_file(folder .. "/pid"))
   server.port = tonumber(server.url:match(":(%d+)/"))

@@ -14,6 +14,8 @@ local events = {}
 ---@field record table the message
 ---@field urls string[] where it goes, in the order in which they are tried
 ---@field due number|nil when it is to be told; nil is at once
+---@field to table|nil the addressee
+---@field name string|integer|nil what it is called among those to its addressee: each is told once
 ---@field payload fun(): table
 ---@field id string|nil from when it is under way
 ---@field data (fun(event: telnyx.sandbox.event): table)|nil for those that have no envelope
@@ -62,7 +64,7 @@ local function without_young(payload)
 end
 
 local function of_stage(record, to, stage, urls, knobs)
-  return { kind = stage.event, at = stage.at, record = record, urls = urls,
+  return { kind = stage.event, at = stage.at, due = stage.due, record = record, urls = urls,
     payload = function()
       local payload = message.render_event(record, to, stage, stage.at)
       return knobs.event_fields == "2024" and without_young(payload) or payload
@@ -98,20 +100,27 @@ local AFTER = 0.2
 -- What was first is told last.
 local function swap(list)
   local first, last = list[1], list[#list]
-  if #list > 1 then first.due = last.at + AFTER end
+  if #list > 1 then first.due = (last.due or last.at) + AFTER end
 end
+
+local ODD = { "click", "unknown", "bare" }
 
 local function life_of(record, to, urls, knobs)
   local list = {}
   for _, stage in ipairs(message.stages(record, to)) do
-    if stage.event then list[#list + 1] = of_stage(record, to, stage, urls, knobs) end
+    if stage.event then
+      list[#list + 1] = of_stage(record, to, stage, urls, knobs)
+      list[#list].name = #list
+    end
   end
   if knobs.swap then swap(list) end
   if knobs.unknown_events then
-    for _, one in ipairs(unknown_events(list[#list], record, to, knobs)) do
+    for i, one in ipairs(unknown_events(list[#list], record, to, knobs)) do
+      one.name = ODD[i]
       list[#list + 1] = one
     end
   end
+  for _, event in ipairs(list) do event.to = to end
   return list
 end
 
@@ -156,6 +165,22 @@ local function envelope(event)
     { "event_type", event.kind }, { "id", event.id }, { "occurred_at", clock.iso8601(event.at) },
     { "payload", event.payload() }, { "record_type", "event" },
   }
+end
+
+---Was it told already, or was it lost?
+---@param event telnyx.sandbox.event
+---@return boolean
+function events.is_told(event)
+  local told = event.to and event.to.told
+  return told ~= nil and told[event.name] == true
+end
+
+---Now it is told.
+---@param event telnyx.sandbox.event
+function events.tell(event)
+  if not event.to then return end
+  event.to.told = event.to.told or {}
+  event.to.told[event.name] = true
 end
 
 ---The part of an event that is the same in every attempt, to be looked through. Its id follows: of

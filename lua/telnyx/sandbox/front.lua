@@ -1,18 +1,16 @@
 --- The service's face in nginx: reads requests, writes responses, carries out
 -- faults on the real socket, and has webhooks posted when they are due. Only this
--- file and the poster know nginx.
+-- file, the poster and those who wait know nginx.
 
 local ngx = ngx -- luacheck: ignore 113
 
 local poster = require("telnyx.sandbox.poster")
+local reply = require("telnyx.sandbox.reply")
 local Service = require("telnyx.sandbox.service")
+local visitor = require("telnyx.sandbox.visitor")
+local lasting = require("telnyx.sandbox.lasting")
 
 local front = {}
-
--- Better no server than one whose first request fails.
-if not pcall(require, "telnyx.core") then
-  error("nginx runs LuaJIT and found no telnyx.core built for Lua 5.1", 0)
-end
 
 -- One worker, so one store: it lives as long as the server.
 local service
@@ -28,14 +26,16 @@ local function lower_case_headers()
   return headers
 end
 
-local function read_request()
-  ngx.req.read_body()
+local function read_head()
   return {
-    method = ngx.req.get_method(),
-    path = ngx.var.request_uri,
-    headers = lower_case_headers(),
-    body = ngx.req.get_body_data(),
+    method = ngx.req.get_method(), path = ngx.var.request_uri, headers = lower_case_headers(),
   }
+end
+
+local function handle(request)
+  ngx.req.read_body()
+  request.body = ngx.req.get_body_data()
+  return service:handle(request)
 end
 
 local function write(response)
@@ -135,12 +135,21 @@ local function answer(response)
   return write(response)
 end
 
+local function refuse(objection)
+  return write(reply.refuse({ { code = "10010", detail = objection } },
+    { ["x-request-id"] = service.uuid() }))
+end
+
 ---Answers the current request.
 function front.serve()
-  local response = service:handle(read_request())
+  local request = read_head()
+  local objection = visitor.objection(request)
+  if objection then return refuse(objection) end
+  local response = handle(request)
   if service.knobs.before_reply then deliver_now() end
   arm()
-  return answer(response)
+  if lasting.has_to_wait(response) then response = lasting.wait(response) end
+  return response and answer(response)
 end
 
 -- A lone nginx process looks at its signals between events. One that comes just
@@ -152,16 +161,46 @@ local function from_hex(text)
   return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
 end
 
----Says on standard output that connections are accepted, and which key verifies webhooks. By the
--- time nginx runs this, its port is bound and listening.
----@param url string
----@param seed string the signing seed in hexadecimal; empty: a random one
-function front.announce(url, seed)
+local WANTED_PAGES = 1000
+
+local function few_pages(n_places, n_files)
+  if n_places >= WANTED_PAGES then return "" end
+  return ("  pages     %d at once, no more: ulimit -n is %d\n"):format(n_places, n_files)
+end
+
+-- For people, and simple to read for programs: each value is what a program takes from its
+-- environment.
+local function greeting(options)
+  local page = options.url:match("^(.*/)v2$")
+  return ("telnyx sandbox: %s  shows phones and what they received\n"):format(page)
+    .. "  key       TELNYX_API_KEY=KEY_TEST  or any that begins with KEY\n"
+    .. ("  messages  TELNYX_BASE_URL=%s\n"):format(options.url)
+    .. ("  webhooks  TELNYX_PUBLIC_KEY=%s\n"):format(service:public_key())
+    .. few_pages(options.places, options.files)
+    .. "  stop      Ctrl-C\n", page
+end
+
+-- Whoever is to open the page looks for it there.
+local function leave_address(page)
+  local file = assert(io.open(ngx.config.prefix() .. "page", "w"))
+  file:write(page, "\n")
+  file:close()
+end
+
+---Says on standard output that connections are accepted, where, and which key verifies webhooks. By
+-- the time nginx runs this, its port is bound and listening.
+---@param options { url: string, seed: string, places: integer, files: integer } `seed` is the
+-- signing seed in hexadecimal, empty for a random one; `places` is how many connections may wait
+-- at once, and `files` the limit that comes from
+function front.announce(options)
+  local seed = options.seed
   service = Service.new { signing_seed = seed ~= "" and from_hex(seed) or nil }
   assert(ngx.timer.every(HEARTBEAT, function() end))
-  io.stdout:write("telnyx sandbox: ", url, "\n",
-    "telnyx sandbox: public key ", service:public_key(), "\n")
+  lasting.begin(service, options.places)
+  local text, page = greeting(options)
+  io.stdout:write(text)
   io.stdout:flush()
+  leave_address(page)
 end
 
 return front

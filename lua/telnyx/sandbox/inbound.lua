@@ -102,11 +102,13 @@ function inbound.new(given, context)
     type = is_mms and "MMS" or "SMS",
     encoding = analysis and analysis.encoding == "UCS-2" and "UCS-2" or "GSM-7",
     parts = not is_mms and analysis and analysis.parts or 1,
+    characters = analysis and analysis.characters or 0,
   }
 end
 
 local KINDS = {
   jpg = "image/jpeg", jpeg = "image/jpeg", png = "image/png", gif = "image/gif",
+  webp = "image/webp",
   mp4 = "video/mp4", ["3gp"] = "video/3gpp", vcf = "text/vcard", txt = "text/plain",
 }
 
@@ -139,6 +141,13 @@ local function money(ten_thousandths)
   }
 end
 
+---What it costs to be written to, as it is shown.
+---@param record table
+---@return table for json.encode
+function inbound.cost(record)
+  return money(RATE * record.parts)
+end
+
 ---What it costs to be written to.
 ---@param record table
 ---@return number amount
@@ -157,7 +166,7 @@ function inbound.render(record, knobs, of_sender)
     { "autoresponse_type", record.autoresponse_type },
     { "cc", json.array(record.cc) },
     { "completed_at", nil },
-    { "cost", money(RATE * record.parts) },
+    { "cost", inbound.cost(record) },
     { "cost_breakdown", json.object {
       { "carrier_fee", money(0) }, { "rate", money(RATE * record.parts) },
     } },

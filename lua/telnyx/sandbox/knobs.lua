@@ -1,11 +1,17 @@
 --- What can be turned while the service runs: plain values, each with its kind and its default.
 -- A knob without a default is off until it is given a value.
 
+local json = require("telnyx.sandbox.json")
 local kinds = require("telnyx.sandbox.kinds")
+local weather = require("telnyx.sandbox.weather")
 
 local flag, seconds, one_of, whole_from = kinds.flag, kinds.seconds, kinds.one_of, kinds.whole_from
 
 local knobs = {}
+
+local function is_weather(value)
+  return weather.of_digits(value) ~= nil, "the last five digits of a magic recipient"
+end
 
 ---@type table<string, { kind: function, default: any }>
 knobs.known = {
@@ -18,6 +24,10 @@ knobs.known = {
   refuses_own_number = { kind = flag, default = false },
   idempotency = { kind = flag, default = false },
   rate_limit = { kind = whole_from(0), default = 1000000 },
+
+  -- The weather over who has none of his own.
+  weather = { kind = is_weather },
+  weather_times = { kind = whole_from(0), default = 0 },
 
   -- The life of a message.
   t_sent = { kind = seconds, default = 1 },
@@ -90,6 +100,14 @@ function knobs.names()
   for name in pairs(knobs.known) do names[#names + 1] = name end
   table.sort(names)
   return names
+end
+
+---@param values table<string, any>
+---@return table for json.encode
+function knobs.object(values)
+  local members = {}
+  for i, name in ipairs(knobs.names()) do members[i] = { name, values[name] } end
+  return json.object(members)
 end
 
 return knobs

@@ -1,6 +1,8 @@
 --- The nginx configuration of the sandbox: one process, everything it writes
 -- below its own prefix, nothing reachable from another machine.
 
+local loopback = require("telnyx.sandbox.loopback")
+
 local nginx = {}
 
 local template = [[
@@ -11,7 +13,7 @@ master_process off;
 pid nginx.pid;
 error_log error.log warn;
 $modules
-events { worker_connections 1024; }
+events { worker_connections $connections; }
 
 http {
   access_log off;
@@ -37,18 +39,33 @@ http {
   lua_package_path "$path;;";
   lua_package_cpath "$cpath;;";
   init_worker_by_lua_block {
-    local ok, front = pcall(require, "telnyx.sandbox.front")
+    -- Better no server than one whose first request fails.
+    local ok, problem = pcall(function()
+      require("telnyx.core")
+      require("telnyx.sandbox.front").announce {
+        url = "$url", seed = "$seed", places = $places, files = $files,
+      }
+    end)
     if not ok then
-      io.stderr:write(front, "\n")
+      io.stderr:write(problem, "\n")
       os.exit(1)
     end
-    front.announce("$url", "$seed")
   }
 
   server {
-    listen $listen;
+    # What a page does not read waits in the kernel: no more of it than this for each.
+    listen $listen sndbuf=128k;
 $certificate
     location / {
+      content_by_lua_block { require("telnyx.sandbox.front").serve() }
+    }
+
+    # Those who wait: what is written goes out at once, a client that is gone is noticed, and so is
+    # one that takes nothing.
+    location ~ ^/sandbox/(events|messages|webhooks)$ {
+      lua_check_client_abort on;
+      postpone_output 0;
+      send_timeout 5s;
       content_by_lua_block { require("telnyx.sandbox.front").serve() }
     }
   }
@@ -63,22 +80,13 @@ local function check_quotable(name, value)
   return value
 end
 
--- Four octets from 0 to 255, without a zero in front, which some take for octal.
-local function is_loopback_ipv4(address)
-  local octets = { address:match("^127%.(%d+)%.(%d+)%.(%d+)$") }
-  for _, octet in ipairs(octets) do
-    if #octet > 3 or tonumber(octet) > 255 or octet:find("^0%d") then return false end
-  end
-  return #octets == 3
-end
-
 ---The address if it is this machine's own, an error otherwise.
 ---@param address string
 ---@return string
 function nginx.loopback(address)
   if address:lower() == "localhost" then return "127.0.0.1" end
   if address == "::1" or address == "[::1]" then return "[::1]" end
-  if is_loopback_ipv4(address) then return address end
+  if loopback.is_ipv4(address) then return address end
   error(("the sandbox listens on loopback only, not on %s: use 127.0.0.1"):format(address), 0)
 end
 
@@ -122,12 +130,27 @@ local function for_luajit(cpath)
   return (cpath:gsub("/5%.[234]/", "/5.1/"))
 end
 
+-- Of the files that may be open, these are nginx's own; the rest are connections.
+local OWN_FILES, DEFAULT_FILES = 32, 1024
+
+-- So many connections, but never more than half, are kept from those who wait.
+local KEPT_FREE = 512
+
+local function rooms(files)
+  files = tonumber(files) or DEFAULT_FILES
+  local connections = math.max(files - OWN_FILES, OWN_FILES)
+  local places = connections - math.min(KEPT_FREE, math.floor(connections / 2))
+  return { files = ("%d"):format(files), connections = ("%d"):format(connections),
+    places = ("%d"):format(places) }
+end
+
 ---@class telnyx.sandbox.nginx_options
 ---@field listen string|nil default 127.0.0.1
 ---@field port integer|string
 ---@field cert string|nil a certificate file, for https
 ---@field key string|nil its key
 ---@field signing_seed string|nil what webhooks are signed with, in hexadecimal; default random
+---@field files integer|string|nil how many files it may have open; default 1024
 ---@field path string|nil where nginx finds Lua modules; default where we do
 ---@field cpath string|nil where it finds C modules; default where we do, built for 5.1
 ---@field modules string|nil the folder of nginx's modules; default Debian's
@@ -148,7 +171,9 @@ function nginx.configuration(options)
   if (options.cert == nil) ~= (options.key == nil) then
     error("https needs both a certificate and its key", 0)
   end
+  local room = rooms(options.files)
   local values = {
+    files = room.files, connections = room.connections, places = room.places,
     url = nginx.url(options),
     listen = listen .. ":" .. check_port(options.port) .. (options.cert and " ssl" or ""),
     certificate = certificate(options),

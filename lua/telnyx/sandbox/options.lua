@@ -22,6 +22,10 @@ local options = {}
 ---@field refuses_own_number boolean|nil refuses a message to its own sender; default false
 ---@field idempotency boolean|nil heeds the header Idempotency-Key; default false
 ---@field rate_limit integer|nil requests per minute; default a million
+---@field weather string|nil the last five digits of a magic recipient: so it is with every
+-- recipient who has no weather of his own; default none
+---@field weather_times integer|nil for so many posts, after which `weather` is off; default 0: it
+-- stays
 ---@field t_sent number|nil seconds from acceptance (or `send_at`) to `sent`; default 1
 ---@field t_finalized number|nil the same to the final status; default 2
 ---@field no_dlr boolean|nil nothing comes after `sent`; default false

@@ -2,6 +2,8 @@
 
 local ngx = ngx -- luacheck: ignore 113
 
+local loopback = require("telnyx.sandbox.loopback")
+
 local poster = {}
 
 -- What is kept of an answer's body; nobody reads the rest.
@@ -11,10 +13,6 @@ local MOST_HEADERS = 100
 
 -- The service's words for why there was no answer.
 local UNRESOLVED, UNREACHED, UNTRUSTED, GENERIC = 75001, 75002, 75006, 75000
-
-local function is_loopback(host)
-  return host == "localhost" or host == "[::1]" or host:find("^127%.%d+%.%d+%.%d+$") ~= nil
-end
 
 ---@param url string
 ---@return { scheme: string, host: string, port: integer, authority: string, path: string }|nil
@@ -35,7 +33,7 @@ end
 ---@return integer|nil code
 function poster.objection(url)
   local parts = parts_of(url)
-  if not parts or not is_loopback(parts.host) then return UNRESOLVED end
+  if not parts or not loopback.is_host(parts.host) then return UNRESOLVED end
   -- A certificate for loopback has no root that the service would trust.
   if parts.scheme ~= "http" then return UNTRUSTED end
 end
@@ -116,7 +114,7 @@ function poster.post(request, seconds)
   local parts = assert(parts_of(request.url))
   local socket = ngx.socket.tcp()
   local on = limited(socket, seconds)
-  local host = parts.host == "localhost" and "127.0.0.1" or parts.host
+  local host = parts.host:find("localhost$") and "127.0.0.1" or parts.host
   local ok, err = on("connect", host, parts.port)
   if not ok then return { code = err == "timeout" and GENERIC or UNREACHED } end
   local answer

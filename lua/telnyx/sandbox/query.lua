@@ -2,6 +2,7 @@
 
 local json = require("telnyx.sandbox.json")
 local read_timestamp = require("telnyx.sandbox.timestamp")
+local utf8 = require("telnyx.sandbox.utf8")
 
 local query = {}
 
@@ -28,6 +29,55 @@ end
 function query.instant(text)
   if text:find("^%d%d%d%d%-%d%d%-%d%d$") then text = text .. "T00:00:00Z" end
   return read_timestamp(text)
+end
+
+-- How the values that are not simply text stand in a query. What is none is left as it is, for the
+-- rule to judge. A plus that was not escaped is a blank.
+local readers = {
+  address = function(text) return (text:gsub("^ ", "+")) end,
+  whole = function(text) return text:find("^%d+$") and tonumber(text) or text end,
+  seconds = function(text) return text:find("^%d+%.?%d*$") and tonumber(text) or text end,
+  since = function(text)
+    return text:find("^%d+$") and tonumber(text) or text:gsub(" (%d%d:%d%d)$", "+%1")
+  end,
+}
+
+local function names_of(rules)
+  local names = {}
+  for name in pairs(rules) do names[#names + 1] = name end
+  table.sort(names)
+  return names[1] and "Known are " .. table.concat(names, ", ") .. "." or "There are none."
+end
+
+local function read_pair(values, name, text, rules)
+  local rule, shown = rules[name], utf8.escape(name)
+  if not rule then
+    return ("The parameter '%s' is not known. %s"):format(shown, names_of(rules))
+  end
+  if values[name] ~= nil then return ("The parameter '%s' is there twice."):format(shown) end
+  local read = readers[rule[2]]
+  local value = text
+  if read then value = read(text) end
+  local ok, expected = rule[1](value)
+  if not ok then return ("The parameter '%s' must be %s."):format(shown, expected) end
+  values[name] = value
+end
+
+---Names and values, where each has to be known and right.
+---@param path string with or without a query
+---@param rules table<string, table> by name: what judges a value, and how it stands in a query:
+-- "address", "whole", "seconds" or "since"; nil: as text
+---@return table<string, any>|nil values
+---@return table[]|nil problems
+function query.strict(path, rules)
+  local values, problems = {}, {}
+  for pair in (path:match("%?([^#]*)") or ""):gmatch("[^&]+") do
+    local name, text = pair:match("^([^=]*)=?(.*)$")
+    local fault = read_pair(values, percent_decode(name), percent_decode(text), rules)
+    if fault then problems[#problems + 1] = { code = "10015", detail = fault } end
+  end
+  if problems[1] then return nil, problems end
+  return values
 end
 
 local function whole(text, default, most)

@@ -25,7 +25,7 @@ local function answer(service, record)
     timeline = { sent = knobs.t_sent, completed = knobs.t_finalized },
     profile = record.profile,
   })
-  reply.autoresponse_type = record.autoresponse_type
+  reply.autoresponse_type, reply.is_auto_reply = record.autoresponse_type, true
   service.store:keep_message(reply)
   return reply
 end

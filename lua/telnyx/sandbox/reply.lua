@@ -34,6 +34,16 @@ function reply.refuse(problems, headers)
   return reply.ok(status_of(problems[1]), errors.envelope(problems), headers)
 end
 
+---What there is, and what is wrong with it.
+---@param members table[] for json.object
+---@param problem table
+---@return telnyx.sandbox.response
+function reply.conflict(members, problem)
+  local all = { { "errors", json.array { errors.object(problem) } } }
+  for i, pair in ipairs(members) do all[i + 1] = pair end
+  return reply.ok(status_of(problem), json.encode(json.object(all)))
+end
+
 ---One error that is the whole body.
 ---@param problem table
 ---@return telnyx.sandbox.response

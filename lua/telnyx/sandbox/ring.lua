@@ -4,9 +4,11 @@ local Ring = {}
 Ring.__index = Ring
 
 ---@param limit integer how many entries it keeps
+---@param on_drop fun(value: any)|nil is told of each that is forgotten
 ---@return table ring
-function Ring.new(limit)
-  return setmetatable({ limit = limit, entries = {}, order = {}, last = 0, dropped = 0 }, Ring)
+function Ring.new(limit, on_drop)
+  return setmetatable({ limit = limit, entries = {}, order = {}, last = 0, dropped = 0,
+    on_drop = on_drop }, Ring)
 end
 
 ---@param key string
@@ -20,6 +22,7 @@ local function take_place(self, key)
   self.last = self.last % self.limit + 1
   local oldest = self.order[self.last]
   if oldest ~= nil then
+    if self.on_drop then self.on_drop(self.entries[oldest]) end
     self.entries[oldest] = nil
     self.dropped = self.dropped + 1
   end

@@ -2,20 +2,21 @@
 # The sandbox behind nginx, in the foreground.
 #
 #   serve.sh [--port N] [--listen ADDRESS] [--cert FILE --key FILE] [--signing-seed HEX]
-#            [--until-eof] [--while FILE]
+#            [--open] [--until-eof] [--while FILE]
 #
 #   --port       default $PORT, else 12111; 0 chooses a free one
 #   --listen     default 127.0.0.1; only loopback addresses are accepted
 #   --cert, --key  answer https instead of http
 #   --signing-seed  what webhooks are signed with: 64 hexadecimal digits; default
 #                $SANDBOX_SIGNING_SEED, else random ones
+#   --open       open its page in a browser: $BROWSER, xdg-open or open
 #   --until-eof  stop when standard input ends, as it does when a test that
 #                holds its other end is killed
 #   --while      stop when FILE is gone, or the process that started this; FILE
 #                is taken away in the end
 #
-# Prints two lines when connections are accepted: the base URL to use, and the
-# public key that verifies webhooks.
+# Prints some lines when connections are accepted: the address of its page, then
+# what a program has to know, as TELNYX_BASE_URL=… and TELNYX_PUBLIC_KEY=….
 # SIGINT, SIGTERM and SIGHUP stop it; it leaves nothing behind. From the environment:
 #
 #   LUA                the interpreter that writes the configuration
@@ -27,7 +28,7 @@
 set -u
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 
-port=${PORT:-12111} listen='' cert='' key='' until_eof='' while=''
+port=${PORT:-12111} listen='' cert='' key='' until_eof='' while='' open=''
 seed=${SANDBOX_SIGNING_SEED:-}
 
 complain() {
@@ -38,6 +39,7 @@ complain() {
 while [ $# -gt 0 ]; do
   case $1 in
     --until-eof) until_eof=yes; shift; continue ;;
+    --open) open=yes; shift; continue ;;
     --port | --listen | --cert | --key | --signing-seed | --while) [ $# -ge 2 ] || complain "$1 needs a value" ;;
     *) complain "unknown option $1" ;;
   esac
@@ -55,6 +57,14 @@ done
 # Beside the rest of the module, wherever that is, it needs no LUA_PATH.
 root=$(cd "$(dirname "$0")/../.." && pwd)
 [ -f "$root/telnyx/sandbox/serve.lua" ] || root=''
+
+# What nginx loads is built for Lua 5.1: in an installed copy and in a checkout
+# it has its place.
+case $root in
+  */share/lua/*) core=${root%/share/lua/*}/lib/lua/5.1 ;;
+  */lua) core=${root%/lua}/build/5.1 ;;
+  *) core='' ;;
+esac
 
 # run_lua INTERPRETER [ARGUMENTS OF serve.lua]
 run_lua() {
@@ -81,6 +91,22 @@ lua=$(find_lua) || complain "no Lua interpreter finds telnyx.sandbox: set LUA an
 nginx=${NGINX:-nginx}
 command -v "$nginx" >/dev/null 2>&1 ||
   complain "nginx with its Lua module is needed: apt-get install libnginx-mod-http-lua"
+
+# A page that is open is a file that is open. Not every shell may have as many.
+wanted=4096
+allow_files() {
+  case $(ulimit -n) in
+    unlimited) return ;;
+    *) [ "$(ulimit -n)" -lt $wanted ] || return ;;
+  esac
+  { ulimit -Sn $wanted || ulimit -Sn "$(ulimit -Hn)"; } 2>/dev/null
+}
+allow_files
+files=$(ulimit -n)
+case $files in
+  unlimited) files=$wanted ;;
+  *) [ "$files" -lt $wanted ] || files=$wanted ;;
+esac
 
 prefix=$(mktemp -d "${TMPDIR:-/tmp}/telnyx-sandbox.XXXXXX") || exit 1
 server='' watchers=''
@@ -117,6 +143,27 @@ watch_file() {
   end_all "$1"
 }
 
+# In a session of its own where that can be had, a browser outlives Ctrl-C here.
+browse() {
+  detach=$(command -v setsid)
+  for program in ${BROWSER:+"${BROWSER%%:*}"} xdg-open open; do
+    command -v "${program%% *}" >/dev/null 2>&1 || continue
+    # shellcheck disable=SC2086
+    $detach $program "$1" </dev/null >/dev/null 2>&1 ||
+      echo "telnyx sandbox: ${program%% *} failed: open $1 yourself" >&2
+    return
+  done
+  echo "telnyx sandbox: there is no browser here: open $1 in one" >&2
+}
+
+open_page() {
+  until [ -s "$prefix/page" ]; do
+    kill -0 "$1" 2>/dev/null || return
+    sleep 0.1 2>/dev/null || sleep 1
+  done
+  browse "$(cat "$prefix/page")"
+}
+
 # nginx itself says on standard output that it is ready.
 start() {
   "$nginx" -p "$prefix" -e error.log -c nginx.conf 2>"$prefix/stderr" 3<&- &
@@ -127,6 +174,10 @@ start() {
   fi
   if [ -n "$while" ]; then
     watch_file "$server" >/dev/null 2>&1 3<&- &
+    watchers="$watchers $!"
+  fi
+  if [ -n "$open" ]; then
+    open_page "$server" 3<&- &
     watchers="$watchers $!"
   fi
 }
@@ -153,7 +204,8 @@ attempts=20
 while :; do
   chosen=$port
   [ "$port" != 0 ] || chosen=$(free_port)
-  run_lua "$lua" "$prefix/nginx.conf" "$listen" "$chosen" "$cert" "$key" "$seed" || exit 1
+  run_lua "$lua" "$prefix/nginx.conf" "$listen" "$chosen" "$cert" "$key" "$seed" \
+    "$files" "$core" || exit 1
   start
   finish
   port_was_taken || break
@@ -164,5 +216,9 @@ done
 # Before nginx has its log it complains on standard error, afterwards there.
 log=$prefix/error.log
 [ -s "$log" ] || log=$prefix/stderr
+if grep -q "module 'telnyx.core' not found" "$log"; then
+  complain "nginx runs LuaJIT, and finds no telnyx/core.so for it${core:+ (as in $core)}:
+  make install LUA=jit with the same PREFIX, or set SANDBOX_LUA_CPATH"
+fi
 cat "$log" >&2
 complain "nginx has stopped"

@@ -5,33 +5,51 @@
 local clock = require("telnyx.sandbox.clock")
 local Deliveries = require("telnyx.sandbox.deliveries")
 local errors = require("telnyx.sandbox.errors")
+local Feed = require("telnyx.sandbox.feed")
+local filters = require("telnyx.sandbox.filters")
+local find = require("telnyx.sandbox.find")
 local inbound = require("telnyx.sandbox.inbound")
+local json = require("telnyx.sandbox.json")
 local knobs = require("telnyx.sandbox.knobs")
+local news = require("telnyx.sandbox.news")
 local Limiter = require("telnyx.sandbox.limiter")
 local options = require("telnyx.sandbox.options")
 local Optouts = require("telnyx.sandbox.optouts")
+local outcome = require("telnyx.sandbox.outcome")
+local random_bytes = require("telnyx.sandbox.random")
 local receive = require("telnyx.sandbox.replies")
 local reply = require("telnyx.sandbox.reply")
+local Ring = require("telnyx.sandbox.ring")
 local Store = require("telnyx.sandbox.store")
+local summary = require("telnyx.sandbox.summary")
 local uuid = require("telnyx.sandbox.uuid")
 local weather = require("telnyx.sandbox.weather")
 
 local Service = {}
 Service.__index = Service
 
-local KEEP, KEEP_DELIVERIES = 100000, 50000
+local KEEP, KEEP_DELIVERIES, KEEP_MEDIA = 100000, 50000, 64
 
 ---@class telnyx.sandbox.request
 ---@field method string
 ---@field path string may carry a query
 ---@field headers table<string, string> by lower-case name
 ---@field body string|nil
+---@field scheme string|nil default "http"
+---@field key string|nil under which the message is sent, where a program says so in process
 
 ---@class telnyx.sandbox.response
 ---@field status integer|nil nil when the fault's bytes are all there is
 ---@field headers table<string, string> by lower-case name
 ---@field body string|nil
 ---@field fault telnyx.sandbox.fault|nil
+---@field wait telnyx.sandbox.wait|nil a better answer may come
+---@field stream { position: integer }|nil the body goes on with what the feed says after that
+
+---@class telnyx.sandbox.wait
+---@field seconds number
+---@field check fun(is_last: boolean|nil): telnyx.sandbox.response|nil the better answer; when the
+-- time is over, the last
 
 ---@class telnyx.sandbox.fault
 ---@field kind "close"|"reset"|"stall"|"delay"
@@ -58,27 +76,37 @@ local function core_segments(...)
   return require("telnyx.core").segments(...)
 end
 
+local function new_epoch()
+  return (random_bytes(8):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+end
+
 ---@param given telnyx.sandbox.options|nil
 ---@return table service
 function Service.new(given)
   local own = options.service(given, 2)
   local keys, make_uuid = own.api_keys or any_key, own.uuid or uuid
   local keep, values = own.keep or KEEP, knobs.values(own)
-  return setmetatable({
+  local service = setmetatable({
     now = own.now or function() return clock.now() end,
     uuid = make_uuid,
     admits = type(keys) == "table" and one_of(keys) or keys,
     segments = own.segments or core_segments,
     knobs = values,
     limiter = Limiter.new(60),
-    store = Store.new(keep),
+    feed = Feed.new(),
+    media = Ring.new(KEEP_MEDIA),
     optouts = Optouts.new(),
     searches = { minute = 0, count = 0 },
-    deliveries = Deliveries.new {
-      knobs = values, uuid = make_uuid, keep = math.min(keep, KEEP_DELIVERIES),
-      signing_seed = own.signing_seed,
-    },
   }, Service)
+  service.epoch = new_epoch()
+  service.store = Store.new(keep, function(record) news.message(service, record) end)
+  service.deliveries = Deliveries.new {
+    knobs = values, uuid = make_uuid, keep = math.min(keep, KEEP_DELIVERIES),
+    signing_seed = own.signing_seed,
+    on_attempted = function(attempt) news.webhook(service, attempt) end,
+    on_turned = function() service:tell_options() end,
+  }
+  return service
 end
 
 local function is_refusal(code)
@@ -106,6 +134,13 @@ for _, theme in ipairs {
   require("telnyx.sandbox.routes.deliveries"),
   require("telnyx.sandbox.routes.optouts"),
   require("telnyx.sandbox.routes.control"),
+  require("telnyx.sandbox.routes.page"),
+  require("telnyx.sandbox.routes.webhooks"),
+  require("telnyx.sandbox.routes.conversations"),
+  require("telnyx.sandbox.routes.phones"),
+  require("telnyx.sandbox.routes.weather"),
+  require("telnyx.sandbox.routes.media"),
+  require("telnyx.sandbox.routes.live"),
 } do
   for _, place in ipairs(theme) do places[#places + 1] = place end
 end
@@ -155,6 +190,37 @@ function Service:reset_ledger()
   self.store:reset()
   self.deliveries:reset()
   self.optouts = Optouts.new()
+  self.epoch = new_epoch()
+  news.reset(self)
+end
+
+---Says that options were turned.
+function Service:tell_options()
+  news.options(self)
+end
+
+---A message as the pages under /sandbox show it.
+---@param record table
+---@return table for json.encode
+function Service:summary(record)
+  return json.object(summary.members(record, self.now()))
+end
+
+---The messages that are kept and match, in the order asked for.
+---@param given table<string, any>|nil as GET /sandbox/messages has them, in Lua's types
+---@param level integer|nil whose fault misuse is: 1 the caller's, 2 its caller's
+---@return table[] records
+---@return telnyx.sandbox.found found with their number, and where to go on
+function Service:find(given, level)
+  given = given or {}
+  local name, expected = filters.fault(given)
+  if name then
+    local words = expected and "must be " .. expected
+      or "is not known; known: " .. table.concat(filters.names(), ", ")
+    error(("filter '%s' %s"):format(name, words), (level or 1) + 1)
+  end
+  local found = find.all(self.store.index, given, self.now())
+  return found.records, found
 end
 
 ---Somebody writes to a number of the account.
@@ -169,6 +235,15 @@ function Service:reply(given, level)
   local record, answer = receive(self, given)
   return { id = record.id, autoresponse_type = record.autoresponse_type,
     auto_reply = answer and answer.fields.text }
+end
+
+---A message ends so, now.
+---@param given { id: string, status: string, code: string|nil, to: string|nil }
+---@return table|nil record nil when it cannot
+---@return string|nil why
+function Service:outcome(given)
+  local record, problems = outcome(self, given)
+  return record, problems and (problems[1].detail or "There is no such message.")
 end
 
 ---The key that verifies webhooks.

@@ -64,9 +64,15 @@ function spoil.url_safe(headers)
     :gsub("+", "-"):gsub("/", "_"):gsub("=", "")
 end
 
--- To a reader of JSON it is still the same.
-function spoil.altered_body(_, _, _, body)
+---A body that is not the one that was signed. To a reader of JSON it is still the same.
+---@param body string
+---@return string
+function Signer.altered(body)
   return (body:gsub("^{", "{ "))
+end
+
+function spoil.altered_body(_, _, _, body)
+  return Signer.altered(body)
 end
 
 ---@param body string

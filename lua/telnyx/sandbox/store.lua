@@ -3,6 +3,7 @@
 -- so does this one, and the ledger is where it shows. The totals are exact;
 -- of messages, and of rows in the ledger, only the newest are kept.
 
+local Index = require("telnyx.sandbox.index")
 local json = require("telnyx.sandbox.json")
 local Ring = require("telnyx.sandbox.ring")
 
@@ -13,9 +14,10 @@ local Store = {}
 Store.__index = Store
 
 ---@param keep integer how many messages, and how many rows
+---@param on_kept fun(record: table)|nil is told of each message that is kept
 ---@return table store
-function Store.new(keep)
-  local store = setmetatable({ keep = keep }, Store)
+function Store.new(keep, on_kept)
+  local store = setmetatable({ keep = keep, on_kept = on_kept }, Store)
   store:reset()
   return store
 end
@@ -23,7 +25,12 @@ end
 ---Forgets everything.
 function Store:reset()
   self.posts, self.accepted = 0, 0
-  self.messages = Ring.new(self.keep)
+  self.index = Index.new()
+  local index = self.index
+  -- Both forget in the order in which the messages came.
+  self.messages = Ring.new(self.keep, function(record)
+    if record.seq then index:drop_through(record.seq) end
+  end)
   self.rows = Ring.new(self.keep)
   self.strikes = Ring.new(self.keep)
   self.replies = Ring.new(self.keep)
@@ -55,10 +62,14 @@ function Store:accept(record, reference)
   self:keep_message(record)
 end
 
----Keeps a message that nobody posted.
+---Keeps a message, posted or not. One that goes in pieces is nothing that a phone gets.
 ---@param record table
 function Store:keep_message(record)
   self.messages:put(record.id, record)
+  if record.is_parent then return end
+  self.index:put(record)
+  self.index:drop_through(record.seq - self.keep)
+  if self.on_kept then self.on_kept(record) end
 end
 
 ---A number belongs to the profile that it was last used with.

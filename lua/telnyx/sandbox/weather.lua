@@ -23,6 +23,7 @@ local PREFIX = "+155500"
 
 ---@class telnyx.sandbox.weather
 ---@field number string the recipient that causes it
+---@field family string what kind of trouble it is
 ---@field causes string what happens, in words
 ---@field accepted boolean whether the message is accepted (and in the ledger)
 ---@field status integer|nil the HTTP status, when a whole one is sent
@@ -271,6 +272,19 @@ table.sort(in_order, function(a, b) return a.number < b.number end)
 ---@return telnyx.sandbox.weather|nil
 function weather.find(number)
   return by_number[number]
+end
+
+---@param digits any the last five of a magic recipient
+---@return telnyx.sandbox.weather|nil
+function weather.of_digits(digits)
+  return type(digits) == "string" and #digits == 5 and by_number[PREFIX .. digits] or nil
+end
+
+---The last five digits of a row's number.
+---@param row telnyx.sandbox.weather
+---@return string
+function weather.digits(row)
+  return row.number:sub(#PREFIX + 1)
 end
 
 ---Every magic recipient, by number.

@@ -66,13 +66,18 @@ export async function startSandbox() {
   const launcher = spawn("sh", [LAUNCHER, "--port", "0", "--until-eof", "--signing-seed",
     SEED.toString("hex")], { stdio: ["pipe", "pipe", "inherit"] });
   const lines = createInterface({ input: launcher.stdout })[Symbol.asyncIterator]();
-  const { value: first } = await lines.next();
-  const { value: second } = await lines.next();
-  const url = /^telnyx sandbox: (http\S+)$/.exec(first)?.[1];
-  const publicKey = /^telnyx sandbox: public key (\S{44})$/.exec(second)?.[1];
+  // It says all of it at once; how to stop comes last.
+  let said = "";
+  while (!/^ {2}stop /m.test(said)) {
+    const { value: line, done } = await lines.next();
+    if (done) throw new Error(said);
+    said += `${line}\n`;
+  }
+  const url = / TELNYX_BASE_URL=(\S+)\n/.exec(said)?.[1];
+  const publicKey = / TELNYX_PUBLIC_KEY=(\S{44})\n/.exec(said)?.[1];
   if (!url || !publicKey) {
     launcher.kill();
-    throw new Error(`${first}\n${second}`);
+    throw new Error(said);
   }
   const origin = url.slice(0, -"/v2".length);
   const last = { text: "" };

@@ -1,10 +1,11 @@
 --- The sandbox's own pages, which the service has not: they need no key.
 
-local clock = require("telnyx.sandbox.clock")
 local inbound = require("telnyx.sandbox.inbound")
 local json = require("telnyx.sandbox.json")
 local knobs = require("telnyx.sandbox.knobs")
 local message = require("telnyx.sandbox.message")
+local outcome = require("telnyx.sandbox.outcome")
+local query = require("telnyx.sandbox.query")
 local receive = require("telnyx.sandbox.replies")
 local reply = require("telnyx.sandbox.reply")
 
@@ -12,7 +13,9 @@ local function show_ledger(service)
   return reply.ok(200, service.store:ledger_json())
 end
 
-local function reset_ledger(service)
+local function reset_ledger(service, request)
+  local values, problems = query.strict(request.path, {})
+  if not values then return reply.refuse(problems) end
   service:reset_ledger()
   return show_ledger(service)
 end
@@ -24,9 +27,7 @@ local function show_public_key(service)
 end
 
 local function show_options(service)
-  local members = {}
-  for i, name in ipairs(knobs.names()) do members[i] = { name, service.knobs[name] } end
-  return reply.json(json.object(members))
+  return reply.json(knobs.object(service.knobs))
 end
 
 local function names_in_order(object)
@@ -71,6 +72,7 @@ local function turn_options(service, request)
     if value == json.null then value = knobs.known[name].default end
     service.knobs[name] = value
   end
+  service:tell_options()
   return show_options(service)
 end
 
@@ -90,36 +92,21 @@ local function take_reply(service, request)
   })
 end
 
-local function header_members(headers)
-  local members = {}
-  for i, name in ipairs(names_in_order(headers)) do members[i] = { name, headers[name] } end
-  return json.object(members)
-end
-
-local function attempt_object(attempt)
-  return json.object {
-    { "url", attempt.url },
-    { "attempt", attempt.number },
-    { "at", clock.iso8601(attempt.started_at) },
-    { "seconds", attempt.finished_at - attempt.started_at },
-    { "status", attempt.answer.status },
-    { "error", attempt.code },
-    { "headers", header_members(attempt.headers or {}) },
-    { "body", attempt.body },
-  }
-end
-
--- What went out, byte by byte; the newest first.
-local function show_webhooks(service)
-  local list, deliveries = {}, service.deliveries
-  for _, attempt in deliveries.made:newest() do list[#list + 1] = attempt_object(attempt) end
-  return reply.json(json.object {
-    { "made", deliveries.n_made }, { "lost", deliveries.n_lost }, { "data", json.array(list) },
-  })
+local function take_outcome(service, request)
+  local values, problems = query.strict(request.path, {})
+  if not values then return reply.refuse(problems) end
+  local given, unreadable = read_object(request)
+  if not given then return reply.refuse { unreadable } end
+  for name, value in pairs(given) do
+    if value == json.null then given[name] = nil end
+  end
+  local record, found = outcome(service, given)
+  if not record then return reply.refuse(found) end
+  return reply.json(json.object { { "data", service:summary(record) } })
 end
 
 return {
-  { path = "^/sandbox/webhooks$", methods = { GET = show_webhooks } },
+  { path = "^/sandbox/outcome$", methods = { POST = take_outcome } },
   { path = "^/sandbox/reply$", methods = { POST = take_reply } },
   { path = "^/sandbox/ledger$", methods = { GET = show_ledger, DELETE = reset_ledger } },
   { path = "^/sandbox/options$", methods = { GET = show_options, PATCH = turn_options } },

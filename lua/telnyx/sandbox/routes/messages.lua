@@ -3,6 +3,7 @@
 local inbound = require("telnyx.sandbox.inbound")
 local json = require("telnyx.sandbox.json")
 local message = require("telnyx.sandbox.message")
+local news = require("telnyx.sandbox.news")
 local reply = require("telnyx.sandbox.reply")
 
 local DAY = 86400
@@ -60,7 +61,11 @@ local function cancel(service, _, id)
   local why = objection(record, now)
   if why then return reply.refuse_bare { code = "10015", status = 403, detail = why } end
   record.cancelled_at = now
-  for _, child in ipairs(record.children or {}) do child.cancelled_at = now end
+  if not record.is_parent then news.change(service, record) end
+  for _, child in ipairs(record.children or {}) do
+    child.cancelled_at = now
+    news.change(service, child)
+  end
   return reply.json(message.render_cancelled(record, now))
 end
 

@@ -4,6 +4,7 @@ local chunks = require("telnyx.sandbox.chunks")
 local endpoints = require("telnyx.sandbox.endpoints")
 local forecast = require("telnyx.sandbox.forecast")
 local json = require("telnyx.sandbox.json")
+local key_of = require("telnyx.sandbox.key")
 local message = require("telnyx.sandbox.message")
 local reference_of = require("telnyx.sandbox.reference")
 local replay = require("telnyx.sandbox.replay")
@@ -38,10 +39,14 @@ local function rulebook(service, request, endpoint, now)
     endpoint = endpoint }, { __index = service.knobs })
 end
 
--- The weather over a recipient, unless it has already struck this message as
--- often as it does.
+-- The weather over a recipient: his own, or what is set for everybody.
+local function row_of(service, number)
+  return weather.find(number) or weather.of_digits(service.knobs.weather)
+end
+
+-- The same, unless it has already struck this message as often as it does.
 local function weather_for(service, number, reference)
-  local row = weather.find(number)
+  local row = row_of(service, number)
   if not row or not row.times then return row end
   local count = service.store:strike(row.number .. " " .. reference)
   return count <= row.times and row or nil
@@ -71,7 +76,7 @@ end
 local BLOCKED = { status = "delivery_failed", code = "40300" }
 
 local function fate_of(service, sender, number, is_group)
-  local row, knobs = weather.find(number), service.knobs
+  local row, knobs = row_of(service, number), service.knobs
   if sender and service.optouts:is_blocked_by_carrier(sender, number) then return BLOCKED end
   local fate = row and row.fate
   if is_group then fate = fate_in_group(fate) end
@@ -143,25 +148,40 @@ local function add_children(service, parent, facts, endpoint)
     local child = make_record(service, with_text(parent.fields, piece.text),
       { type = "SMS", analysis = piece.analysis, send_at = facts.send_at,
         sender = facts.sender }, endpoint, parent.received_at)
-    child.parent_id = parent.id
+    child.parent_id, child.key, child.reference = parent.id, parent.key, parent.reference
     parent.children[i] = child
     service.store:keep_message(child)
     service.deliveries:plan(child)
   end
 end
 
-local function accept(service, fields, facts, reference, endpoint, now)
+local function accept(service, fields, facts, origin, endpoint, now)
   local record = make_record(service, fields, facts, endpoint, now)
+  record.reference, record.key = origin.reference, origin.key
+  record.is_parent = facts.type == "SMS" and record.parts > service.knobs.max_parts or nil
   if fields.from and fields.messaging_profile_id then
     service.store:assign(fields.from, fields.messaging_profile_id)
   end
-  service.store:accept(record, reference)
-  if facts.type == "SMS" and record.parts > service.knobs.max_parts then
+  service.store:accept(record, origin.reference)
+  if record.is_parent then
     add_children(service, record, facts, endpoint)
   else
     service.deliveries:plan(record)
   end
   return record
+end
+
+-- What is set for everybody may be set for a number of posts.
+local function count_weather(service, fields)
+  local knobs, is_over_one = service.knobs, false
+  if not knobs.weather or knobs.weather_times == 0 then return end
+  for _, number in ipairs(numbers_of(fields)) do
+    if not weather.find(number) then is_over_one = true end
+  end
+  if not is_over_one then return end
+  knobs.weather_times = knobs.weather_times - 1
+  if knobs.weather_times == 0 then knobs.weather = nil end
+  service:tell_options()
 end
 
 -- The second result is the reply that a broken connection kept from the client.
@@ -177,8 +197,10 @@ local function create(service, request, endpoint, now)
   local row = weather_for(service, numbers_of(fields)[1], reference)
   local record
   if not row or row.accepted then
-    record = accept(service, fields, facts, reference, endpoint, now)
+    local origin = { reference = reference, key = key_of(request, fields) }
+    record = accept(service, fields, facts, origin, endpoint, now)
   end
+  count_weather(service, fields)
   local accepted = record and reply.ok(200, message.body(record, now))
   if row and not row.fate then
     return forecast.response(row, record, now), row.stage and accepted

@@ -1,0 +1,115 @@
+--- Looks for messages, and waits for them.
+
+local filters = require("telnyx.sandbox.filters")
+local Index = require("telnyx.sandbox.index")
+local Queue = require("telnyx.sandbox.queue")
+
+local find = {}
+
+---@class telnyx.sandbox.found
+---@field records table[] in the order that was asked for
+---@field total integer how many match, also those that the limit kept out
+---@field more boolean whether it kept any out
+---@field cursor integer where to go on
+
+local function passes(record, tests, is_so, now)
+  for _, test in ipairs(tests) do
+    if not test(record) then return false end
+  end
+  return not is_so or is_so(record, now)
+end
+
+-- The places in a queue between two cursors.
+local function places(queue, given)
+  local since = type(given.since) == "number" and given.since or 0
+  local last = given.before and Index.place_after(queue, given.before - 1) - 1 or queue.tail
+  return Index.place_after(queue, since), last
+end
+
+local function collect(queue, first, last, step, limit, is_wanted)
+  local records, total = {}, 0
+  for place = first, last, step do
+    local record = queue.items[place]
+    if is_wanted(record) then
+      total = total + 1
+      if total <= limit then records[total] = record end
+    end
+  end
+  return records, total
+end
+
+-- Where nothing is to be judged, nothing is gone through.
+local function slice(queue, first, last, step, limit)
+  local records = {}
+  local total = math.max(0, (last - first) * step + 1)
+  for i = 1, math.min(total, limit) do records[i] = queue.items[first + (i - 1) * step] end
+  return records, total
+end
+
+local function cursor_of(found, given, index)
+  local newest = given.before and math.min(index.last, math.max(0, given.before - 1)) or index.last
+  if found.more and given.order ~= "newest" then return found.records[#found.records].seq end
+  return newest
+end
+
+---@param index table
+---@param given table<string, any> filters that are all right
+---@param now number
+---@return telnyx.sandbox.found
+function find.all(index, given, now)
+  local queue, tests = filters.plan(given, index)
+  local is_so, limit, step = filters.status_test(given), filters.limit(given), 1
+  local first, last = places(queue, given)
+  if given.order == "newest" then first, last, step = last, first, -1 end
+  local found = {}
+  if tests[1] or is_so then
+    found.records, found.total = collect(queue, first, last, step, limit, function(record)
+      return passes(record, tests, is_so, now)
+    end)
+  else
+    found.records, found.total = slice(queue, first, last, step, limit)
+  end
+  found.more = found.total > #found.records
+  found.cursor = cursor_of(found, given, index)
+  return found
+end
+
+-- What is kept no longer counts no longer.
+local function forget(matching, index)
+  local gone = index.last - index.all:size()
+  while matching:size() > 0 and matching.items[matching.head].seq <= gone do matching:shift() end
+end
+
+-- Those that came since, and pass every test that does not change its mind.
+local function add_new(matching, given, index, seen)
+  local queue, tests = filters.plan(given, index)
+  local first, last = places(queue, given)
+  for place = math.max(first, Index.place_after(queue, seen)), last do
+    local record = queue.items[place]
+    if passes(record, tests) then matching:push(record) end
+  end
+end
+
+---A count that can be asked again and again, and looks at each message once.
+---@param store table
+---@param given table<string, any> filters that are all right
+---@return fun(now: number): integer how many match
+function find.counter(store, given)
+  local index, matching, seen, is_so = nil, nil, nil, filters.status_test(given)
+  return function(now)
+    if store.index ~= index then index, matching, seen = store.index, Queue.new(), 0 end
+    if index.last > seen then
+      forget(matching, index)
+      add_new(matching, given, index, seen)
+      seen = index.last
+    end
+    if not is_so then return matching:size() end
+    local count = 0
+    for place = matching.head, matching.tail do
+      if is_so(matching.items[place], now) then count = count + 1 end
+    end
+    return count
+  end
+end
+
+return find

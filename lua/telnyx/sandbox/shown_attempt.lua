@@ -1,0 +1,51 @@
+--- An attempt to deliver a webhook, byte by byte, as the sandbox's own pages show it.
+
+local clock = require("telnyx.sandbox.clock")
+local json = require("telnyx.sandbox.json")
+local utf8 = require("telnyx.sandbox.utf8")
+
+local shown_attempt = {}
+
+local MOST_BODY = 10000
+
+---@param headers table<string, string>|nil
+---@return table for json.encode
+function shown_attempt.headers(headers)
+  local names, members = {}, {}
+  for name in pairs(headers or {}) do names[#names + 1] = name end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    members[i] = { utf8.escape(name), utf8.escape(tostring(headers[name])) }
+  end
+  return json.object(members)
+end
+
+---@param answer telnyx.sandbox.answer|nil
+---@return table|nil for json.encode
+function shown_attempt.response(answer)
+  if not answer or not answer.status then return nil end
+  return json.object {
+    { "headers", shown_attempt.headers(answer.headers) },
+    { "body", utf8.escape((answer.body or ""):sub(1, MOST_BODY)) },
+  }
+end
+
+---@param attempt table that a delivery keeps
+---@param body string
+---@return table for json.encode
+function shown_attempt.of_delivery(attempt, body)
+  return json.object {
+    { "url", attempt.url },
+    { "number", attempt.number },
+    { "at", clock.iso8601(attempt.started_at) },
+    { "seconds", attempt.finished_at - attempt.started_at },
+    { "status", attempt.answer and attempt.answer.status },
+    { "error", attempt.code },
+    { "request", json.object {
+      { "headers", shown_attempt.headers(attempt.headers) }, { "body", body },
+    } },
+    { "response", shown_attempt.response(attempt.answer) },
+  }
+end
+
+return shown_attempt
