@@ -2,7 +2,7 @@
 
 .PHONY: test-browser deps-browser
 
-PACKAGES_BROWSER = chromium chromium-driver
+PACKAGES_BROWSER = chromium chromium-driver curl
 
 BROWSER_SPECS ?= spec/browser
 

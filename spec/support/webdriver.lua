@@ -250,12 +250,25 @@ end
 
 -- ---- windows ------------------------------------------------------------------------------------
 
----Opens one more window of the same profile; commands go there from now on.
+---Opens one more window of the same profile, in front of the others; commands go there from now on.
+---@param kind "window"|"tab"|nil
 ---@return string handle
-function Browser:new_window()
-  local handle = command(self, "POST", "/window/new", json.encode { type = "window" }).handle
+function Browser:new_window(kind)
+  local handle = self:devtools("Target.createTarget", {
+    url = "about:blank", newWindow = kind ~= "tab",
+  }).targetId
+  sandbox.wait(function()
+    for _, one in ipairs(self:windows()) do
+      if one == handle then return true end
+    end
+  end, "the new window")
   self:switch_to(handle)
   return handle
+end
+
+---@return string[] handles
+function Browser:windows()
+  return command(self, "GET", "/window/handles")
 end
 
 ---@return string handle
@@ -266,6 +279,18 @@ end
 ---@param handle string
 function Browser:switch_to(handle)
   command(self, "POST", "/window", json.encode { handle = handle })
+end
+
+---Closes all windows but the one that commands go to.
+function Browser:close_others()
+  local own = self:window()
+  for _, handle in ipairs(self:windows()) do
+    if handle ~= own then
+      self:switch_to(handle)
+      self:close_window()
+    end
+  end
+  self:switch_to(own)
 end
 
 ---Closes the window that commands go to.
