@@ -211,12 +211,12 @@ local lua = {
   { "sandbox/uuid", "telnyx.sandbox.random" },
   { "sandbox/ring" },
   { "sandbox/queue" },
-  { "sandbox/feed" },
+  { "sandbox/phones/feed" },
   { "sandbox/base64" },
   { "sandbox/sample", "telnyx.sandbox.base64" },
   { "sandbox/key", "telnyx.sandbox.base64 telnyx.sandbox.utf8" },
-  { "sandbox/phones", "telnyx.sandbox.queue" },
-  { "sandbox/index", "telnyx.sandbox.phones telnyx.sandbox.queue" },
+  { "sandbox/phones/list", "telnyx.sandbox.queue" },
+  { "sandbox/phones/index", "telnyx.sandbox.phones.list telnyx.sandbox.queue" },
   { "sandbox/heap" },
   { "sandbox/limiter" },
   { "sandbox/addresses" },
@@ -238,21 +238,25 @@ local lua = {
     telnyx.sandbox.addresses telnyx.sandbox.schema telnyx.sandbox.timestamp telnyx.sandbox.url
   ]] },
   { "sandbox/message", "telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.json" },
-  { "sandbox/summary", [[
-    telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.index telnyx.sandbox.json
+  { "sandbox/phones/summary", [[
+    telnyx.sandbox.clock telnyx.sandbox.errors telnyx.sandbox.phones.index telnyx.sandbox.json
     telnyx.sandbox.message
   ]] },
-  { "sandbox/news", [[
-    telnyx.sandbox.index telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.summary
+  { "sandbox/phones/news", [[
+    telnyx.sandbox.phones.index telnyx.sandbox.json telnyx.sandbox.knobs
+    telnyx.sandbox.phones.summary
   ]] },
-  { "sandbox/outcome", "telnyx.sandbox.errors telnyx.sandbox.message telnyx.sandbox.news" },
-  { "sandbox/waiting" },
-  { "sandbox/bill", "telnyx.sandbox.addresses telnyx.sandbox.json" },
-  { "sandbox/shown_attempt", "telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.utf8" },
-  { "sandbox/filters", [[
-    telnyx.sandbox.clock telnyx.sandbox.index telnyx.sandbox.query telnyx.sandbox.summary
+  { "sandbox/outcome", "telnyx.sandbox.errors telnyx.sandbox.message telnyx.sandbox.phones.news" },
+  { "sandbox/phones/waiting" },
+  { "sandbox/phones/bill", "telnyx.sandbox.addresses telnyx.sandbox.json" },
+  { "sandbox/phones/attempt", "telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.utf8" },
+  { "sandbox/phones/filters", [[
+    telnyx.sandbox.clock telnyx.sandbox.phones.index telnyx.sandbox.query
+    telnyx.sandbox.phones.summary
   ]] },
-  { "sandbox/find", "telnyx.sandbox.filters telnyx.sandbox.index telnyx.sandbox.queue" },
+  { "sandbox/phones/find", [[
+    telnyx.sandbox.phones.filters telnyx.sandbox.phones.index telnyx.sandbox.queue
+  ]] },
   { "sandbox/signing", "telnyx.core telnyx.sandbox.random" },
   { "sandbox/optouts" },
   { "sandbox/inbound", [[
@@ -271,15 +275,14 @@ local lua = {
     telnyx.sandbox.message telnyx.sandbox.query
   ]] },
   { "sandbox/forecast", "telnyx.sandbox.errors telnyx.sandbox.json telnyx.sandbox.message" },
-  { "sandbox/store", "telnyx.sandbox.index telnyx.sandbox.json telnyx.sandbox.ring" },
+  { "sandbox/store", "telnyx.sandbox.phones.index telnyx.sandbox.json telnyx.sandbox.ring" },
   { "sandbox/routes/send", [[
     telnyx.sandbox.chunks telnyx.sandbox.endpoints telnyx.sandbox.forecast telnyx.sandbox.json
     telnyx.sandbox.key telnyx.sandbox.message telnyx.sandbox.reference telnyx.sandbox.replay
-    telnyx.sandbox.reply telnyx.sandbox.utf8
-    telnyx.sandbox.validate telnyx.sandbox.weather
+    telnyx.sandbox.reply telnyx.sandbox.utf8 telnyx.sandbox.validate telnyx.sandbox.weather
   ]] },
   { "sandbox/routes/messages", [[
-    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.news
+    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.phones.news
     telnyx.sandbox.reply
   ]] },
   { "sandbox/routes/records", [[
@@ -297,7 +300,7 @@ local lua = {
   ]] },
   { "sandbox/routes/webhooks", [[
     telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply
-    telnyx.sandbox.shown_attempt telnyx.sandbox.waiting
+    telnyx.sandbox.phones.attempt telnyx.sandbox.phones.waiting
   ]] },
   { "sandbox/routes/media", [[
     telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.random telnyx.sandbox.reply
@@ -307,58 +310,59 @@ local lua = {
     telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply telnyx.sandbox.weather
   ]] },
   { "sandbox/routes/conversations", [[
-    telnyx.sandbox.bill telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.filters
-    telnyx.sandbox.find telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message
-    telnyx.sandbox.query telnyx.sandbox.reply telnyx.sandbox.shown_attempt telnyx.sandbox.summary
-    telnyx.sandbox.waiting
+    telnyx.sandbox.phones.bill telnyx.sandbox.clock telnyx.sandbox.deliveries
+    telnyx.sandbox.phones.filters telnyx.sandbox.phones.find telnyx.sandbox.inbound
+    telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.query telnyx.sandbox.reply
+    telnyx.sandbox.phones.attempt telnyx.sandbox.phones.summary telnyx.sandbox.phones.waiting
   ]] },
   { "sandbox/routes/phones", [[
     telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply
-    telnyx.sandbox.summary
+    telnyx.sandbox.phones.summary
   ]] },
   { "sandbox/routes/live", [[
-    telnyx.sandbox.clock telnyx.sandbox.feed telnyx.sandbox.json telnyx.sandbox.knobs
+    telnyx.sandbox.clock telnyx.sandbox.phones.feed telnyx.sandbox.json telnyx.sandbox.knobs
     telnyx.sandbox.query telnyx.sandbox.reply
   ]] },
   { "sandbox/routes/page", "telnyx.sandbox.reply" },
   { "sandbox/service", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.errors
-    telnyx.sandbox.feed telnyx.sandbox.filters telnyx.sandbox.find
+    telnyx.sandbox.phones.feed telnyx.sandbox.phones.filters telnyx.sandbox.phones.find
     telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.limiter
-    telnyx.sandbox.news telnyx.sandbox.options telnyx.sandbox.optouts telnyx.sandbox.outcome
-    telnyx.sandbox.random
-    telnyx.sandbox.replies telnyx.sandbox.reply telnyx.sandbox.ring
-    telnyx.sandbox.routes.control telnyx.sandbox.routes.conversations
+    telnyx.sandbox.phones.news telnyx.sandbox.options telnyx.sandbox.optouts
+    telnyx.sandbox.outcome telnyx.sandbox.random telnyx.sandbox.replies telnyx.sandbox.reply
+    telnyx.sandbox.ring telnyx.sandbox.routes.control telnyx.sandbox.routes.conversations
     telnyx.sandbox.routes.deliveries telnyx.sandbox.routes.live telnyx.sandbox.routes.media
     telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts telnyx.sandbox.routes.page
     telnyx.sandbox.routes.phones telnyx.sandbox.routes.records telnyx.sandbox.routes.send
-    telnyx.sandbox.routes.weather
-    telnyx.sandbox.routes.webhooks telnyx.sandbox.store telnyx.sandbox.summary telnyx.sandbox.uuid
-    telnyx.sandbox.weather
+    telnyx.sandbox.routes.weather telnyx.sandbox.routes.webhooks telnyx.sandbox.store
+    telnyx.sandbox.phones.summary telnyx.sandbox.uuid telnyx.sandbox.weather
   ]] },
-  { "sandbox/nearest", "telnyx.sandbox.filters telnyx.sandbox.json" },
-  { "sandbox/inbox", [[
-    telnyx.sandbox.filters telnyx.sandbox.json telnyx.sandbox.nearest telnyx.sandbox.options
-    telnyx.sandbox.summary
+  { "sandbox/phones/nearest", "telnyx.sandbox.phones.filters telnyx.sandbox.json" },
+  { "sandbox/phones/inbox", [[
+    telnyx.sandbox.phones.filters telnyx.sandbox.json telnyx.sandbox.phones.nearest
+    telnyx.sandbox.options telnyx.sandbox.phones.summary
   ]] },
   { "sandbox/sender", [[
-    telnyx.core telnyx.sandbox.clock telnyx.sandbox.inbox telnyx.sandbox.json
+    telnyx.core telnyx.sandbox.clock telnyx.sandbox.phones.inbox telnyx.sandbox.json
     telnyx.sandbox.options telnyx.sandbox.service
   ]] },
   { "sandbox/init", "telnyx.sandbox.sender telnyx.sandbox.service telnyx.sandbox.weather" },
-  { "sandbox/loopback" },
-  { "sandbox/poster", "telnyx.sandbox.loopback" },
-  { "sandbox/visitor", "telnyx.sandbox.loopback" },
-  { "sandbox/rounds", "ngx.semaphore" },
-  { "sandbox/lasting", [[
-    telnyx.sandbox.clock telnyx.sandbox.feed telnyx.sandbox.reply telnyx.sandbox.rounds
+  { "sandbox/nginx/loopback" },
+  { "sandbox/nginx/poster", "telnyx.sandbox.nginx.loopback" },
+  { "sandbox/nginx/visitor", "telnyx.sandbox.nginx.loopback" },
+  { "sandbox/nginx/rounds", "ngx.semaphore" },
+  { "sandbox/nginx/lasting", [[
+    telnyx.sandbox.clock telnyx.sandbox.phones.feed telnyx.sandbox.reply
+    telnyx.sandbox.nginx.rounds
   ]] },
-  { "sandbox/front", [[
-    telnyx.sandbox.poster telnyx.sandbox.reply telnyx.sandbox.service telnyx.sandbox.visitor
-    telnyx.sandbox.lasting
+  { "sandbox/nginx/front", [[
+    telnyx.sandbox.nginx.poster telnyx.sandbox.reply telnyx.sandbox.service
+    telnyx.sandbox.nginx.visitor telnyx.sandbox.nginx.lasting
   ]] },
-  { "sandbox/nginx", "telnyx.core telnyx.sandbox.front telnyx.sandbox.loopback" },
-  { "sandbox/serve", "telnyx.sandbox.nginx" },
+  { "sandbox/nginx/configuration", [[
+    telnyx.core telnyx.sandbox.nginx.front telnyx.sandbox.nginx.loopback
+  ]] },
+  { "sandbox/serve", "telnyx.sandbox.nginx.configuration" },
 }
 
 return { c = c, lua = lua }

@@ -1,7 +1,7 @@
 -- Which hosts are this machine, so that a key may travel to them readable: by plain http, and past
 -- a proxy that only the environment names.
 
-local nginx = require("telnyx.sandbox.nginx")
+local nginx = require("telnyx.sandbox.nginx.configuration")
 local telnyx = require("telnyx")
 
 local LOOPBACK = {

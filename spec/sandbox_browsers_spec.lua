@@ -3,7 +3,7 @@
 local json = require("cjson.safe").new()
 local sandbox = require("spec.support.sandbox")
 local socket = require("socket")
-local visitor = require("telnyx.sandbox.visitor")
+local visitor = require("telnyx.sandbox.nginx.visitor")
 
 local HOST = "127.0.0.1:12111"
 local BROWSER = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0"

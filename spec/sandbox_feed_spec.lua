@@ -1,4 +1,4 @@
-local Feed = require("telnyx.sandbox.feed")
+local Feed = require("telnyx.sandbox.phones.feed")
 local json = require("cjson.safe").new()
 local support = require("spec.support.service")
 

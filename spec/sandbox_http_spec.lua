@@ -2,7 +2,7 @@ local json = require("cjson.safe").new()
 local socket = require("socket")
 local sandbox = require("telnyx.sandbox")
 local telnyx = require("telnyx")
-local nginx = require("telnyx.sandbox.nginx")
+local nginx = require("telnyx.sandbox.nginx.configuration")
 local nginx_host = require("spec.support.nginx")
 local support = require("spec.support.sandbox")
 

@@ -1,6 +1,6 @@
 local core = require("telnyx.core")
 local json = require("cjson.safe").new()
-local nginx = require("telnyx.sandbox.nginx")
+local nginx = require("telnyx.sandbox.nginx.configuration")
 local socket = require("socket")
 local support = require("spec.support.sandbox")
 

@@ -3,7 +3,7 @@
 
 local errors = require("telnyx.sandbox.errors")
 local message = require("telnyx.sandbox.message")
-local news = require("telnyx.sandbox.news")
+local news = require("telnyx.sandbox.phones.news")
 
 -- How a message can end, and why where nobody says.
 local ENDS = {

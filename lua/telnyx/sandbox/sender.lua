@@ -2,7 +2,7 @@
 -- receiver of its webhooks when time passes.
 
 local clock = require("telnyx.sandbox.clock")
-local inbox = require("telnyx.sandbox.inbox")
+local inbox = require("telnyx.sandbox.phones.inbox")
 local json = require("telnyx.sandbox.json")
 local options = require("telnyx.sandbox.options")
 local Service = require("telnyx.sandbox.service")
@@ -229,7 +229,7 @@ end
 
 ---What phones got: to be looked at, waited for and answered.
 ---@param phone string|nil one phone's number; nil: of all
----@return telnyx.sandbox.inbox
+---@return telnyx.sandbox.phones.inbox
 function Sender:inbox(phone)
   if phone ~= nil and not inbox.is_phone(phone) then
     error("inbox: expects a phone number, got " .. options.shown(phone), 2)

@@ -2,7 +2,7 @@
 -- the file to write, then listen, port, cert, key, signing seed, how many files may be open, and
 -- the folder of the C modules for Lua 5.1 beside these files (each may be empty).
 
-local nginx = require("telnyx.sandbox.nginx")
+local nginx = require("telnyx.sandbox.nginx.configuration")
 
 local function given(text)
   return text ~= "" and text or nil

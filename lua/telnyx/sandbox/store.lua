@@ -3,7 +3,7 @@
 -- so does this one, and the ledger is where it shows. The totals are exact;
 -- of messages, and of rows in the ledger, only the newest are kept.
 
-local Index = require("telnyx.sandbox.index")
+local Index = require("telnyx.sandbox.phones.index")
 local json = require("telnyx.sandbox.json")
 local Ring = require("telnyx.sandbox.ring")
 

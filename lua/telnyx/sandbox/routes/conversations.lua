@@ -1,19 +1,19 @@
 --- The messages that are kept, for who looks on: a list that can be waited for, one message with
 -- all that is known of it, and the way to begin anew.
 
-local bill = require("telnyx.sandbox.bill")
+local bill = require("telnyx.sandbox.phones.bill")
 local clock = require("telnyx.sandbox.clock")
 local deliveries = require("telnyx.sandbox.deliveries")
-local filters = require("telnyx.sandbox.filters")
-local find = require("telnyx.sandbox.find")
+local filters = require("telnyx.sandbox.phones.filters")
+local find = require("telnyx.sandbox.phones.find")
 local inbound = require("telnyx.sandbox.inbound")
 local json = require("telnyx.sandbox.json")
 local message = require("telnyx.sandbox.message")
 local query = require("telnyx.sandbox.query")
 local reply = require("telnyx.sandbox.reply")
-local shown_attempt = require("telnyx.sandbox.shown_attempt")
-local summary = require("telnyx.sandbox.summary")
-local waiting = require("telnyx.sandbox.waiting")
+local shown_attempt = require("telnyx.sandbox.phones.attempt")
+local summary = require("telnyx.sandbox.phones.summary")
+local waiting = require("telnyx.sandbox.phones.waiting")
 
 local rules = { wait = waiting.rules.wait, count = waiting.rules.count, exactly = waiting.whole }
 for name, rule in pairs(filters.rules) do rules[name] = rule end

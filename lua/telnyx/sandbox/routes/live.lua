@@ -2,7 +2,7 @@
 -- gets what it missed; who missed too much is told to look anew.
 
 local clock = require("telnyx.sandbox.clock")
-local Feed = require("telnyx.sandbox.feed")
+local Feed = require("telnyx.sandbox.phones.feed")
 local json = require("telnyx.sandbox.json")
 local knobs = require("telnyx.sandbox.knobs")
 local query = require("telnyx.sandbox.query")

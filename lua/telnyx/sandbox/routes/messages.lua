@@ -3,7 +3,7 @@
 local inbound = require("telnyx.sandbox.inbound")
 local json = require("telnyx.sandbox.json")
 local message = require("telnyx.sandbox.message")
-local news = require("telnyx.sandbox.news")
+local news = require("telnyx.sandbox.phones.news")
 local reply = require("telnyx.sandbox.reply")
 
 local DAY = 86400

@@ -4,7 +4,7 @@ local clock = require("telnyx.sandbox.clock")
 local json = require("telnyx.sandbox.json")
 local query = require("telnyx.sandbox.query")
 local reply = require("telnyx.sandbox.reply")
-local summary = require("telnyx.sandbox.summary")
+local summary = require("telnyx.sandbox.phones.summary")
 
 local MOST, USUAL = 500, 50
 

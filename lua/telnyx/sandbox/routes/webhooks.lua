@@ -4,8 +4,8 @@ local clock = require("telnyx.sandbox.clock")
 local json = require("telnyx.sandbox.json")
 local query = require("telnyx.sandbox.query")
 local reply = require("telnyx.sandbox.reply")
-local shown_attempt = require("telnyx.sandbox.shown_attempt")
-local waiting = require("telnyx.sandbox.waiting")
+local shown_attempt = require("telnyx.sandbox.phones.attempt")
+local waiting = require("telnyx.sandbox.phones.waiting")
 
 local MOST = 1000
 

@@ -1,9 +1,9 @@
 --- What is said to those who listen. It is written only when somebody wants to read it.
 
-local Index = require("telnyx.sandbox.index")
+local Index = require("telnyx.sandbox.phones.index")
 local json = require("telnyx.sandbox.json")
 local knobs = require("telnyx.sandbox.knobs")
-local summary = require("telnyx.sandbox.summary")
+local summary = require("telnyx.sandbox.phones.summary")
 
 local news = {}
 

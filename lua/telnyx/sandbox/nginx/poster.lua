@@ -2,7 +2,7 @@
 
 local ngx = ngx -- luacheck: ignore 113
 
-local loopback = require("telnyx.sandbox.loopback")
+local loopback = require("telnyx.sandbox.nginx.loopback")
 
 local poster = {}
 

@@ -1,12 +1,12 @@
 --- The nginx configuration of the sandbox: one process, everything it writes
 -- below its own prefix, nothing reachable from another machine.
 
-local loopback = require("telnyx.sandbox.loopback")
+local loopback = require("telnyx.sandbox.nginx.loopback")
 
 local nginx = {}
 
 local template = [[
-# Written by telnyx.sandbox.nginx; it is gone when the server stops.
+# Written by telnyx.sandbox.nginx.configuration; it is gone when the server stops.
 daemon off;
 # A single process holds the store, and leaves no worker behind.
 master_process off;
@@ -42,7 +42,7 @@ http {
     -- Better no server than one whose first request fails.
     local ok, problem = pcall(function()
       require("telnyx.core")
-      require("telnyx.sandbox.front").announce {
+      require("telnyx.sandbox.nginx.front").announce {
         url = "$url", seed = "$seed", places = $places, files = $files,
       }
     end)
@@ -57,7 +57,7 @@ http {
     listen $listen sndbuf=128k;
 $certificate
     location / {
-      content_by_lua_block { require("telnyx.sandbox.front").serve() }
+      content_by_lua_block { require("telnyx.sandbox.nginx.front").serve() }
     }
 
     # Those who wait: what is written goes out at once, a client that is gone is noticed, and so is
@@ -66,7 +66,7 @@ $certificate
       lua_check_client_abort on;
       postpone_output 0;
       send_timeout 5s;
-      content_by_lua_block { require("telnyx.sandbox.front").serve() }
+      content_by_lua_block { require("telnyx.sandbox.nginx.front").serve() }
     }
   }
 }

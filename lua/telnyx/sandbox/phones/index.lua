@@ -1,7 +1,7 @@
 --- The messages that are kept, in the order in which they came, and ways to find them: by phone, by
 -- the account's own number, by key and by reference. The oldest is the first to go, everywhere.
 
-local Phones = require("telnyx.sandbox.phones")
+local Phones = require("telnyx.sandbox.phones.list")
 local Queue = require("telnyx.sandbox.queue")
 
 local Index = {}

@@ -1,14 +1,14 @@
 --- The service's face in nginx: reads requests, writes responses, carries out
--- faults on the real socket, and has webhooks posted when they are due. Only this
--- file, the poster and those who wait know nginx.
+-- faults on the real socket, and has webhooks posted when they are due. Only the
+-- files beside this one know nginx.
 
 local ngx = ngx -- luacheck: ignore 113
 
-local poster = require("telnyx.sandbox.poster")
+local poster = require("telnyx.sandbox.nginx.poster")
 local reply = require("telnyx.sandbox.reply")
 local Service = require("telnyx.sandbox.service")
-local visitor = require("telnyx.sandbox.visitor")
-local lasting = require("telnyx.sandbox.lasting")
+local visitor = require("telnyx.sandbox.nginx.visitor")
+local lasting = require("telnyx.sandbox.nginx.lasting")
 
 local front = {}
 

@@ -1,7 +1,7 @@
 --- What a test that does not find its message is told: what it wanted, and what there was instead,
 -- the most alike first.
 
-local filters = require("telnyx.sandbox.filters")
+local filters = require("telnyx.sandbox.phones.filters")
 local json = require("telnyx.sandbox.json")
 
 local nearest = {}

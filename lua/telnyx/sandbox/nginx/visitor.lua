@@ -2,7 +2,7 @@
 -- else, open in the same browser, can reach loopback too, and must neither read nor send there.
 -- Browsers say on whose behalf they ask, in headers that no page can take away.
 
-local loopback = require("telnyx.sandbox.loopback")
+local loopback = require("telnyx.sandbox.nginx.loopback")
 
 local visitor = {}
 

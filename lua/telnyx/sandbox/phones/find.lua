@@ -1,7 +1,7 @@
 --- Looks for messages, and waits for them.
 
-local filters = require("telnyx.sandbox.filters")
-local Index = require("telnyx.sandbox.index")
+local filters = require("telnyx.sandbox.phones.filters")
+local Index = require("telnyx.sandbox.phones.index")
 local Queue = require("telnyx.sandbox.queue")
 
 local find = {}

@@ -2,7 +2,7 @@
 
 local clock = require("telnyx.sandbox.clock")
 local errors = require("telnyx.sandbox.errors")
-local Index = require("telnyx.sandbox.index")
+local Index = require("telnyx.sandbox.phones.index")
 local json = require("telnyx.sandbox.json")
 local message = require("telnyx.sandbox.message")
 

@@ -2,9 +2,9 @@
 -- for. One reader for what comes in a query and for what comes from Lua.
 
 local clock = require("telnyx.sandbox.clock")
-local Index = require("telnyx.sandbox.index")
+local Index = require("telnyx.sandbox.phones.index")
 local query = require("telnyx.sandbox.query")
-local summary = require("telnyx.sandbox.summary")
+local summary = require("telnyx.sandbox.phones.summary")
 
 local filters = {}
 

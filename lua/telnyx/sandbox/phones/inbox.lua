@@ -2,13 +2,13 @@
 -- message is looked for by what it is, to whom, with which text, under which key, and not by how
 -- many came before it.
 
-local filters = require("telnyx.sandbox.filters")
+local filters = require("telnyx.sandbox.phones.filters")
 local json = require("telnyx.sandbox.json")
-local nearest = require("telnyx.sandbox.nearest")
+local nearest = require("telnyx.sandbox.phones.nearest")
 local options = require("telnyx.sandbox.options")
-local summary = require("telnyx.sandbox.summary")
+local summary = require("telnyx.sandbox.phones.summary")
 
----@class telnyx.sandbox.inbox
+---@class telnyx.sandbox.phones.inbox
 ---@field sender table
 ---@field phone string|nil
 ---@field seen table<string, boolean> by id and status asked for: those that `wait` has handed out
@@ -290,7 +290,7 @@ function inbox.is_phone(phone) return (filters.rules.phone[1](phone)) end
 
 ---@param sender table
 ---@param phone string|nil nil: what all phones got
----@return telnyx.sandbox.inbox
+---@return telnyx.sandbox.phones.inbox
 function inbox.new(sender, phone)
   return setmetatable({ sender = sender, phone = phone, seen = {} }, Inbox)
 end

@@ -5,9 +5,9 @@
 local ngx = ngx -- luacheck: ignore 113
 
 local clock = require("telnyx.sandbox.clock")
-local Feed = require("telnyx.sandbox.feed")
+local Feed = require("telnyx.sandbox.phones.feed")
 local reply = require("telnyx.sandbox.reply")
-local Rounds = require("telnyx.sandbox.rounds")
+local Rounds = require("telnyx.sandbox.nginx.rounds")
 
 local lasting = {}
 
