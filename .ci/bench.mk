@@ -10,14 +10,16 @@
 #   make bench-journal    what a key costs, by journal and processes, and among a million rows
 #   make bench-outbox     what an outbox costs, by journal and workers, and among a million rows
 #   make bench-scale      how far one database carries an outbox: simulated (docs/scale.md)
+#   make bench-phones     the sandbox with a thousand pages open and 200,000 messages (two minutes)
 #   make bench-memory     a million messages of an iterator (a minute)
 #
 # They need what make deps-check installs; without valgrind or strace their columns say "-".
 
 .PHONY: bench bench-send bench-where bench-frames bench-nginx bench-journal bench-outbox bench-scale \
-  bench-memory bench-validate
+  bench-memory bench-phones bench-validate
 
-bench: bench-send bench-frames bench-segments bench-validate bench-nginx bench-journal bench-outbox bench-memory
+bench: bench-send bench-frames bench-segments bench-validate bench-nginx bench-journal bench-outbox bench-memory \
+  bench-phones
 
 BENCH_CFLAGS = -std=c99 -Ispec/c -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
   -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
@@ -70,3 +72,6 @@ bench-scale:
 bench-memory: build $(BENCH_TOOLS)
 	@$(with_service) lua5.4 spec/bench/memory.lua 1000000
 	@$(with_service) luajit spec/bench/memory.lua 1000000
+
+bench-phones: build build/5.1/telnyx/core.so
+	@$(LUA54) spec/bench/phones.lua

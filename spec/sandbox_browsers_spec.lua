@@ -26,6 +26,8 @@ describe("a visitor", function()
   it("that says nothing of a page is a program, by whatever name it came", function()
     for _, host in ipairs { HOST, "sandbox", "api.telnyx.com", "10.0.0.7:80", "[::1]:12111" } do
       passes { host = host, ["user-agent"] = "curl/8.14.1", accept = "*/*" }
+      passes { host = host, ["user-agent"] = "node", ["accept-language"] = "*",
+        ["sec-fetch-mode"] = "cors", accept = "*/*" }
     end
     passes {}
     assert.is_nil(visitor.objection { method = "POST", path = "/v2/messages", headers = {} })

@@ -463,9 +463,8 @@ describe("the launcher", function()
     local _, style_status = http.request(origin .. (style or "/"))
     stop()
     assert.are.equal(200, status)
-    if support.read_file("lua/telnyx/sandbox/page/index.html") then
-      assert.are.same({ 200, 200 }, { page_status, style_status })
-    end
+    assert.is_string(style)
+    assert.are.same({ 200, 200 }, { page_status, style_status })
   end)
 
   it("says what an installed copy lacks", function()
@@ -548,7 +547,7 @@ describe("the nginx configuration", function()
       assert.is_truthy(text:find(("%s_temp_path temp/%s;"):format(name, name), 1, true))
     end
     assert.is_truthy(text:find("pid nginx.pid;", 1, true))
-    assert.is_truthy(text:find("listen 127.0.0.1:12111;", 1, true))
+    assert.is_truthy(text:find("listen 127.0.0.1:12111 ", 1, true))
     assert.is_truthy(text:find('lua_package_cpath "/x/5.1/?.so;;";', 1, true))
   end)
 

@@ -19,10 +19,10 @@ local pages, polls = Rounds.new(), Rounds.new()
 local HEARTBEAT, COMMENT = 15, ":\n\n"
 
 -- What one round writes to all pages together, and to each however many there are.
-local BYTES_A_ROUND, LEAST_BYTES = 4 * 1024 * 1024, 16 * 1024
+local BYTES_A_ROUND, LEAST_BYTES = 4 * 1024 * 1024, 32 * 1024
 
 -- The same for how far behind the news a page may fall: then it does better to fetch anew.
-local LAG, LEAST_LAG = 100000, 200
+local LAG, LEAST_LAG = 100000, 1000
 
 -- No piece of news is shorter.
 local SHORTEST = 64
@@ -50,11 +50,10 @@ end
 
 local function make_bytes(position)
   local feed = service.feed
+  if feed.position - position > share(LAG, LEAST_LAG) then return behind() end
   local list = feed:since(position, math.ceil(share(BYTES_A_ROUND, LEAST_BYTES) / SHORTEST))
   if not list then return behind() end
-  local bytes, reached = frames_of(list, position)
-  if feed.position - reached > share(LAG, LEAST_LAG) then return behind() end
-  return bytes, reached
+  return frames_of(list, position)
 end
 
 -- What stands behind a position, as long as nothing new has come: most pages want the same.
@@ -71,27 +70,32 @@ local function bytes_after(position)
   return one.bytes, one.reached
 end
 
--- Writes, and then waits until the client has taken it: what is kept for it never grows.
-local function send(bytes)
-  local ok = pages:charge(ngx.print, bytes)
+-- What a client has taken is over and done with: nothing piles up for one that is slow.
+local function is_taken(ok)
   return ok and ngx.flush(true)
 end
 
+-- Writes what is new for a page; false when the client is gone.
+local function write_news(page)
+  local bytes
+  bytes, page.position = bytes_after(page.position)
+  return bytes == "" or ngx.print(bytes)
+end
+
 local function follow(position)
-  local is_there = true
-  while is_there do
-    local bytes, reached = pages:charge(bytes_after, position)
-    position = reached
-    if bytes ~= "" then is_there = send(bytes) end
-    if position < service.feed.position then pages:tell() end
-    if is_there and not pages:wait(HEARTBEAT) then is_there = send(COMMENT) end
+  local page = { position = position }
+  while is_taken(pages:charge(write_news, page)) do
+    -- More than its share, or what came in a round that it missed while it was slow.
+    if page.position < service.feed.position then pages:tell() end
+    local is_woken = pages:wait(HEARTBEAT)
+    if not is_woken and not is_taken(ngx.print(COMMENT)) then return end
   end
 end
 
 local function stream(response)
   ngx.status = response.status
   for name, value in pairs(response.headers) do ngx.header[name] = value end
-  if send(response.body) then follow(response.stream.position) end
+  if is_taken(ngx.print(response.body)) then follow(response.stream.position) end
 end
 
 -- Statuses move on with time, without news: each that waits asks for the next round.
@@ -119,10 +123,10 @@ end
 -- before the end, and after it.
 local function take_place(is_page)
   room, n_pages = room - 1, n_pages + (is_page and 1 or 0)
-  local is_taken = true
+  local is_held = true
   return function()
-    if not is_taken then return end
-    is_taken, room = false, room + 1
+    if not is_held then return end
+    is_held, room = false, room + 1
     if is_page then n_pages = n_pages - 1 end
   end
 end

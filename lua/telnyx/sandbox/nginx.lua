@@ -53,7 +53,8 @@ http {
   }
 
   server {
-    listen $listen;
+    # What a page does not read waits in the kernel: no more of it than this for each.
+    listen $listen sndbuf=128k;
 $certificate
     location / {
       content_by_lua_block { require("telnyx.sandbox.front").serve() }

@@ -4,7 +4,6 @@
 
 local ngx = ngx -- luacheck: ignore 113
 
-local clock = require("telnyx.sandbox.clock")
 local semaphore = require("ngx.semaphore")
 
 local Rounds = {}
@@ -43,14 +42,15 @@ function Rounds:wait(seconds)
   return self.waiting:wait(seconds)
 end
 
----Does what one waits for, and puts down what it took.
+---Does what one waits for, and puts down what it took of the processor: what others take of it
+---meanwhile is not held against those who wait.
 ---@param work fun(...): any must not yield
 ---@return any what `work` returned
 function Rounds:charge(work, ...)
-  local started = clock.now()
-  local one, two = work(...)
-  self.spent = self.spent + math.max(0, clock.now() - started)
-  return one, two
+  local started = os.clock()
+  local result = work(...)
+  self.spent = self.spent + math.max(0, os.clock() - started)
+  return result
 end
 
 -- Those who wait now; whoever has been woken and waits again stands behind them.

@@ -14,11 +14,12 @@ local function host_of(authority)
 end
 
 -- To a name that is not loopback browsers tell less: the rebinding of a name to 127.0.0.1 shows by
--- what they say of themselves.
+-- what they say of themselves. Node's fetch has a language too, and, as no browser, a mode without
+-- a site.
 local function is_browser(headers)
   return headers.origin ~= nil or headers["sec-fetch-site"] ~= nil
-    or headers["accept-language"] ~= nil
     or (headers["user-agent"] or ""):find("^Mozilla/") ~= nil
+    or (headers["accept-language"] ~= nil and headers["sec-fetch-mode"] == nil)
 end
 
 local function is_own(origin, authority)
