@@ -199,3 +199,4 @@ include .ci/proof.mk
 include .ci/hosts.mk
 include .ci/bench.mk
 include .ci/sdk.mk
+include .ci/browser.mk

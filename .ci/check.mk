@@ -8,7 +8,7 @@ check: deps-check deps-hosts deps-sdk
 	@$(MAKE) --no-print-directory test-portable fuzz
 	@$(MAKE) --no-print-directory chaos chaos-unlooked kills oom fork threads conformance
 	@$(MAKE) --no-print-directory asan
-	@$(MAKE) --no-print-directory test-hosts test-sdk
+	@$(MAKE) --no-print-directory test-hosts test-sdk test-browser
 
 lint:
 	luacheck --quiet .

@@ -339,6 +339,7 @@ local lua = {
   { "sandbox/nearest", "telnyx.sandbox.filters telnyx.sandbox.json" },
   { "sandbox/inbox", [[
     telnyx.sandbox.filters telnyx.sandbox.json telnyx.sandbox.nearest telnyx.sandbox.options
+    telnyx.sandbox.summary
   ]] },
   { "sandbox/sender", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.inbox telnyx.sandbox.json

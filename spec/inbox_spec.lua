@@ -169,6 +169,76 @@ describe("an inbox", function()
       assert.are.equal(3, looks)
     end)
 
+    it("counts the time that a host's loop lets pass", function()
+      local looks, before = 0, sender:now()
+      assert.is_nil(sender:inbox():wait { seconds = 30, meanwhile = function()
+        looks = looks + 1
+        sender:advance(20)
+      end })
+      assert.are.equal(2, looks)
+      assert.is_true(sender:now() - before < 45)
+    end)
+
+    it("costs no time, however many there are that were handed out or not taken", function()
+      local n = 300
+      for i = 1, n do send { text = "m" .. i } end
+      local looks, made, inbox = 0, 0, sender:inbox(ALICE)
+      local summary = sender.service.summary
+      function sender.service.summary(...)
+        made = made + 1
+        return summary(...)
+      end
+      for i = 1, n do assert.are.equal("m" .. i, inbox:wait().text) end
+      assert.are.equal(n, made)
+      assert.is_nil(inbox:wait())
+      assert.is_nil(sender:inbox():wait { match = function()
+        looks = looks + 1
+        return false
+      end })
+      assert.is_true(looks >= 250 * n)
+      assert.is_true(made <= 6 * n) -- each as it is at each of its stages, and those that are named
+    end)
+
+    it("shows a function each message as it is by then", function()
+      local seen, sent = {}, send()
+      sender:inbox():wait { seconds = 5, match = function(message)
+        seen[#seen + 1] = seen[#seen] ~= message.status and message.status or nil
+        return false
+      end }
+      assert.are.same({ "queued", "sending", "sent", "delivered" }, seen)
+      local is_failed = false
+      local message = sender:inbox():wait { match = function(message)
+        if message.status == "delivered" and not is_failed then
+          is_failed = true
+          sender:outcome(sent, "delivery_failed")
+        end
+        return message.status == "delivery_failed"
+      end }
+      assert.are.same({ sent.id, "40008" }, { message.id, message.recipients[1].code })
+    end)
+
+    it("asks a function again, though the message is the same", function()
+      local sent, wanted, looks = send(), nil, 0
+      local message = sender:inbox():wait {
+        match = function(message) return message.id == wanted end,
+        meanwhile = function()
+          looks = looks + 1
+          if looks == 50 then wanted = sent.id end
+        end,
+      }
+      assert.are.equal(sent.id, message.id)
+    end)
+
+    it("is one that a program sends between steps of its own", function()
+      local told = {}
+      client:start({ from = OURS, to = "+15550042910", text = "started" }, { key = "order-1" },
+        function(sent) told[#told + 1] = sent.id end)
+      local inbox = sender:inbox()
+      local message = inbox:wait { key = "order-1", meanwhile = function() client:step(0) end }
+      assert.are.same({ message.id }, told)
+      inbox:one { key = "order-1" }
+    end)
+
     it("is woken by what a webhook's receiver sends", function()
       local texts_told = {}
       begin { profile_webhook_url = "https://app.example/hooks", on_webhook = function(request)
@@ -388,6 +458,16 @@ describe("an inbox", function()
       assert.are.equal(sent.id, sender:inbox():one { status = "delivery_failed" }.id)
     end)
 
+    it("by way of the inbox as well", function()
+      local inbox = sender:inbox(ALICE)
+      send(nil, { key = "order-1" })
+      assert.are.equal("expired", inbox:outcome(inbox:one(), "expired").status)
+      assert.are.equal("expired", inbox:one { key = "order-1" }.status)
+      blames_here("inbox:outcome: There is no such message", inbox, "outcome", "no id", "expired")
+      blames_here("inbox:outcome: 'status' must be delivered, ", inbox, "outcome", inbox:one(),
+        "lost")
+    end)
+
     it("says what it cannot be", function()
       local sent = send()
       local function blames(pattern, ...)
@@ -441,9 +521,26 @@ describe("an inbox", function()
     assert.are.same({ "go" }, order)
   end)
 
+  it("is as docs/sandbox.md has it", function()
+    local file = assert(io.open("docs/sandbox.md"))
+    local section = file:read("*a"):match("\n## An inbox, in process\n(.-)\n## ")
+    file:close()
+    for block in section:gmatch("\n```lua\n(.-\n)```\n") do
+      assert((loadstring or load)(block))() -- luacheck: ignore 113
+    end
+    for name, value in pairs(getmetatable(sender:inbox())) do
+      local is_own = type(value) == "function" and name ~= "has_handed_out"
+      assert.is_true(not is_own or section:find("`inbox:" .. name .. "[({]") ~= nil, name)
+    end
+  end)
+
   describe("does not let misuse pass", function()
     for _, row in ipairs {
       { "wait", { mach = "x" }, 'inbox:wait: unknown filter "mach"; known: .*match, meanwhile, ' },
+      { "wait", { mtach = "x" }, "unknown filter \"mtach\"; known: .*; did you mean match%?$" },
+      { "wait", { second = 1 }, "did you mean seconds%?$" },
+      { "messages", { txt = "x" }, "did you mean text%?$" },
+      { "wait", { colour = "x" }, "unknown filter \"colour\"; known: [%l, ]*, to$" },
       { "wait", { limit = 3 }, "unknown filter \"limit\"" },
       { "wait", { to = 4 }, "inbox:wait: 'to' must be a phone number, got 4" },
       { "wait", { seconds = -1 }, "'seconds' must be a number of seconds, got %-1" },

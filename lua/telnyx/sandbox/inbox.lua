@@ -6,6 +6,7 @@ local filters = require("telnyx.sandbox.filters")
 local json = require("telnyx.sandbox.json")
 local nearest = require("telnyx.sandbox.nearest")
 local options = require("telnyx.sandbox.options")
+local summary = require("telnyx.sandbox.summary")
 
 ---@class telnyx.sandbox.inbox
 ---@field sender table
@@ -52,7 +53,13 @@ local function known_names(extra)
   end
   for name in pairs(extra) do names[#names + 1] = name end
   table.sort(names)
-  return table.concat(names, ", ")
+  return names
+end
+
+local function unknown(name, names)
+  local meant = nearest.name(name, names)
+  return ("unknown filter %s; known: %s%s"):format(options.shown(name), table.concat(names, ", "),
+    meant and "; did you mean " .. meant .. "?" or "")
 end
 
 local function is_function_to_match(name, value)
@@ -61,9 +68,7 @@ end
 
 local function fault_of(name, value, extra)
   local rule = extra[name] or (not OF_PAGES[name] and filters.rules[name])
-  if not rule then
-    return ("unknown filter %s; known: %s"):format(options.shown(name), known_names(extra))
-  end
+  if not rule then return unknown(name, known_names(extra)) end
   if is_function_to_match(name, value) then return nil end
   local ok, expected = rule[1](value)
   if ok then return nil end
@@ -100,18 +105,27 @@ end
 
 local function shown(self, record) return json.plain(self.sender.service:summary(record)) end
 
--- All that match, a page after the other; nothing comes in between.
-local function all_that_match(self, wanted, judge)
-  local list, since, is_more = {}, wanted.since, true
+-- Shows each record that the filters let through to `visit`, a page after the other, the oldest
+-- first, until it returns something.
+local function each(self, wanted, visit)
+  local page, is_more = {}, true
+  for name, value in pairs(wanted) do page[name] = value end
   while is_more do
-    local records, found = self.sender.service:find(wanted)
+    local records, found = self.sender.service:find(page)
     for _, record in ipairs(records) do
-      local message = shown(self, record)
-      if not judge or judge(message) then list[#list + 1] = message end
+      local result = visit(record)
+      if result then return result end
     end
-    wanted.since, is_more = found.cursor, found.more
+    page.since, is_more = found.cursor, found.more
   end
-  wanted.since = since
+end
+
+local function all_that_match(self, wanted, judge)
+  local list = {}
+  each(self, wanted, function(record)
+    local message = shown(self, record)
+    if not judge or judge(message) then list[#list + 1] = message end
+  end)
   return list
 end
 
@@ -127,15 +141,29 @@ end
 -- A message may be waited for again, until it is delivered.
 local function name_of(id, wanted) return id .. (wanted.status or "") end
 
--- The first that was not handed out.
-local function take_next(self, wanted, judge)
-  for _, message in ipairs(all_that_match(self, wanted, judge)) do
-    local name = name_of(message.id, wanted)
-    if not self.seen[name] then
-      self.seen[name], self.last = true, message
-      return message
-    end
+-- A message as it is now. It is looked at again and again, and made anew when it may have changed:
+-- by something that happened, or because its time has come.
+local function view_of(self, record, views)
+  local service = self.sender.service
+  local view, now, position = views[record.id], service.now(), service.feed.position
+  if not view or view.position ~= position or now < view.from or now >= view.till then
+    view = { message = shown(self, record), position = position, from = now,
+      till = summary.holds_until(record, now) }
+    views[record.id] = view
   end
+  return view.message
+end
+
+-- The first that was not handed out.
+local function take_next(self, wanted, judge, views)
+  return each(self, wanted, function(record)
+    local name = name_of(record.id, wanted)
+    if self.seen[name] then return nil end
+    local message = judge and view_of(self, record, views) or shown(self, record)
+    if judge and not judge(message) then return nil end
+    self.seen[name], self.last = true, message
+    return message
+  end)
 end
 
 ---Was a message handed out to who wanted this?
@@ -158,14 +186,15 @@ function Inbox:wait(given)
   if words then error("inbox:wait: " .. words, 2) end
   local wanted, judge = wanted_of(self, given)
   local seconds, meanwhile = given and given.seconds or 30, given and given.meanwhile
-  local left = seconds
+  local sender, views = self.sender, {}
+  local deadline = sender:monotonic() + seconds
   while true do
     if meanwhile then meanwhile() end
-    local message = take_next(self, wanted, judge)
+    local message = take_next(self, wanted, judge, views)
     if message then return message end
+    local left = deadline - sender:monotonic()
     if left <= 0 then break end
-    self.sender:advance(math.min(STEP_S, left))
-    left = left - STEP_S
+    sender:advance(math.min(STEP_S, left))
   end
   return nil, ("no message %s came within %.14g s%s"):format(nearest.wish(wanted, judge), seconds,
     nearest.others(self, wanted))
@@ -232,6 +261,19 @@ function Inbox:reply(given)
   if not wish.to then error(("inbox:reply: needs 'to': nobody wrote to %s"):format(phone), 2) end
   local result = self.sender.service:reply(wish, 2) -- a tail call would hide a level
   return result
+end
+
+---A message ends so, now; its webhook comes when time passes. The same as the sender's.
+---@param message string|table its id, or a table that has it
+---@param status "delivered"|"delivery_failed"|"sending_failed"|"expired"|"delivery_unconfirmed"
+---@param code string|nil the service's, of why; there is a usual one
+---@param to string|nil which addressee of a group; nil: each
+---@return table message as it is now
+function Inbox:outcome(message, status, code, to)
+  local id = type(message) == "table" and message.id or message
+  local record, why = self.sender.service:outcome { id = id, status = status, code = code, to = to }
+  if not record then error("inbox:outcome: " .. why, 2) end
+  return shown(self, record)
 end
 
 ---Forgets all messages, of other inboxes of this sender too, and what was to be told of them.

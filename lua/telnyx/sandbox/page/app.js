@@ -154,6 +154,7 @@ live.start({
   },
   batch(events) {
     for (const { kind, data } of events) on[kind](data);
+    phones.settle();
     if (events.some(({ kind }) => kind === "message")) search.lookAgain();
     showHead();
     markSeen();

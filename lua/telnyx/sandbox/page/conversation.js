@@ -1,14 +1,15 @@
 // The conversation of one phone: the newest messages first, older ones as one scrolls up. A message's
-// node is made once, and stays.
+// node is made once, and stays. They stand in pages, which the browser lays out only near the window.
 
 import { api } from "./api.js";
 import { when } from "./clock.js";
 import { find, say } from "./dom.js";
 import { makeMessage, nextChange, otherOf, showState } from "./bubble.js";
 import { details } from "./details.js";
+import { putAbove, putBelow } from "./pages.js";
 import { counted } from "./times.js";
 
-const FIRST = 100, MOST = 1000, NEAR = 60; // messages, messages, pixels
+const FIRST = 100, MOST = 1000, NEAR = 60; // messages, and pixels
 
 const log = find("log"), messages = find("messages"), older = find("older"), jump = find("jump");
 
@@ -24,15 +25,6 @@ function toEnd() {
   log.scrollTop = log.scrollHeight;
   nBelow = 0;
   jump.hidden = true;
-}
-
-// Nothing that is read moves when something is put above it.
-function keepingStill(action) {
-  const top = log.getBoundingClientRect().top;
-  const anchor = [...messages.children].find((node) => node.getBoundingClientRect().bottom > top);
-  const before = anchor && anchor.getBoundingClientRect().top;
-  action();
-  if (anchor) log.scrollTop += anchor.getBoundingClientRect().top - before;
 }
 
 function refresh(view) {
@@ -65,9 +57,9 @@ function showTotal() {
   find("talk-count").textContent = counted(total, "message");
 }
 
-// A page of messages, the newest first, goes above what is there.
-function prepend(page) {
-  const fresh = page.filter((summary) => !views.has(summary.id)).reverse();
+// Messages, the newest first, go above what is there.
+function prepend(data) {
+  const fresh = data.filter((summary) => !views.has(summary.id)).reverse();
   let other = null;
   const nodes = fresh.map((summary) => {
     const node = makeView(summary, other).node;
@@ -75,7 +67,7 @@ function prepend(page) {
     return node;
   });
   if (fresh.length && !views.size) lastOther = other;
-  keepingStill(() => messages.prepend(...nodes));
+  putAbove(nodes);
   if (fresh.length) {
     oldest = Math.min(oldest ?? Infinity, fresh[0].seq);
     newest = Math.max(newest, fresh[fresh.length - 1].seq);
@@ -162,9 +154,9 @@ function append(summary) {
   lastOther = otherOf(summary);
   newest = summary.seq;
   total += 1;
-  messages.append(view.node);
+  putBelow(view.node);
   showTotal();
-  if (isPinned) return toEnd();
+  if (isPinned) return; // the keeper below sees to it, once for many
   nBelow += 1;
   jump.querySelector("span").textContent = counted(nBelow, "new message");
   jump.hidden = false;

@@ -2,14 +2,11 @@
 // list. Older phones are fetched as one scrolls down.
 
 import { api } from "./api.js";
-import { when } from "./clock.js";
-import { find, once, say, stamp } from "./dom.js";
-import { addressOf } from "./router.js";
+import { find, once } from "./dom.js";
+import { linkOf, makeNode, show, showLast, showUnread, stopFollowing } from "./row.js";
 import { seen } from "./seen.js";
-import { nextChange, showPreview } from "./bubble.js";
-import { briefTime, wholeTime } from "./times.js";
 
-const FIRST = 100, MOST = 500;
+const FIRST = 100, MOST = 500, TRIM_AT = 600, TRIM_TO = 300; // rows
 
 const list = find("phones");
 let rows = new Map(); // by number: what the sandbox says of a phone, and its node
@@ -17,47 +14,6 @@ let nReceived = 0, countedTo = 0, tail = null, hasMore = false, isLoading = fals
 let generation = 0;
 let current = null;
 let changed = () => {};
-
-function makeNode(number) {
-  const item = stamp("phone-row");
-  const link = item.firstElementChild;
-  link.dataset.phone = number;
-  link.href = addressOf(number);
-  link.querySelector(".number").textContent = number;
-  return item;
-}
-
-const linkOf = (row) => row.node.firstElementChild;
-const unreadOf = (row) => Math.max(0, row.n_received - seen.of(row.phone_number));
-
-function showUnread(row) {
-  const badge = row.node.querySelector(".unread"), n = unreadOf(row);
-  say(badge, n ? String(n) : "");
-  if (n) badge.setAttribute("aria-label", `${n} unread`);
-  linkOf(row).classList.toggle("is-unread", n > 0);
-}
-
-// Looks again when the status of the last message moves on.
-function follow(row) {
-  if (row.cancel) row.cancel();
-  const at = nextChange(row.last);
-  row.cancel = at === null ? null : when(at, () => showLast(row));
-}
-
-function showLast(row) {
-  const { node, last, phone_number } = row;
-  follow(row);
-  const time = node.querySelector("time");
-  time.dateTime = last.received_at;
-  time.title = wholeTime(last.received_at);
-  time.textContent = briefTime(last.received_at);
-  showPreview(node.querySelector(".preview"), last, phone_number);
-}
-
-function show(row) {
-  showLast(row);
-  showUnread(row);
-}
 
 // Counts of an answer hold up to its cursor; what came later is counted as it comes.
 function adopt(data, cursor) {
@@ -109,6 +65,20 @@ function place(row) {
 function oneTabStop() {
   const stop = list.querySelector('[tabindex="0"]');
   if (!stop && list.firstElementChild) list.firstElementChild.firstElementChild.tabIndex = 0;
+}
+
+// Who looks at the newest phones needs no ten thousand older ones; they come again when wanted.
+function trim() {
+  if (list.children.length < TRIM_AT || list.scrollTop > list.clientHeight) return;
+  for (const item of [...list.children].slice(TRIM_TO)) {
+    const number = item.firstElementChild.dataset.phone, row = rows.get(number);
+    if (number === current || item.contains(document.activeElement)) continue;
+    stopFollowing(row);
+    rows.delete(number);
+    item.remove();
+  }
+  tail = seqOf(list.children[TRIM_TO - 1]);
+  hasMore = true;
 }
 
 async function loadPage() {
@@ -187,7 +157,7 @@ export const phones = {
   // Everything was deleted.
   clear() {
     generation += 1;
-    for (const row of rows.values()) if (row.cancel) row.cancel();
+    for (const row of rows.values()) stopFollowing(row);
     rows = new Map();
     size = FIRST;
     list.replaceChildren();
@@ -205,6 +175,11 @@ export const phones = {
       countedTo = summary.seq;
       if (summary.direction === "outbound") seen.more(summary.phones.length);
     }
+  },
+
+  // After many were added.
+  settle() {
+    trim();
     oneTabStop();
     showCount();
   },

@@ -9,6 +9,16 @@ let sum = 0;
 let received = 0; // by all phones together, as the sandbox says
 let changed = () => {};
 
+const SOON = 20; // milliseconds; many changes are shown at once
+let timer = null;
+
+function show() {
+  timer = timer || setTimeout(() => {
+    timer = null;
+    showNow();
+  }, SOON);
+}
+
 function parse(text) {
   try { return JSON.parse(text) || {}; } catch { return {}; }
 }
@@ -23,7 +33,7 @@ const keep = once(() => {
   memory.set("seen", JSON.stringify({ epoch, counts: Object.fromEntries(counts) }));
 }, 100);
 
-function show() {
+function showNow() {
   const n = Math.max(0, received - sum);
   document.title = `${n ? `(${n}) ` : ""}Phones · telnyx sandbox`;
   const badge = find("unread-total");
