@@ -105,7 +105,7 @@ end
 -- busted of the Lua that runs this spec.
 local function as_here(command)
   local busted = process.lua() .. " " .. (arg and arg[0] or "busted")
-  return (command:gsub("\n", ""):gsub("^busted ", busted .. " "))
+  return (command:gsub("\n", ""):gsub("^busted %-%-lua=%S+", busted))
 end
 
 -- A code is another one each time.

@@ -1,4 +1,4 @@
--- notify_http_spec.lua: the test, over HTTP. Run it with: busted notify_http_spec.lua
+-- notify_http_spec.lua: the test, over HTTP. Run it with: busted --lua=lua5.4 notify_http_spec.lua
 local http = require "socket.http"
 local json = require "cjson"
 local ltn12 = require "ltn12"

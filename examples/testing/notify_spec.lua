@@ -1,4 +1,4 @@
--- notify_spec.lua: the test, in one process. Run it with: busted notify_spec.lua
+-- notify_spec.lua: the test, in one process. Run it with: busted --lua=lua5.4 notify_spec.lua
 local notify = require "notify"
 local sandbox = require "telnyx.sandbox"
 
