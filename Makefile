@@ -109,7 +109,7 @@ csrc/core/tlx_%_table.c: csrc/core/tables.lua csrc/core/smart.tsv
 
 # The module itself; the specs and the sandbox; those of journals; the deeper checks.
 PACKAGES_BUILD = gcc libc6-dev lua5.4 liblua5.4-dev liblua5.1-0-dev libcurl4-openssl-dev libssl-dev lua-cjson
-PACKAGES_TEST = luajit2 lua-busted lua-socket lua-sec lua-luv lua-cqueues openssl ca-certificates nginx libnginx-mod-http-lua python3
+PACKAGES_TEST = luajit2 lua-busted lua-socket lua-sec lua-luv lua-cqueues openssl ca-certificates nginx libnginx-mod-http-lua curl python3
 PACKAGES_JOURNAL = lua-dbi-sqlite3 libpq5 sqlite3 strace
 PACKAGES_CHECK = lua-check lua5.1 clang-format clang-tidy cppcheck valgrind strace \
   luarocks clang libclang-rt-14-dev

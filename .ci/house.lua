@@ -336,8 +336,14 @@ local lua = {
     telnyx.sandbox.routes.webhooks telnyx.sandbox.store telnyx.sandbox.summary telnyx.sandbox.uuid
     telnyx.sandbox.weather
   ]] },
+  { "sandbox/nearest", "telnyx.sandbox.filters telnyx.sandbox.json" },
+  { "sandbox/inbox", [[
+    telnyx.sandbox.filters telnyx.sandbox.json telnyx.sandbox.nearest telnyx.sandbox.options
+    telnyx.sandbox.summary
+  ]] },
   { "sandbox/sender", [[
-    telnyx.core telnyx.sandbox.clock telnyx.sandbox.options telnyx.sandbox.service
+    telnyx.core telnyx.sandbox.clock telnyx.sandbox.inbox telnyx.sandbox.json
+    telnyx.sandbox.options telnyx.sandbox.service
   ]] },
   { "sandbox/init", "telnyx.sandbox.sender telnyx.sandbox.service telnyx.sandbox.weather" },
   { "sandbox/loopback" },

@@ -128,6 +128,7 @@
 ---returns for a message is the answer's JSON as it is
 ---@field judged boolean|nil the message was validated: only what cannot be sent is refused again
 ---@field idempotency_key string|nil of a header
+---@field key string|nil the send's own, for who keeps account: it is no part of the message
 ---@field begun boolean|nil set by who carries: whether anybody may have read a byte of this attempt
 ---@field pending table|false|nil set by who carries: what can be cancelled
 

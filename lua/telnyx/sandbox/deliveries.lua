@@ -31,7 +31,7 @@ local function nobody() end
 ---@field uuid fun(): string
 ---@field keep integer
 ---@field signing_seed string|nil
----@field on_attempted fun(attempt: telnyx.sandbox.attempt)|nil is told of each that was made
+---@field on_attempted fun(delivery: table, attempt: table)|nil is told of each that was made
 ---@field on_turned fun()|nil is told when a knob has been counted down
 
 ---@param own telnyx.sandbox.deliveries_options
@@ -276,7 +276,7 @@ function Deliveries:attempted(attempt, answer, now)
   local record = delivery.event.record
   record.n_attempts = (record.n_attempts or 0) + 1
   note(delivery, attempt)
-  self.on_attempted(attempt)
+  self.on_attempted(delivery, delivery.attempts[#delivery.attempts])
   if not code then return succeed(self, delivery, attempt, now) end
   if not attempt.is_again then return try_again(self, delivery, now) end
 end

@@ -37,13 +37,17 @@ end
 
 ---Says what has happened.
 ---@param kind string
----@param what string|fun(): string JSON, or what writes it when somebody wants to read it
-function Feed:publish(kind, what)
+---@param what string|function JSON, or what writes it when somebody wants to read it
+---@param ... any up to three values that it is called with
+function Feed:publish(kind, what, ...)
   self.position = self.position + 1
-  local is_written = type(what) == "string"
-  self.entries[self.position] = { kind = kind, position = self.position,
-    text = is_written and what or nil, write = not is_written and what or nil }
-  if is_written then self.bytes = self.bytes + #what end
+  local entry = { kind = kind, position = self.position }
+  if type(what) == "string" then
+    entry.text, self.bytes = what, self.bytes + #what
+  else
+    entry.write, entry[1], entry[2], entry[3] = what, ...
+  end
+  self.entries[self.position] = entry
   keep_to_bounds(self)
   if self.on_news then self.on_news() end
 end
@@ -60,7 +64,8 @@ end
 -- The text of an entry, which is written when it is first wanted.
 local function written(self, entry)
   if entry.write then
-    entry.text, entry.write = entry.write(), nil
+    entry.text, entry.write = entry.write(entry[1], entry[2], entry[3]), nil
+    entry[1], entry[2], entry[3] = nil, nil, nil
     self.bytes = self.bytes + #entry.text
   end
   return entry

@@ -146,6 +146,24 @@ function tests.search(wanted)
   end
 end
 
+function tests.since(wanted)
+  if type(wanted) == "number" then
+    return function(record) return record.seq > wanted end
+  end
+  local bound = query.instant(wanted)
+  return function(record) return clock.shown(record.received_at) >= bound end
+end
+
+function tests.status(wanted)
+  return function(record, now) return summary.status(record, now) == wanted end
+end
+
+---The test that one filter stands for.
+---@param name string
+---@param value any what is right for it
+---@return fun(record: table, now: number): boolean
+function filters.test(name, value) return tests[name](value) end
+
 -- The cheap ones first.
 local IN_ORDER = { "direction", "from", "phone", "to", "key", "ref", "text", "match", "search" }
 
@@ -184,10 +202,7 @@ function filters.plan(given, index)
   for _, name in ipairs(IN_ORDER) do
     if given[name] ~= nil and name ~= by then list[#list + 1] = tests[name](given[name]) end
   end
-  if type(given.since) == "string" then
-    local bound = query.instant(given.since)
-    list[#list + 1] = function(record) return clock.shown(record.received_at) >= bound end
-  end
+  if type(given.since) == "string" then list[#list + 1] = tests.since(given.since) end
   return queue, list
 end
 
@@ -195,8 +210,7 @@ end
 ---@param given table<string, any>
 ---@return (fun(record: table, now: number): boolean)|nil
 function filters.status_test(given)
-  local wanted = given.status
-  return wanted and function(record, now) return summary.status(record, now) == wanted end
+  return given.status and tests.status(given.status)
 end
 
 ---How many at most.

@@ -81,6 +81,20 @@ function json.sorted(value)
   return copy and setmetatable(copy, kind) or value
 end
 
+---What was built here as a plain table: objects by name, nulls absent.
+---@param value any
+---@return any
+function json.plain(value)
+  local kind, copy = getmetatable(value), {}
+  if kind == Literal then return (json.decode(value.text)) end
+  if kind == Array then
+    for i, item in ipairs(value) do copy[i] = json.plain(item) end
+  elseif kind == Object then
+    for _, pair in ipairs(value) do copy[pair[1]] = json.plain(pair[2]) end
+  end
+  return (kind == Array or kind == Object) and copy or value
+end
+
 local function is_number(token)
   local rest = token:match("^%-?0(.*)$") or token:match("^%-?[1-9]%d*(.*)$")
   return rest ~= nil and rest:gsub("^%.%d+", ""):gsub("^[eE][+-]?%d+$", "") == ""

@@ -7,47 +7,49 @@ local summary = require("telnyx.sandbox.summary")
 
 local news = {}
 
-local function tell_of(service, kind, record)
-  service.feed:publish(kind, function()
-    return json.encode(json.object(summary.members(record, service.now())))
-  end)
+local function write_message(service, record)
+  return json.encode(json.object(summary.members(record, service.now())))
 end
 
 ---A message is new.
 ---@param service table
 ---@param record table
 function news.message(service, record)
-  tell_of(service, "message", record)
+  service.feed:publish("message", write_message, service, record)
 end
 
 ---A message's life has changed.
 ---@param service table
 ---@param record table
 function news.change(service, record)
-  tell_of(service, "change", record)
+  service.feed:publish("change", write_message, service, record)
+end
+
+local function write_attempt(delivery, attempt)
+  local event = delivery.event
+  return json.encode(json.object {
+    { "message_id", event.record.id }, { "phones", json.array(Index.phones_of(event.record)) },
+    { "delivery_id", delivery.id }, { "event_type", event.kind },
+    { "status", attempt.answer and attempt.answer.status }, { "error", attempt.code },
+  })
 end
 
 ---An attempt to deliver a webhook was made.
 ---@param service table
----@param attempt telnyx.sandbox.attempt
-function news.webhook(service, attempt)
-  local delivery = attempt.delivery
-  local event, status, code = delivery.event, attempt.answer.status, attempt.code
-  service.feed:publish("webhook", function()
-    return json.encode(json.object {
-      { "message_id", event.record.id }, { "phones", json.array(Index.phones_of(event.record)) },
-      { "delivery_id", delivery.id }, { "event_type", event.kind }, { "status", status },
-      { "error", code },
-    })
-  end)
+---@param delivery table
+---@param attempt table as the delivery keeps it
+function news.webhook(service, delivery, attempt)
+  service.feed:publish("webhook", write_attempt, delivery, attempt)
+end
+
+local function write_options(service)
+  return json.encode(knobs.object(service.knobs))
 end
 
 ---Options were turned.
 ---@param service table
 function news.options(service)
-  service.feed:publish("options", function()
-    return json.encode(knobs.object(service.knobs))
-  end)
+  service.feed:publish("options", write_options, service)
 end
 
 ---Everything was forgotten.

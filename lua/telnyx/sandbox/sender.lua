@@ -2,6 +2,8 @@
 -- receiver of its webhooks when time passes.
 
 local clock = require("telnyx.sandbox.clock")
+local inbox = require("telnyx.sandbox.inbox")
+local json = require("telnyx.sandbox.json")
 local options = require("telnyx.sandbox.options")
 local Service = require("telnyx.sandbox.service")
 
@@ -176,6 +178,7 @@ function Sender:carry(request, limits)
     path = request.path,
     headers = lower_case(request.headers),
     body = request.body,
+    key = limits and limits.key,
   }
   if self.service.knobs.before_reply then self:deliver() end
   self:answer(exchange, response, limits and limits.timeout or math.huge)
@@ -222,6 +225,29 @@ end
 function Sender:reply(given)
   local result = self.service:reply(given, 2) -- a tail call would hide a level
   return result
+end
+
+---What phones got: to be looked at, waited for and answered.
+---@param phone string|nil one phone's number; nil: of all
+---@return telnyx.sandbox.inbox
+function Sender:inbox(phone)
+  if phone ~= nil and not inbox.is_phone(phone) then
+    error("inbox: expects a phone number, got " .. options.shown(phone), 2)
+  end
+  return inbox.new(self, phone)
+end
+
+---A message ends so, now; its webhook comes when time passes.
+---@param message string|table its id, or a table that has it
+---@param status "delivered"|"delivery_failed"|"sending_failed"|"expired"|"delivery_unconfirmed"
+---@param code string|nil the service's, of why; there is a usual one
+---@param to string|nil which addressee of a group; nil: each
+---@return table message as it is now
+function Sender:outcome(message, status, code, to)
+  local id = type(message) == "table" and message.id or message
+  local record, why = self.service:outcome { id = id, status = status, code = code, to = to }
+  if not record then error("outcome: " .. why, 2) end
+  return json.plain(self.service:summary(record))
 end
 
 ---How often each message was accepted.

@@ -103,7 +103,7 @@ function Service.new(given)
   service.deliveries = Deliveries.new {
     knobs = values, uuid = make_uuid, keep = math.min(keep, KEEP_DELIVERIES),
     signing_seed = own.signing_seed,
-    on_attempted = function(attempt) news.webhook(service, attempt) end,
+    on_attempted = function(delivery, attempt) news.webhook(service, delivery, attempt) end,
     on_turned = function() service:tell_options() end,
   }
   return service

@@ -95,6 +95,21 @@ local function timeline(record)
   return json.array(list)
 end
 
+---When a message will look otherwise, if nothing happens to it until then.
+---@param record table
+---@param now number
+---@return number infinite where nothing more comes by itself
+function summary.holds_until(record, now)
+  local till = math.huge
+  if record.is_inbound or record.cancelled_at then return till end
+  for _, to in ipairs(record.to) do
+    for _, stage in ipairs(message.stages(record, to)) do
+      if stage.at > now then till = math.min(till, stage.at) end
+    end
+  end
+  return till
+end
+
 ---@param record table
 ---@param now number
 ---@return table[] members for json.object

@@ -126,6 +126,7 @@ local function attempt(engine, job, task)
   local left = job.deadline - started
   if left < 0.001 then left = 0.001 end
   limits.deadline = left
+  if job.entry then limits.key = job.entry.key end
   if left < job.call.timeout then limits.timeout = left end
   job.sent, job.answer = false, false
   local message, result, interruption = carry(engine, job, task)

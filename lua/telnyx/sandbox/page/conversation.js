@@ -6,23 +6,20 @@ import { when } from "./clock.js";
 import { find, say } from "./dom.js";
 import { makeMessage, nextChange, otherOf, showState } from "./bubble.js";
 import { details } from "./details.js";
-import { putAbove, putBelow } from "./pages.js";
+import { position, putAbove, putBelow } from "./pages.js";
 import { counted } from "./times.js";
 
-const FIRST = 100, MOST = 1000, NEAR = 60; // messages, and pixels
+const FIRST = 100, MOST = 1000; // messages
 
 const log = find("log"), messages = find("messages"), older = find("older"), jump = find("jump");
 
 let phone = null;
 let views = new Map(); // by message id
 let oldest = null, newest = 0, hasOlder = false, isLoading = false, size = FIRST;
-let generation = 0, nBelow = 0, total = 0, lastOther = null, isPinned = true;
-
-const isAtEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
+let generation = 0, nBelow = 0, total = 0, lastOther = null;
 
 function toEnd() {
-  isPinned = true;
-  log.scrollTop = log.scrollHeight;
+  position.toEnd();
   nBelow = 0;
   jump.hidden = true;
 }
@@ -126,6 +123,7 @@ function forget() {
   total = 0;
   lastOther = null;
   nBelow = 0;
+  position.reset();
   jump.hidden = true;
   say(older, "");
   log.setAttribute("aria-live", "off");
@@ -145,7 +143,7 @@ function pointAt(id) {
   const view = views.get(id);
   if (!view) return say(older, "The message of this link is no longer kept.");
   view.node.classList.add("is-target");
-  isPinned = false;
+  position.leaveEnd();
   view.node.scrollIntoView({ block: "center" });
 }
 
@@ -156,7 +154,7 @@ function append(summary) {
   total += 1;
   putBelow(view.node);
   showTotal();
-  if (isPinned) return; // the keeper below sees to it, once for many
+  if (position.isAtEnd) return; // the keeper below sees to it, once for many
   nBelow += 1;
   jump.querySelector("span").textContent = counted(nBelow, "new message");
   jump.hidden = false;
@@ -229,7 +227,7 @@ messages.addEventListener("click", (event) => {
   if (!line) return;
   const view = views.get(line.closest("[data-message]").dataset.message);
   if (!view) return;
-  isPinned = false; // what was opened is to be read from its top
+  position.leaveEnd(); // what was opened is to be read from its top
   details.toggle(view, line);
 });
 
@@ -238,15 +236,7 @@ jump.addEventListener("click", () => {
   log.focus({ preventScroll: true });
 });
 
-log.addEventListener("scroll", () => {
-  isPinned = isAtEnd();
-  if (isPinned) jump.hidden = true;
-  if (isPinned) nBelow = 0;
-}, { passive: true });
-
-// Who is at the end stays there, also when a picture arrives late or the window changes.
-const keeper = new ResizeObserver(() => {
-  if (isPinned) log.scrollTop = log.scrollHeight;
+position.onEnd(() => {
+  nBelow = 0;
+  jump.hidden = true;
 });
-keeper.observe(messages);
-keeper.observe(log);

@@ -101,7 +101,6 @@ function act(view, button) {
   const action = button.dataset.action;
   if (ENDS[action]) return end(view, ENDS[action]);
   if (action === "copy-link") return copy(linkTo(view), button);
-  if (action === "copy-id") return copy(view.summary.id, button);
   if (action === "resend") return api.resend(button.dataset.delivery).then(() => load(view));
   return null;
 }

@@ -1,10 +1,16 @@
-// The pages of a conversation: a hundred messages each, laid out by the browser only near the window.
+// The pages of a conversation: a hundred messages each, laid out by the browser only near the window;
+// and where in them one is and wants to stay.
 
 import { find, make } from "./dom.js";
 
-const PAGE = 100; // messages
+const PAGE = 100, NEAR = 60; // messages, pixels
 
 const log = find("log"), messages = find("messages");
+
+let isPinned = true, seeksOldest = false, lastTop = 0;
+let reached = () => {};
+
+const isAtEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
 
 // What is first to be seen. A page out of sight is not looked into: that would lay it out.
 function firstSeen() {
@@ -31,9 +37,12 @@ function pagesOf(nodes) {
   return pages;
 }
 
-// What is older goes above.
+// What is older goes above. Whoever seeks the oldest stays at the top, others where they are.
 export function putAbove(nodes) {
-  keepingStill(() => messages.prepend(...pagesOf(nodes)));
+  const put = () => messages.prepend(...pagesOf(nodes));
+  if (!seeksOldest) return keepingStill(put);
+  put();
+  log.scrollTop = 0;
 }
 
 function lastPage() {
@@ -48,3 +57,43 @@ function lastPage() {
 export function putBelow(node) {
   lastPage().append(node);
 }
+
+export const position = {
+  get isAtEnd() { return isPinned; },
+  onEnd(action) { reached = action; },
+  toEnd() {
+    isPinned = true;
+    log.scrollTop = log.scrollHeight;
+  },
+  leaveEnd() { isPinned = false; },
+  reset() {
+    isPinned = true;
+    seeksOldest = false;
+    lastTop = 0;
+  },
+};
+
+// At the end one stays until one goes up.
+log.addEventListener("scroll", () => {
+  isPinned = isAtEnd() || (isPinned && log.scrollTop >= lastTop);
+  lastTop = log.scrollTop;
+  if (isPinned) reached();
+}, { passive: true });
+
+log.addEventListener("keydown", (event) => {
+  seeksOldest = event.key === "Home";
+  if (event.key === "End") isPinned = true;
+});
+for (const kind of ["wheel", "pointerdown"]) {
+  log.addEventListener(kind, (event) => {
+    seeksOldest = false;
+    if (event.target.closest(".details")) isPinned = false; // it may grow below the pointer
+  }, { passive: true });
+}
+
+// Who is at the end stays there, also when a picture arrives late or the window changes.
+const keeper = new ResizeObserver(() => {
+  if (isPinned) log.scrollTop = log.scrollHeight;
+});
+keeper.observe(messages);
+keeper.observe(log);
