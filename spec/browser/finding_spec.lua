@@ -119,8 +119,9 @@ about("the phones page, finding:", function()
     page:visit("#/+19995550000")
     page:visit("#/%00%ff<script>")
     -- That the sandbox refuses such a number is said, and the browser's console has it as well.
-    browser:wait("document.querySelector('#trouble').checkVisibility()")
-    page:wrongs()
+    browser:wait("[...document.querySelectorAll('#trouble, #conversation .note')]"
+      .. ".some(e => e.checkVisibility() && e.textContent.trim() !== '')")
+    for _, wrong in ipairs(page:wrongs()) do assert.matches("status of 400", wrong) end
     page:open_phone(ANN)
     page:wait_for_message(id)
   end)

@@ -5,6 +5,10 @@ local sandbox = require("spec.support.sandbox")
 
 local ANN, BEN = "+13125550002", "+13125550003"
 
+-- The bar that says what is wrong.
+local TROUBLE = "(e => e.checkVisibility() && e.textContent.trim() !== '')"
+  .. "(document.querySelector('#trouble'))"
+
 local about = phones.can_run() and describe or pending
 
 about("the phones page, when the sandbox goes away:", function()
@@ -25,14 +29,14 @@ about("the phones page, when the sandbox goes away:", function()
     local port = page.server.port
     page.server:stop()
     browser:wait("document.body.dataset.live === 'reconnecting'")
-    browser:wait([[[...document.querySelectorAll("[role=alert], [role=status]")]
-      .some(e => e.checkVisibility() && e.getClientRects().length && e.textContent.trim() !== "")]])
+    browser:wait(TROUBLE)
     -- What was there can still be read.
     assert.equal("before", page:text_of(id))
     browser:run("window.isTheSamePage = true")
 
     page.server = sandbox.start { port = port }
     page:wait_until_live()
+    browser:wait("!" .. TROUBLE)
     -- This sandbox knows nothing of that message.
     browser:wait("!document.querySelector('[data-message]')")
     local anew = page:send { to = BEN, text = "after" }
@@ -53,8 +57,7 @@ about("the phones page, when the sandbox goes away:", function()
     if browser:run("return !document.querySelector('#reply-send').disabled") then
       browser:click("#reply-send")
     end
-    browser:wait([[[...document.querySelectorAll("[role=alert], [role=status]")]
-      .some(e => e.checkVisibility() && e.getClientRects().length && e.textContent.trim() !== "")]])
+    browser:wait(TROUBLE)
     assert.equal("Not lost", browser:find("#reply-text"):property("value"))
     page.server = sandbox.start { port = port }
     page:wait_until_live()

@@ -52,6 +52,8 @@ about("somebody else's page", function()
         source.onopen = () => done("listens");
         source.onerror = () => { source.close(); done("refused"); };
       ]], page.origin))
+      -- A program's own page, at another port, may show the pictures that it got.
+      if where == "another port" then return end
       assert.equal("refused", browser:run_async([[
         const [origin, done] = arguments;
         const picture = new Image();

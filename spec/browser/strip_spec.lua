@@ -116,7 +116,7 @@ about("the phones page, the strip:", function()
     local second = page:send { to = ANN, text = "meanwhile" }
     local other = page:send { to = BEN, text = "meanwhile, too" }
     -- It counts what came, so it knows of it, and shows none of it.
-    browser:wait("/\\b2\\b/.test(document.body.innerText)")
+    browser:wait("/\\b2\\b/.test(document.querySelector('#held').innerText)")
     assert.same({ first }, page:bubbles())
     assert.same({ ANN }, page:rows())
     browser:click("#pause")
