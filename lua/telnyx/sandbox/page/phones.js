@@ -49,7 +49,9 @@ function insert({ node, last }) {
   const top = list.firstElementChild;
   if (!top || seqOf(top) <= last.seq) return list.prepend(node);
   let before = list.lastElementChild;
-  while (before && (before === node || seqOf(before) < last.seq)) before = before.previousElementSibling;
+  while (before && (before === node || seqOf(before) < last.seq)) {
+    before = before.previousElementSibling;
+  }
   return before.after(node);
 }
 
@@ -129,7 +131,10 @@ function take(number, summary) {
   if (!row) {
     const n = hasMore ? seen.of(number) : 0;
     if (hasMore) guess();
-    row = { phone_number: number, n_received: n, n_sent: 0, is_blocked: false, countedTo: 0, last: summary, node: null };
+    row = {
+      phone_number: number, n_received: n, n_sent: 0, is_blocked: false, countedTo: 0,
+      last: summary, node: null,
+    };
     rows.set(number, row);
   }
   if (summary.seq > row.countedTo) {
