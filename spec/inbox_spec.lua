@@ -542,7 +542,8 @@ describe("an inbox", function()
       { "messages", { txt = "x" }, "did you mean text%?$" },
       { "wait", { colour = "x" }, "unknown filter \"colour\"; known: [%l, ]*, to$" },
       { "wait", { limit = 3 }, "unknown filter \"limit\"" },
-      { "wait", { to = 4 }, "inbox:wait: 'to' must be a phone number, got 4" },
+      { "wait", { to = 4 }, "inbox:wait: 'to' must be a phone number such as .*, got 4" },
+      { "wait", { to = "13125550002" }, "'to' must be a phone number such as %+13125550002, or " },
       { "wait", { seconds = -1 }, "'seconds' must be a number of seconds, got %-1" },
       { "wait", { seconds = math.huge }, "'seconds' must be a number" },
       { "wait", { seconds = 0 / 0 }, "'seconds' must be a number" },
@@ -562,9 +563,9 @@ describe("an inbox", function()
     end
 
     it("as a phone's number", function()
-      for _, value in ipairs { "alice", 4, {}, true, "" } do
+      for _, value in ipairs { "alice", 4, {}, true, "", "13125550002" } do
         local err = raised(function() sender:inbox(value) end)
-        assert.matches("^spec/inbox_spec%.lua:%d+: inbox: expects a phone number, got ", err)
+        assert.matches("^spec/inbox_spec%.lua:%d+: inbox: expects a phone number such as ", err)
       end
     end)
   end)

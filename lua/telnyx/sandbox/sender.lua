@@ -232,7 +232,7 @@ end
 ---@return telnyx.sandbox.phones.inbox
 function Sender:inbox(phone)
   if phone ~= nil and not inbox.is_phone(phone) then
-    error("inbox: expects a phone number, got " .. options.shown(phone), 2)
+    error("inbox: expects a phone number such as +13125550002, got " .. options.shown(phone), 2)
   end
   return inbox.new(self, phone)
 end

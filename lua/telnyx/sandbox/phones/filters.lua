@@ -14,8 +14,13 @@ local is = {}
 
 function is.text(value) return type(value) == "string", "a text" end
 
+-- A number without its plus would be that of nobody.
+local LONGEST_SHORT_CODE = 8
+
 function is.number(value)
-  return type(value) == "string" and value:find("^%+?%d+$") ~= nil, "a phone number"
+  local plus = type(value) == "string" and value:match("^(%+?)%d+$")
+  return plus == "+" or plus == "" and #value <= LONGEST_SHORT_CODE,
+    "a phone number such as +13125550002, or a short code"
 end
 
 function is.sender(value)
