@@ -1,4 +1,5 @@
-// The sandbox's JSON. Every call returns the parsed body, or throws a Problem with words for people.
+// The sandbox's JSON. Every call returns the parsed body, or throws a Problem with words for
+// people.
 
 export class Problem extends Error {
   constructor(words, status) {

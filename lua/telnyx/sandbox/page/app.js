@@ -23,8 +23,16 @@ let missed = false;
 let isEmpty = false;
 let isLoaded = false;
 
+const SILENCE = "The sandbox does not answer. Trying again…";
+
 function complain(problem) {
-  say(find("trouble"), problem.message);
+  say(find("trouble"), problem.status === 0 ? SILENCE : problem.message);
+}
+
+// What a person asked for and did not get is said until they ask for something else.
+function forgetComplaint(isOfSilence) {
+  const isSilence = find("trouble").textContent === SILENCE;
+  if (isSilence === isOfSilence) say(find("trouble"), "");
 }
 
 // Which of the panes there is something to show in.
@@ -49,6 +57,7 @@ function showHead() {
 }
 
 async function open({ phone, id }) {
+  forgetComplaint(false);
   showPanes();
   phones.setCurrent(phone);
   if (!phone) return conversation.close();
@@ -132,14 +141,14 @@ const STATES = { live: "Live", paused: "Paused", reconnecting: "Connecting" };
 
 const sayTrouble = once(() => {
   if (document.body.dataset.live === "reconnecting") {
-    say(find("trouble"), "The sandbox does not answer. Trying again…");
+    say(find("trouble"), SILENCE);
   }
 }, 600);
 
 live.start({
   state(state, isConnected) {
     find("live-state").textContent = STATES[state];
-    if (isConnected) say(find("trouble"), "");
+    if (isConnected) forgetComplaint(true);
     else sayTrouble();
   },
   hello(data) {

@@ -1,5 +1,5 @@
-// What a message costs and why: its parts as they are cut, the characters that make it dear, and what
-// would be cheaper.
+// What a message costs and why: its parts as they are cut, the characters that make it dear, and
+// what would be cheaper.
 
 import { ltr, make } from "./dom.js";
 import { fillMarked, shownCharacter, symbolOf } from "./text.js";
@@ -39,7 +39,8 @@ function culpritNode(culprit) {
   item.append(glyph, ltr(culprit.codepoint, "code"));
   if (culprit.count > 1) item.append(make("span", "", `${count(culprit.count)} times`));
   if (culprit.substitute) {
-    item.append(make("span", "", "instead:"), ltr(culprit.substitute.replace(/\s/g, symbolOf), "code"));
+    const substitute = culprit.substitute.replace(/\s/g, symbolOf);
+    item.append(make("span", "", "instead:"), ltr(substitute, "code"));
   }
   return item;
 }

@@ -60,7 +60,8 @@ export function showPreview(preview, summary, phone, words = previewOf(summary))
 export function previewOf(summary) {
   const words = summary.text || summary.subject;
   if (words) return plain(words.slice(0, 200));
-  return summary.media && summary.media.length ? counted(summary.media.length, "picture") : "(no text)";
+  const n = (summary.media || []).length;
+  return n ? counted(n, "picture") : "(no text)";
 }
 
 function aboutOf(summary, previous) {
@@ -69,15 +70,18 @@ function aboutOf(summary, previous) {
   if (summary.autoresponse_type) notes.push(`taken as ${summary.autoresponse_type}`);
   if (summary.group_id) notes.push(`to a group of ${summary.to.length}`);
   if (summary.parent_id) notes.push("piece of a longer message");
-  const other = summary.direction === "outbound" ? summary.from : summary.to[0];
-  if (!previous || previous !== other) {
-    notes.unshift(summary.direction === "outbound" ? `from \u2066${plain(other)}\u2069` : `to \u2066${plain(other)}\u2069`);
+  const other = otherOf(summary);
+  if (previous !== other) {
+    // Isolated, so that a number stays one among words of another direction.
+    const way = summary.direction === "outbound" ? "from" : "to";
+    notes.unshift(`${way} \u2066${plain(other)}\u2069`);
   }
   return notes.join(" · ");
 }
 
-const scheduled = (summary) =>
-  summary.send_at && Date.parse(summary.send_at) > now() ? `for ${messageTime(summary.send_at)}` : null;
+function scheduled({ send_at }) {
+  return send_at && Date.parse(send_at) > now() ? `for ${messageTime(send_at)}` : null;
+}
 
 function stateWords(summary, status) {
   return [

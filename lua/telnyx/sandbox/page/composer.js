@@ -1,4 +1,5 @@
-// To write as a phone: the reply below a conversation, and the form for a phone that is not there yet.
+// To write as a phone: the reply below a conversation, and the form for a phone that is not there
+// yet.
 
 import { api } from "./api.js";
 import { closeDialog, openDialog } from "./dialogs.js";

@@ -1,5 +1,6 @@
-// The conversation of one phone: the newest messages first, older ones as one scrolls up. A message's
-// node is made once, and stays. They stand in pages, which the browser lays out only near the window.
+// The conversation of one phone: the newest messages first, older ones as one scrolls up. A
+// message's node is made once, and stays. They stand in pages, which the browser lays out only
+// near the window.
 
 import { api } from "./api.js";
 import { when } from "./clock.js";

@@ -19,7 +19,8 @@ function whyOf(data, stage) {
 }
 
 function showTimeline(section, data, phone) {
-  const stages = data.timeline.filter((stage) => data.phones.length === 1 || stage.phone_number === phone);
+  const isOfPhone = (stage) => data.phones.length === 1 || stage.phone_number === phone;
+  const stages = data.timeline.filter(isOfPhone);
   section.hidden = stages.length === 0;
   section.querySelector("ol").replaceChildren(...stages.map((stage) => {
     const isComing = Date.parse(stage.at) > now();
@@ -35,9 +36,12 @@ function showTimeline(section, data, phone) {
 
 function showFacts(section, data) {
   const facts = [
-    ["Id", data.id], ["From", data.from], ["To", data.to.join(", ")], ["Key", data.key], ["Reference", data.ref === data.text ? null : data.ref],
+    ["Id", data.id], ["From", data.from], ["To", data.to.join(", ")], ["Key", data.key],
+    // Without a reference of its own, a message goes by its text.
+    ["Reference", data.ref === data.text ? null : data.ref],
     ["Profile", data.profile], ["Webhook URL", data.webhook_url], ["Group", data.group_id],
-    ["Whole message", data.parent_id], ["Send at", data.send_at], ["Cancelled at", data.cancelled_at],
+    ["Whole message", data.parent_id], ["Send at", data.send_at],
+    ["Cancelled at", data.cancelled_at],
   ].filter(([, value]) => value);
   section.querySelector("dl").replaceChildren(...facts.flatMap(([name, value]) => {
     const term = make("dd");
@@ -76,6 +80,7 @@ function show(view, data) {
 
 async function load(view) {
   const { panel } = view;
+  if (!panel || !panel.isConnected) return;
   try {
     const data = await api.message(view.summary.id);
     if (view.panel === panel) show(view, data);

@@ -27,7 +27,8 @@ function siblingOf(link, step) {
 
 function move(step) {
   const list = openList();
-  const focused = list.contains(document.activeElement) && document.activeElement.closest("a.phone");
+  const { activeElement } = document;
+  const focused = list.contains(activeElement) && activeElement.closest("a.phone");
   const from = focused || list.querySelector('[aria-current="true"]');
   const next = from ? siblingOf(from, step) : list.querySelector("a.phone");
   if (next) focusOn(next);

@@ -5,8 +5,9 @@ import { openDialog } from "./dialogs.js";
 import { find, make, say } from "./dom.js";
 
 const SIGNATURES = [
-  ["good", "good"], ["wrong_key", "by another key"], ["flipped_bit", "one bit flipped"], ["missing", "missing"],
-  ["no_timestamp", "without its time"], ["url_safe", "Base64 for URLs"], ["altered_body", "body changed afterwards"],
+  ["good", "good"], ["wrong_key", "by another key"], ["flipped_bit", "one bit flipped"],
+  ["missing", "missing"], ["no_timestamp", "without its time"], ["url_safe", "Base64 for URLs"],
+  ["altered_body", "body changed afterwards"],
 ];
 
 // Name, words, and what it takes: a count, seconds, yes or no, or one of a list.

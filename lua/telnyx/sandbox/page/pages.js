@@ -1,5 +1,5 @@
-// The pages of a conversation: a hundred messages each, laid out by the browser only near the window;
-// and where in them one is and wants to stay.
+// The pages of a conversation: a hundred messages each, laid out by the browser only near the
+// window; and where in them one is and wants to stay.
 
 import { find, make } from "./dom.js";
 

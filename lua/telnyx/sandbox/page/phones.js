@@ -10,7 +10,7 @@ const FIRST = 100, MOST = 500, TRIM_AT = 600, TRIM_TO = 300; // rows
 
 const list = find("phones");
 let rows = new Map(); // by number: what the sandbox says of a phone, and its node
-let nReceived = 0, countedTo = 0, tail = null, hasMore = false, isLoading = false, size = FIRST;
+let meanwhile = [], countedTo = 0, tail = null, hasMore = false, isLoading = false, size = FIRST;
 let generation = 0;
 let current = null;
 let changed = () => {};
@@ -49,7 +49,9 @@ function insert({ node, last }) {
   const top = list.firstElementChild;
   if (!top || seqOf(top) <= last.seq) return list.prepend(node);
   let before = list.lastElementChild;
-  while (before && (before === node || seqOf(before) < last.seq)) before = before.previousElementSibling;
+  while (before && (before === node || seqOf(before) < last.seq)) {
+    before = before.previousElementSibling;
+  }
   return before.after(node);
 }
 
@@ -81,18 +83,21 @@ function trim() {
   hasMore = true;
 }
 
+// What came while the answer was under way is not in its count.
+function adoptTotal({ epoch, cursor, n_received }) {
+  const later = meanwhile.filter((one) => one.seq > cursor);
+  seen.begin(epoch, later.reduce((sum, one) => sum + one.n, n_received));
+  countedTo = Math.max(countedTo, cursor);
+}
+
 async function loadPage() {
   const mine = generation;
   isLoading = true;
+  meanwhile = [];
   try {
     const answer = await api.phones({ limit: size, before: tail });
     if (mine !== generation) return;
-    nReceived = Math.max(nReceived, answer.n_received);
-    if (tail === null) {
-      countedTo = answer.cursor;
-      nReceived = answer.n_received;
-      seen.begin(answer.epoch, nReceived);
-    }
+    if (tail === null) adoptTotal(answer);
     answer.data.map((data) => adopt(data, answer.cursor)).forEach(place);
     if (answer.data.length) tail = answer.data[answer.data.length - 1].last.seq;
     hasMore = answer.more;
@@ -129,7 +134,10 @@ function take(number, summary) {
   if (!row) {
     const n = hasMore ? seen.of(number) : 0;
     if (hasMore) guess();
-    row = { phone_number: number, n_received: n, n_sent: 0, is_blocked: false, countedTo: 0, last: summary, node: null };
+    row = {
+      phone_number: number, n_received: n, n_sent: 0, is_blocked: false, countedTo: 0,
+      last: summary, node: null,
+    };
     rows.set(number, row);
   }
   if (summary.seq > row.countedTo) {
@@ -161,7 +169,6 @@ export const phones = {
     rows = new Map();
     size = FIRST;
     list.replaceChildren();
-    nReceived = 0;
     countedTo = 0;
     tail = null;
     hasMore = false;
@@ -173,7 +180,10 @@ export const phones = {
     for (const number of summary.phones) take(number, summary);
     if (summary.seq > countedTo) {
       countedTo = summary.seq;
-      if (summary.direction === "outbound") seen.more(summary.phones.length);
+      if (summary.direction !== "outbound") return;
+      const n = summary.phones.length;
+      if (isLoading) meanwhile.push({ seq: summary.seq, n });
+      seen.more(n);
     }
   },
 

@@ -8,7 +8,8 @@ import { plain } from "./text.js";
 import { briefTime, counted } from "./times.js";
 
 const PAGE = 50, AROUND = 24; // messages, characters
-const input = find("search"), results = find("results"), list = find("phones"), note = find("list-note");
+const input = find("search"), results = find("results");
+const list = find("phones"), note = find("list-note");
 
 let generation = 0, cursor = 0, total = 0;
 
@@ -48,7 +49,8 @@ function showTotal() {
 const lookAgain = once(async () => {
   const words = input.value, mine = generation;
   if (!words) return;
-  const answer = await api.messages({ search: words, since: cursor, limit: 1000 }).catch(() => null);
+  const query = { search: words, since: cursor, limit: 1000 };
+  const answer = await api.messages(query).catch(() => null);
   if (!answer || mine !== generation) return;
   const known = (summary) => results.querySelector(`[data-result="${CSS.escape(summary.id)}"]`);
   const fresh = answer.data.filter((summary) => !known(summary));

@@ -14,9 +14,9 @@ const commands = {
   -d '{"from":"+13125550001","to":"+13125550002","text":"Hello, phone"}'`,
   "lua-command": `TELNYX_API_KEY=KEY_TEST TELNYX_BASE_URL=${base} lua5.4 -e '
   local client = require("telnyx").new()
-  local sent = client:send {
-    from = "+13125550001", to = "+13125550002", text = "Hello, phone" }
-  print(sent.outcome, sent.id)'`,
+  local sent = assert(client:send {
+    from = "+13125550001", to = "+13125550002", text = "Hello, phone" })
+  print(sent.id)'`,
   "env-command": `export TELNYX_API_KEY=KEY_TEST TELNYX_BASE_URL=${base}`,
 };
 

@@ -1,11 +1,13 @@
 // Times in the browser's language.
 
-const language = navigator.languages && navigator.languages.length ? [...navigator.languages] : undefined;
+const language = [...(navigator.languages || [])];
 const format = (options) => new Intl.DateTimeFormat(language, options);
 const hour = format({ hour: "2-digit", minute: "2-digit" });
 const day = format({ month: "short", day: "numeric" });
 const both = format({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
-const exact = format({ hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
+const exact = format({
+  hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3,
+});
 const whole = format({ dateStyle: "full", timeStyle: "long" });
 const number = new Intl.NumberFormat(language);
 

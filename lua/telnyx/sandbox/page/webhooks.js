@@ -48,7 +48,8 @@ function attemptNode(attempt, isLast) {
   const result = make("span", isTaken(attempt) ? "good" : "bad",
     [attempt.status, attempt.error].filter(Boolean).join(" · ") || "no answer");
   line.append(make("span", "", `Attempt ${attempt.number}`), result,
-    ltr(exactTime(attempt.at), "time"), make("span", "", took), ltr(attempt.url, "code", "ltr url"));
+    ltr(exactTime(attempt.at), "time"), make("span", "", took),
+    ltr(attempt.url, "code", "ltr url"));
   node.querySelector(".tabs").addEventListener("click", (event) => {
     const tab = event.target.closest("[data-view]");
     if (!tab) return;
