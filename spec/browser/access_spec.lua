@@ -53,7 +53,7 @@ about("the phones page, for everybody:", function()
     assert.is_nil(policy:find("unsafe", 1, true))
     assert.equal("nosniff", headers["x-content-type-options"])
     assert.equal("no-referrer", headers["referrer-policy"])
-    -- The policy holds: neither a script nor a picture of elsewhere is taken.
+    -- The policy holds: a script that is made of text does not run.
     browser:run([[
       const script = document.createElement("script");
       try { script.textContent = "window.pwned = 1"; document.body.append(script); } catch (e) {}
@@ -299,7 +299,7 @@ about("the phones page, for everybody:", function()
     end)
   end
 
-  it("is dark where that is wished, and has a switch of its own", function()
+  it("is dark where that is wished", function()
     local is_dark = [[(([r, g, b]) => (+r + +g + +b) / 3 < 100)(
       (c => c)(getComputedStyle(document.body).backgroundColor.match(/[\d.]+/g)
         .slice(0, 3).map(v => v <= 1 ? v * 255 : v)))]]

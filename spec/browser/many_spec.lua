@@ -12,7 +12,7 @@ about("the phones page with very many:", function()
   local it = phones.it(it, function() return page end)
 
   setup(function()
-    page = phones.start()
+    page = phones.start { logs_requests = false }
     browser = page.browser
     page:begin()
   end)

@@ -15,7 +15,7 @@ local phones = { US = US, can_run = webdriver.can_run, wait = sandbox.wait }
 
 -- ---- beginning and end --------------------------------------------------------------------------
 
----@param options { arguments: string[]|nil, port: integer|nil }|nil
+---@param options { arguments: string[]|nil, logs_requests: boolean|nil }|nil of the browser
 ---@return table page
 function phones.start(options)
   local server = sandbox.start()
@@ -80,10 +80,10 @@ end
 ---An empty sandbox with all options as they were, and the page as a newcomer sees it.
 ---@param changes table|nil of the sandbox's options
 function Page:begin(changes)
+  self.browser:open("about:blank")
   self.server:request("DELETE", "/sandbox/ledger")
   self:set(self.defaults)
   if changes then self:set(changes) end
-  self.browser:open("about:blank")
   self.browser:devtools("Storage.clearDataForOrigin", {
     origin = self.origin, storageTypes = "all",
   })

@@ -32,6 +32,7 @@ Browser.__index, Element.__index = Browser, Element
 ---@field port integer of chromedriver
 ---@field folder string
 ---@field session string|nil path of the session
+---@field logs_requests boolean
 
 ---Whether this machine has both programs; where one is missing the specs are left out, unless
 ---BROWSERS says that none may be.
@@ -118,17 +119,21 @@ local function start_driver()
 end
 
 ---Starts a browser with a new profile.
----@param options { arguments: string[]|nil }|nil
+---@param options { arguments: string[]|nil, logs_requests: boolean|nil }|nil requests are logged
+---unless that is false: each event of a stream is in that log too
 ---@return spec.browser
 function webdriver.start(options)
   local browser = start_driver()
+  browser.logs_requests = not (options and options.logs_requests == false)
   local arguments = { "--user-data-dir=" .. browser.folder .. "/profile" }
   for _, list in ipairs { ARGUMENTS, options and options.arguments or {} } do
     for _, argument in ipairs(list) do arguments[#arguments + 1] = argument end
   end
   local ok, reply = request(browser, "POST", "/session", json.encode { capabilities = {
     alwaysMatch = { browserName = "chrome", ["goog:chromeOptions"] = { args = arguments },
-      ["goog:loggingPrefs"] = { browser = "ALL", performance = "ALL" } },
+      ["goog:loggingPrefs"] = {
+        browser = "ALL", performance = browser.logs_requests and "ALL" or nil,
+      } },
   } })
   if not ok then
     browser:stop()
@@ -197,7 +202,7 @@ function Browser:wait(expression, ...)
   repeat
     local value = command(self, "POST", "/execute/sync", text)
     if value then return value end
-    socket.sleep(0.01)
+    socket.sleep(0.02)
   until socket.gettime() > give_up
   local told = encode_list(count, given)
   error(("the page did not come to: %s%s"):format(expression, count > 0 and " " .. told or ""), 2)
@@ -369,12 +374,14 @@ end
 ---@return string[]
 function Browser:requested()
   local urls = {}
+  if not self.logs_requests then return urls end
   for _, entry in ipairs(command(self, "POST", "/se/log", json.encode { type = "performance" })) do
-    local event = json.decode(entry.message).message
-    if event.method == "Network.requestWillBeSent" then
-      urls[#urls + 1] = event.params.request.url
-    elseif event.method == "Network.webSocketCreated" then
-      urls[#urls + 1] = event.params.url
+    -- There are a great many others.
+    local kind = entry.message:match('"method":"(Network%.%a+)"')
+    if kind == "Network.requestWillBeSent" then
+      urls[#urls + 1] = json.decode(entry.message).message.params.request.url
+    elseif kind == "Network.webSocketCreated" then
+      urls[#urls + 1] = json.decode(entry.message).message.params.url
     end
   end
   return urls
