@@ -200,16 +200,15 @@ about("the phones page and hostile texts:", function()
   end)
 
   it("senders that are no phone numbers are shown as they are", function()
-    for _, from in ipairs { "ACME Corp", "12345", "A1b2C3" } do
-      local status, body = page.server:post { from = from, to = BEN, text = "from " .. from,
+    for from, to in pairs { ["ACME Corp"] = "+447700900123", A1b2C3 = "+447700900124",
+      ["12345"] = BEN } do
+      local status, body = page.server:post { from = from, to = to, text = "from " .. from,
         messaging_profile_id = "40017f4c-7f1a-4a2a-9d5f-000000000001" }
-      if status == 200 then
-        local id = json.decode(body).data.id
-        page:open_phone(BEN)
-        page:wait_for_message(id)
-        assert.is_true(browser:run("return document.querySelector('#conversation').parentElement"
-          .. ".textContent.includes(arguments[0])", from), from)
-      end
+      assert.are.equal(200, status, body)
+      page:open_phone(to)
+      page:wait_for_message(json.decode(body).data.id)
+      assert.is_true(browser:run("return document.querySelector('#conversation').parentElement"
+        .. ".textContent.includes(arguments[0])", "from \226\129\166" .. from), from)
     end
     check_page()
   end)
