@@ -90,6 +90,50 @@ about("the phones page, as a phone:", function()
     assert.equal("the next one", event("message.received").payload.text)
   end)
 
+  it("an answer goes once, however often Enter is pressed", function()
+    page:send { to = ANN, text = "How are you?" }
+    page:open_phone(ANN)
+    browser:find("#reply-text"):type("Fine")
+    -- Before any answer of the sandbox can have come.
+    browser:run([[
+      const enter = () => document.querySelector("#reply-text").dispatchEvent(
+        new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
+      enter(); enter();
+      document.querySelector("#reply-send").click();
+    ]])
+    event("message.received")
+    reply("Goodbye")
+    assert.equal("Goodbye", event("message.received").payload.text)
+    assert.equal(3, #page:messages())
+  end)
+
+  it("a picture goes along: the sample, or a file of one's own", function()
+    page:send { to = ANN, text = "Send me a picture" }
+    page:open_phone(ANN)
+    browser:click("#attach")
+    browser:click("#attach-sample")
+    browser:wait("document.querySelector('#reply-media img')")
+    browser:run([[
+      const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));
+      const list = new DataTransfer();
+      list.items.add(new File([bytes], "own.png", { type: "image/png" }));
+      const file = document.querySelector("#file");
+      file.files = list.files;
+      file.dispatchEvent(new Event("change", { bubbles: true }));
+    ]], "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5E"
+      .. "rkJggg==")
+    browser:wait("document.querySelectorAll('#reply-media img').length === 2")
+    browser:click("#reply-send")
+    local payload = event("message.received").payload
+    assert.equal("MMS", payload.type)
+    assert.matches("/sandbox/media/sample%.png$", payload.media[1].url)
+    assert.matches("/sandbox/media/[%w-]+%.png$", payload.media[2].url)
+    -- Both are shown, from the sandbox itself, and nothing is left below.
+    browser:wait([[(list => list.length === 2 && list.every(i => i.complete && i.naturalWidth > 0))(
+      [...document.querySelectorAll(arguments[0] + " img")])]], phones.bubble(payload.id))
+    browser:wait("document.querySelector('#reply-media').hidden")
+  end)
+
   it("an answer goes to the number that wrote last", function()
     page:send { to = ANN, text = "one" }
     local id = page:send { to = ANN, text = "two", from = "+13125550077" }

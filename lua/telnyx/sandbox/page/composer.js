@@ -15,10 +15,11 @@ const attached = find("reply-media"), menu = find("attach-menu"), file = find("f
 let phone = null;
 let drafts = new Map(); // by phone, what was written and not sent
 let media = [];
+let isSending = false; // who presses Enter twice means it once
 
 function fit() {
   text.rows = Math.min(6, Math.max(1, text.value.split("\n").length));
-  send.disabled = !text.value && !media.length;
+  send.disabled = isSending || (!text.value && !media.length);
 }
 
 function complain(words) {
@@ -40,26 +41,34 @@ function showMedia() {
   fit();
 }
 
-async function reply(words) {
-  complain("");
-  const message = { from: phone, to: to.value, text: words };
-  if (media.length) message.media_urls = media;
-  send.disabled = true;
+// What is asked for while an answer is under way is not done again.
+async function once(action, complainOf) {
+  if (isSending) return false;
+  isSending = true;
+  fit();
   try {
-    await api.reply(message);
+    await action();
     return true;
   } catch (problem) {
-    complain(problem.message);
+    complainOf(problem.message);
     return false;
   } finally {
+    isSending = false;
     fit();
   }
+}
+
+function reply(words, pictures = []) {
+  const message = { from: phone, to: to.value, text: words };
+  if (pictures.length) message.media_urls = pictures;
+  complain("");
+  return once(() => api.reply(message), complain);
 }
 
 async function sendText() {
   const sent = phone;
   if (!text.value && !media.length) return;
-  if (!await reply(text.value)) return;
+  if (!await reply(text.value, media)) return;
   drafts.delete(sent);
   if (sent !== phone) return;
   text.value = "";
@@ -123,12 +132,10 @@ export const composer = {
 
 async function sendNew() {
   const from = find("new-from").value.trim();
-  say(find("new-problem"), "");
-  try {
-    await api.reply({ from, to: find("new-to").value.trim(), text: find("new-text").value });
-  } catch (problem) {
-    return say(find("new-problem"), problem.message);
-  }
+  const message = { from, to: find("new-to").value.trim(), text: find("new-text").value };
+  const complainOfNew = (words) => say(find("new-problem"), words);
+  complainOfNew("");
+  if (!await once(() => api.reply(message), complainOfNew)) return;
   find("new-text").value = "";
   closeDialog("new-dialog");
   go(from);
