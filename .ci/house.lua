@@ -225,7 +225,8 @@ local lua = {
   { "sandbox/replay" },
   { "sandbox/errors", "telnyx.sandbox.json" },
   { "sandbox/weather", "telnyx.sandbox.clock telnyx.sandbox.errors" },
-  { "sandbox/kinds", "telnyx.sandbox.addresses telnyx.sandbox.url" },
+  { "sandbox/kinds", "telnyx.sandbox.addresses telnyx.sandbox.url telnyx.sandbox.utf8" },
+  { "sandbox/body", "telnyx.sandbox.json telnyx.sandbox.utf8" },
   { "sandbox/knobs", "telnyx.sandbox.json telnyx.sandbox.kinds telnyx.sandbox.weather" },
   { "sandbox/options", "telnyx.sandbox.kinds telnyx.sandbox.knobs" },
   { "sandbox/query", "telnyx.sandbox.json telnyx.sandbox.timestamp telnyx.sandbox.utf8" },
@@ -261,7 +262,7 @@ local lua = {
   { "sandbox/optouts" },
   { "sandbox/inbound", [[
     telnyx.sandbox.addresses telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.message
-    telnyx.sandbox.optouts telnyx.sandbox.url
+    telnyx.sandbox.optouts telnyx.sandbox.url telnyx.sandbox.utf8
   ]] },
   { "sandbox/replies", "telnyx.sandbox.inbound telnyx.sandbox.message" },
   { "sandbox/events", [[
@@ -277,9 +278,9 @@ local lua = {
   { "sandbox/forecast", "telnyx.sandbox.errors telnyx.sandbox.json telnyx.sandbox.message" },
   { "sandbox/store", "telnyx.sandbox.phones.index telnyx.sandbox.json telnyx.sandbox.ring" },
   { "sandbox/routes/send", [[
-    telnyx.sandbox.chunks telnyx.sandbox.endpoints telnyx.sandbox.forecast telnyx.sandbox.json
+    telnyx.sandbox.body telnyx.sandbox.chunks telnyx.sandbox.endpoints telnyx.sandbox.forecast
     telnyx.sandbox.key telnyx.sandbox.message telnyx.sandbox.reference telnyx.sandbox.replay
-    telnyx.sandbox.reply telnyx.sandbox.utf8 telnyx.sandbox.validate telnyx.sandbox.weather
+    telnyx.sandbox.reply telnyx.sandbox.validate telnyx.sandbox.weather
   ]] },
   { "sandbox/routes/messages", [[
     telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.message telnyx.sandbox.phones.news
@@ -295,8 +296,9 @@ local lua = {
   ]] },
   { "sandbox/routes/optouts", "telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply" },
   { "sandbox/routes/control", [[
-    telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.message
-    telnyx.sandbox.outcome telnyx.sandbox.query telnyx.sandbox.replies telnyx.sandbox.reply
+    telnyx.sandbox.body telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs
+    telnyx.sandbox.message telnyx.sandbox.outcome telnyx.sandbox.query telnyx.sandbox.replies
+    telnyx.sandbox.reply
   ]] },
   { "sandbox/routes/webhooks", [[
     telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply

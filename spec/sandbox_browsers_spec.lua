@@ -85,6 +85,22 @@ describe("a visitor", function()
     fails { ["sec-fetch-site"] = "something new" }
   end)
 
+  it("from another port of this machine gets pictures, and nothing else", function()
+    local function asks(method, path)
+      return objection({ ["sec-fetch-site"] = "same-site", ["sec-fetch-mode"] = "no-cors",
+        ["sec-fetch-dest"] = "image" }, method, path)
+    end
+    assert.is_nil(asks("GET", "/sandbox/media/sample.png"))
+    for _, path in ipairs { "/", "/sandbox/messages?match=47&wait=2", "/sandbox/events",
+      "/sandbox/media", "/v2/messages", "//sandbox/media/sample.png" } do
+      assert.is_string(asks("GET", path))
+    end
+    for _, method in ipairs { "POST", "DELETE", "PATCH" } do
+      assert.is_string(asks(method, "/sandbox/reply"))
+      assert.is_string(asks(method, "/sandbox/media/sample.png"))
+    end
+  end)
+
   it("may follow a link to the page, and to nothing else", function()
     local function follow(method, path)
       return objection({ ["sec-fetch-site"] = "cross-site", ["sec-fetch-mode"] = "navigate",

@@ -97,6 +97,32 @@ describe("a reply in the sandbox", function()
     assert.are.equal(400, (ask(service, "POST", "/sandbox/reply", "{")).status)
   end)
 
+  it("is refused where it is not UTF-8, which would spoil every page that shows it", function()
+    local service = at_noon()
+    for _, body in ipairs {
+      '{"from":"+13125550002","to":"+13125550001","text":"\255\254"}',
+      '{"from":"+13125550002","to":"+13125550001","text":"\237\160\128"}',
+      '{"from":"+13125550002","to":"+13125550001","media_urls":["http://x.example/\255"]}',
+      '{"from":"+13125550002","to":"+13125550001","messaging_profile_id":"\192\128"}',
+    } do
+      local response, problems = ask(service, "POST", "/sandbox/reply", body)
+      assert.are.same({ 400, "10028" }, { response.status, problems.errors[1].code })
+    end
+    local response = ask(service, "PATCH", "/sandbox/options",
+      '{"profile_webhook_url":"http://127.0.0.1:9/\255"}')
+    assert.are.equal(400, response.status)
+    assert.are.equal("[]", (ask(service, "GET", "/sandbox/messages").body:match('"data":(%[%])')))
+    for name, value in pairs { text = "\255", media_urls = { "http://x.example/\255" },
+      messaging_profile_id = "\255" } do
+      local wish = says("x")
+      wish[name] = value
+      local ok, err = pcall(function() service:reply(wish) end)
+      assert.is_false(ok)
+      assert.is_truthy(err:find("reply: " .. name .. " must be ", 1, true), err)
+    end
+    assert.has_error(function() sandbox.new { profile_webhook_url = "http://x.example/\255" } end)
+  end)
+
   it("is checked where it is made in process", function()
     local made = { at_noon(), sandbox.sender() }
     for i = 1, 2 do

@@ -6,6 +6,7 @@ local is_url = require("telnyx.sandbox.url")
 local json = require("telnyx.sandbox.json")
 local message = require("telnyx.sandbox.message")
 local Optouts = require("telnyx.sandbox.optouts")
+local utf8 = require("telnyx.sandbox.utf8")
 
 local inbound = {}
 
@@ -28,15 +29,20 @@ local function is_type(name)
   return function(value) return type(value) == name end
 end
 
+-- What is no UTF-8 would spoil the JSON of every page that shows it.
+local function is_text(value)
+  return type(value) == "string" and not utf8.first_bad(value)
+end
+
 -- In the order in which they are judged.
 local FIELDS = {
   { "from", is_address, "a phone number or a short code" },
   { "to", is_address, "a phone number or a short code" },
-  { "text", is_type("string"), "a string" },
-  { "media_urls", is_list_of(function(url) return type(url) == "string" and is_url(url) end),
+  { "text", is_text, "a string in UTF-8" },
+  { "media_urls", is_list_of(function(url) return is_text(url) and is_url(url) end),
     "a list of URLs" },
   { "cc", is_list_of(is_address), "a list of phone numbers" },
-  { "messaging_profile_id", is_type("string"), "a string" },
+  { "messaging_profile_id", is_text, "a string in UTF-8" },
   { "is_spam", is_type("boolean"), "true or false" },
 }
 

@@ -2,6 +2,7 @@
 
 local addresses = require("telnyx.sandbox.addresses")
 local is_url = require("telnyx.sandbox.url")
+local utf8 = require("telnyx.sandbox.utf8")
 
 local kinds = {}
 
@@ -45,7 +46,8 @@ function kinds.number(value)
 end
 
 function kinds.url(value)
-  return type(value) == "string" and is_url(value), "an http or https URL"
+  return type(value) == "string" and not utf8.first_bad(value) and is_url(value),
+    "an http or https URL"
 end
 
 function kinds.seed(value)

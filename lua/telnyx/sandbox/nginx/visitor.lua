@@ -7,7 +7,7 @@ local loopback = require("telnyx.sandbox.nginx.loopback")
 local visitor = {}
 
 -- Where the asking page is from, as browsers put it. "none" is somebody who typed the address.
-local NEAR = { ["same-origin"] = true, ["same-site"] = true, none = true }
+local NEAR = { ["same-origin"] = true, none = true }
 
 local function host_of(authority)
   return authority:match("^(%[[^%]]*%]):?%d*$") or authority:match("^([^:]*):?%d*$") or ""
@@ -34,6 +34,12 @@ local function is_visit(request)
     and headers["sec-fetch-mode"] == "navigate" and headers["sec-fetch-dest"] == "document"
 end
 
+-- A program's own page, at another port of this machine, may show the pictures that it got.
+local function is_picture(request)
+  return request.headers["sec-fetch-site"] == "same-site" and request.method == "GET"
+    and request.path:find("^/sandbox/media/") ~= nil
+end
+
 ---Why a request is not answered; nil when it is.
 ---@param request telnyx.sandbox.request
 ---@return string|nil sentence
@@ -48,7 +54,7 @@ function visitor.objection(request)
     return "The sandbox does not answer the pages of others."
   end
   local site = headers["sec-fetch-site"]
-  if site and not NEAR[site] and not is_visit(request) then
+  if site and not NEAR[site] and not is_visit(request) and not is_picture(request) then
     return "The sandbox does not answer the pages of others."
   end
 end

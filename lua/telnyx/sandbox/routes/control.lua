@@ -6,6 +6,7 @@ local knobs = require("telnyx.sandbox.knobs")
 local message = require("telnyx.sandbox.message")
 local outcome = require("telnyx.sandbox.outcome")
 local query = require("telnyx.sandbox.query")
+local read_object = require("telnyx.sandbox.body")
 local receive = require("telnyx.sandbox.replies")
 local reply = require("telnyx.sandbox.reply")
 
@@ -53,14 +54,6 @@ local function find_problems(wanted)
     end
   end
   return problems
-end
-
-local function read_object(request)
-  local text = request.body or ""
-  local object = json.decode(text)
-  if object == nil then return nil, { code = "10023" } end
-  if not text:find("^%s*{") then return nil, { code = "10015" } end
-  return object
 end
 
 local function turn_options(service, request)

@@ -22,8 +22,8 @@ end
 local function add_headers(pieces, headers)
   local comma = "["
   for _, name in ipairs(names_in_order(headers or {})) do
-    pieces[#pieces + 1] = comma .. "[" .. json.encode(name) .. ","
-    pieces[#pieces + 1] = json.encode(tostring(headers[name]))
+    pieces[#pieces + 1] = comma .. "[" .. json.encode(utf8.escape(name)) .. ","
+    pieces[#pieces + 1] = json.encode(utf8.escape(tostring(headers[name])))
     pieces[#pieces + 1] = "]"
     comma = ","
   end

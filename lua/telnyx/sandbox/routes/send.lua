@@ -3,13 +3,12 @@
 local chunks = require("telnyx.sandbox.chunks")
 local endpoints = require("telnyx.sandbox.endpoints")
 local forecast = require("telnyx.sandbox.forecast")
-local json = require("telnyx.sandbox.json")
 local key_of = require("telnyx.sandbox.key")
 local message = require("telnyx.sandbox.message")
+local read_object = require("telnyx.sandbox.body")
 local reference_of = require("telnyx.sandbox.reference")
 local replay = require("telnyx.sandbox.replay")
 local reply = require("telnyx.sandbox.reply")
-local utf8 = require("telnyx.sandbox.utf8")
 local validate = require("telnyx.sandbox.validate")
 local weather = require("telnyx.sandbox.weather")
 
@@ -20,18 +19,7 @@ end
 
 local function read_body(request)
   if not is_json(request) then return nil, { code = "10029" } end
-  local text = request.body or ""
-  local bad = utf8.first_bad(text)
-  if bad then
-    return nil, { code = "10028",
-      detail = ("The request body is not valid UTF-8 at byte %d."):format(bad - 1) }
-  end
-  local body = json.decode(text)
-  if body == nil then return nil, { code = "10023" } end
-  if not text:find("^%s*{") then
-    return nil, { code = "10015", detail = "The request body must be a JSON object." }
-  end
-  return body
+  return read_object(request)
 end
 
 local function rulebook(service, request, endpoint, now)
