@@ -562,6 +562,19 @@ describe("an inbox", function()
       end)
     end
 
+    it("as a time, or as who answers", function()
+      for _, value in ipairs { "x", {}, true, -1, 0 / 0, math.huge } do
+        local err = raised(function() sender:advance(value) end)
+        assert.matches("^spec/inbox_spec%.lua:%d+: advance: expects a number of seconds, got ", err)
+      end
+      assert.matches("^spec/inbox_spec%.lua:%d+: advance", raised(function() sender:advance() end))
+      assert.is_true(sender:now() < math.huge)
+      for _, value in ipairs { 4, {}, true, "Ann" } do
+        blames_here("inbox:reply: 'from' must be a phone number, got ", sender:inbox(), "reply",
+          { from = value, text = "Hi" })
+      end
+    end)
+
     it("as a phone's number", function()
       for _, value in ipairs { "alice", 4, {}, true, "", "13125550002" } do
         local err = raised(function() sender:inbox(value) end)

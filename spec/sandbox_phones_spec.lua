@@ -156,7 +156,8 @@ describe("GET /sandbox/messages", function()
       ["key=order-4711"] = "3", ["key=order-4712"] = "6", ["key=order-471"] = "",
       ["ref=r-5"] = "5", ["ref=Your code is 1234"] = "1", ["ref=r"] = "",
       ["status=received"] = "4 7", ["status=delivered"] = "1 2 3", ["status=queued"] = "5 6",
-      ["since=5"] = "6 7", ["since=2025-03-22T11:28:49.401Z"] = "2 3 4 5 6 7",
+      ["since=5"] = "6 7", ["since=5.0"] = "6 7", ["before=3.0"] = "1 2",
+      ["since=2025-03-22T11:28:49.401Z"] = "2 3 4 5 6 7",
       ["since=2025-03-22T11:28:49.402Z"] = "4 5 6 7", ["before=3"] = "1 2", ["before=0"] = "",
       ["order=newest"] = "7 6 5 4 3 2 1", ["order=oldest"] = "1 2 3 4 5 6 7",
     } do

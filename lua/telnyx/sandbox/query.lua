@@ -31,14 +31,19 @@ function query.instant(text)
   return read_timestamp(text)
 end
 
+-- Lua 5.4 writes 8.0, where its JSON library has read an 8.
+local function whole_of(text)
+  return tonumber(text:match("^%d+$") or text:match("^(%d+)%.0$"))
+end
+
 -- How the values that are not simply text stand in a query. What is none is left as it is, for the
 -- rule to judge. A plus that was not escaped is a blank.
 local readers = {
   address = function(text) return (text:gsub("^ ", "+")) end,
-  whole = function(text) return text:find("^%d+$") and tonumber(text) or text end,
+  whole = function(text) return whole_of(text) or text end,
   seconds = function(text) return text:find("^%d+%.?%d*$") and tonumber(text) or text end,
   since = function(text)
-    return text:find("^%d+$") and tonumber(text) or text:gsub(" (%d%d:%d%d)$", "+%1")
+    return whole_of(text) or text:gsub(" (%d%d:%d%d)$", "+%1")
   end,
 }
 

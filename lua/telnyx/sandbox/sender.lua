@@ -102,15 +102,23 @@ local function advance(self, seconds)
   self:deliver()
 end
 
----Lets time pass, without waiting, and delivers the webhooks that are due meanwhile. What their
--- receiver raises is raised here, once all is done.
----@param seconds number
-function Sender:advance(seconds)
+-- What a receiver has raised meanwhile is raised, once all is done.
+local function let_pass(self, seconds)
   advance(self, seconds)
   local trouble = not self.is_delivering and self.trouble
   if not trouble then return end
   self.trouble = nil
   error(trouble[1], 0)
+end
+
+---Lets time pass, without waiting, and delivers the webhooks that are due meanwhile. What their
+-- receiver raises is raised here, once all is done.
+---@param seconds number not negative: time does not go back
+function Sender:advance(seconds)
+  if type(seconds) ~= "number" or not (seconds >= 0 and seconds < math.huge) then
+    error("advance: expects a number of seconds, got " .. options.shown(seconds), 2)
+  end
+  let_pass(self, seconds)
 end
 
 ---Seconds since 1970 by the service's clock: for who judges what it has signed.
@@ -120,7 +128,7 @@ function Sender:now() return self.service.now() end
 ---As `advance`: how a client waits.
 ---@param seconds number
 function Sender:sleep(seconds)
-  self:advance(seconds)
+  let_pass(self, seconds)
 end
 
 local function lower_case(pairs_of_headers)
@@ -229,7 +237,7 @@ end
 
 ---What phones got: to be looked at, waited for and answered.
 ---@param phone string|nil one phone's number; nil: of all
----@return telnyx.sandbox.phones.inbox
+---@return telnyx.sandbox.inbox
 function Sender:inbox(phone)
   if phone ~= nil and not inbox.is_phone(phone) then
     error("inbox: expects a phone number such as +13125550002, got " .. options.shown(phone), 2)

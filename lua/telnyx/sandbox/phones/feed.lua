@@ -4,7 +4,7 @@
 local Feed = {}
 Feed.__index = Feed
 
----@class telnyx.sandbox.phones.news
+---@class telnyx.sandbox.news
 ---@field kind string
 ---@field text string JSON
 ---@field position integer
@@ -86,7 +86,7 @@ function Feed:since(position, most)
 end
 
 ---A piece of news as a server-sent event.
----@param entry telnyx.sandbox.phones.news
+---@param entry telnyx.sandbox.news
 ---@param epoch string
 ---@return string bytes
 function Feed.frame(entry, epoch)

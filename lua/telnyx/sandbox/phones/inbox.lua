@@ -8,7 +8,13 @@ local nearest = require("telnyx.sandbox.phones.nearest")
 local options = require("telnyx.sandbox.options")
 local summary = require("telnyx.sandbox.phones.summary")
 
----@class telnyx.sandbox.phones.inbox
+local inbox = {}
+
+---@param phone any
+---@return boolean
+function inbox.is_phone(phone) return (filters.rules.phone[1](phone)) end
+
+---@class telnyx.sandbox.inbox
 ---@field sender table
 ---@field phone string|nil
 ---@field seen table<string, boolean> by id and status asked for: those that `wait` has handed out
@@ -256,6 +262,9 @@ function Inbox:reply(given)
   end
   local phone = phone_of(self, given)
   if not phone then error("inbox:reply: needs 'from': no message was handed out yet", 2) end
+  if not inbox.is_phone(phone) then
+    error("inbox:reply: 'from' must be a phone number, got " .. options.shown(phone), 2)
+  end
   local wish = { from = phone, to = given.to or who_wrote(self, phone) }
   for name, value in pairs(given) do wish[name] = value end
   if not wish.to then error(("inbox:reply: needs 'to': nobody wrote to %s"):format(phone), 2) end
@@ -282,15 +291,9 @@ function Inbox:clear()
   self.seen, self.last = {}, nil
 end
 
-local inbox = {}
-
----@param phone any
----@return boolean
-function inbox.is_phone(phone) return (filters.rules.phone[1](phone)) end
-
 ---@param sender table
 ---@param phone string|nil nil: what all phones got
----@return telnyx.sandbox.phones.inbox
+---@return telnyx.sandbox.inbox
 function inbox.new(sender, phone)
   return setmetatable({ sender = sender, phone = phone, seen = {} }, Inbox)
 end
