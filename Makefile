@@ -162,9 +162,9 @@ RUNNING := build/sandbox.$(shell echo $$PPID)
 sandbox: $(RUNNING)
 
 $(RUNNING): deps
-	@$(MAKE) --no-print-directory build build/5.1/telnyx/core.so
+	@$(MAKE) --no-print-directory -s build build/5.1/telnyx/core.so
 	@echo $$$$ >$@; SANDBOX_LUA_CPATH='$(CURDIR)/build/5.1/?.so;;' \
-	  exec sh lua/telnyx/sandbox/serve.sh --port $(PORT) --while $@ $(if $(OPEN),--open)
+	  exec sh lua/telnyx/sandbox/serve.sh --port "$(PORT)" --while $@ $(if $(OPEN),--open)
 endif
 
 # eval "$(make -s env)"

@@ -326,18 +326,25 @@ local lua = {
     telnyx.sandbox.query telnyx.sandbox.reply
   ]] },
   { "sandbox/routes/page", "telnyx.sandbox.reply" },
+  { "sandbox/refusals", [[
+    telnyx.sandbox.clock telnyx.sandbox.json telnyx.sandbox.ring telnyx.sandbox.utf8
+  ]] },
+  { "sandbox/routes/refusals", [[
+    telnyx.sandbox.json telnyx.sandbox.query telnyx.sandbox.reply
+  ]] },
   { "sandbox/service", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.deliveries telnyx.sandbox.errors
-    telnyx.sandbox.phones.feed telnyx.sandbox.phones.filters telnyx.sandbox.phones.find
     telnyx.sandbox.inbound telnyx.sandbox.json telnyx.sandbox.knobs telnyx.sandbox.limiter
-    telnyx.sandbox.phones.news telnyx.sandbox.options telnyx.sandbox.optouts
-    telnyx.sandbox.outcome telnyx.sandbox.random telnyx.sandbox.replies telnyx.sandbox.reply
-    telnyx.sandbox.ring telnyx.sandbox.routes.control telnyx.sandbox.routes.conversations
+    telnyx.sandbox.options telnyx.sandbox.optouts telnyx.sandbox.outcome
+    telnyx.sandbox.phones.feed telnyx.sandbox.phones.filters telnyx.sandbox.phones.find
+    telnyx.sandbox.phones.news telnyx.sandbox.phones.summary telnyx.sandbox.random
+    telnyx.sandbox.refusals telnyx.sandbox.replies telnyx.sandbox.reply telnyx.sandbox.ring
+    telnyx.sandbox.routes.control telnyx.sandbox.routes.conversations
     telnyx.sandbox.routes.deliveries telnyx.sandbox.routes.live telnyx.sandbox.routes.media
     telnyx.sandbox.routes.messages telnyx.sandbox.routes.optouts telnyx.sandbox.routes.page
-    telnyx.sandbox.routes.phones telnyx.sandbox.routes.records telnyx.sandbox.routes.send
-    telnyx.sandbox.routes.weather telnyx.sandbox.routes.webhooks telnyx.sandbox.store
-    telnyx.sandbox.phones.summary telnyx.sandbox.uuid telnyx.sandbox.weather
+    telnyx.sandbox.routes.phones telnyx.sandbox.routes.records telnyx.sandbox.routes.refusals
+    telnyx.sandbox.routes.send telnyx.sandbox.routes.weather telnyx.sandbox.routes.webhooks
+    telnyx.sandbox.store telnyx.sandbox.uuid telnyx.sandbox.weather
   ]] },
   { "sandbox/phones/nearest", "telnyx.sandbox.phones.filters telnyx.sandbox.json" },
   { "sandbox/phones/inbox", [[

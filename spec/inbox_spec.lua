@@ -575,6 +575,15 @@ describe("an inbox", function()
       end
     end)
 
+    it("without its colon", function()
+      local inbox = sender:inbox()
+      for _, name in ipairs { "wait", "one", "none", "messages" } do
+        local err = raised(function() inbox[name] { to = ALICE } end)
+        assert.matches("^spec/inbox_spec%.lua:%d+: inbox:" .. name .. ": is called with a colon",
+          err)
+      end
+    end)
+
     it("as a phone's number", function()
       for _, value in ipairs { "alice", 4, {}, true, "", "13125550002" } do
         local err = raised(function() sender:inbox(value) end)

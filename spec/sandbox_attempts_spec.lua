@@ -48,6 +48,22 @@ local function resend(sender, id)
 end
 
 describe("GET /sandbox/webhooks", function()
+  it("says in words why an attempt failed", function()
+    local answers = { 500, 404, 302, 204, nil }
+    local sender = hearing({ tries_per_url = 5, backoff = 0 }, function(n) return answers[n] end)
+    local id = send(sender)
+    sender:advance(1)
+    local titles = { "Webhook host returned HTTP 500", "Webhook host returned HTTP 404",
+      "Webhook host returned HTTP 3XX", "Webhook host returned a non-200 HTTP 2XX",
+      "Could not connect to host" }
+    local list = attempts(sender, "?event_type=message.sent")
+    local own = webhooks_of(sender, id)[1].attempts
+    for i, title in ipairs(titles) do
+      assert.are.equal(title, list[6 - i].title)
+      assert.are.equal(title, own[i].title)
+    end
+  end)
+
   it("shows what an attempt was about, and what was answered", function()
     local sender, heard = hearing()
     local id = send(sender)

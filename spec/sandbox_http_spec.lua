@@ -351,11 +351,22 @@ describe("the launcher", function()
       ["--port abc"] = "the port must be a number from 1 to 65535, not 'abc'",
       ["--port 65536"] = "the port must be a number from 1 to 65535, not '65536'",
       ["--port"] = "--port needs a value",
+      ["--port ''"] = "the port must be a number from 1 to 65535, not ''",
       ["--prot 1"] = "unknown option --prot",
       ["--cert x.pem"] = "https needs both a certificate and its key",
     } do
       assert.are.same({ "telnyx sandbox: " .. words .. "\n", 1 }, { run(arguments) })
     end
+  end)
+
+  it("says how it is used", function()
+    local text, code = run("--help")
+    assert.are.equal(0, code)
+    for _, option in ipairs { "port", "listen", "cert", "key", "signing-seed", "open", "until-eof",
+      "while" } do
+      assert.is_truthy(text:find("--" .. option, 1, true), option)
+    end
+    assert.not_matches("\n#", text)
   end)
 
   -- Starts the launcher, and returns what it said and a function that ends it.

@@ -217,6 +217,9 @@ describe("GET /sandbox/messages", function()
       ["count=1.5"] = "'count'", ["exactly=-1"] = "'exactly'", ["=1"] = "'' is not known",
       ["limit=" .. ("9"):rep(400)] = "'limit'", ["to=1&to=1"] = "'to' is there twice",
       ["%ff=1"] = "'%FF' is not known",
+      ["key=&exactly=0"] = "'key' must be a text that is not empty",
+      ["ref="] = "'ref'", ["match="] = "'match'", ["search="] = "'search'",
+      ["to=13125550002"] = "'to' must be a phone number such as +13125550002, or a short code",
     } do
       local response, decoded = ask(service, "GET", "/sandbox/messages?" .. query)
       assert.are.same({ 400, "10015" }, { response.status, decoded.errors[1].code }, query)

@@ -39,6 +39,9 @@ about("the phones page, when the sandbox goes away:", function()
     browser:wait("!" .. TROUBLE)
     -- This sandbox knows nothing of that message.
     browser:wait("!document.querySelector('[data-message]')")
+    -- It signs with another key.
+    browser:wait("document.querySelector('#public-key').textContent === arguments[0]",
+      page:ask("GET", "/sandbox/public_key").public_key)
     local anew = page:send { to = BEN, text = "after" }
     page:open_phone(BEN)
     page:wait_for_message(anew)

@@ -10,7 +10,8 @@ local flag, seconds, one_of, whole_from = kinds.flag, kinds.seconds, kinds.one_o
 local knobs = {}
 
 local function is_weather(value)
-  return weather.of_digits(value) ~= nil, "the last five digits of a magic recipient"
+  return weather.of_digits(value) ~= nil,
+    "the last five digits of a magic recipient, as a text (GET /sandbox/weather)"
 end
 
 ---@type table<string, { kind: function, default: any }>

@@ -39,6 +39,7 @@ complain() {
 while [ $# -gt 0 ]; do
   case $1 in
     --until-eof) until_eof=yes; shift; continue ;;
+    --help | -h) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit ;;
     --open) open=yes; shift; continue ;;
     --port | --listen | --cert | --key | --signing-seed | --while) [ $# -ge 2 ] || complain "$1 needs a value" ;;
     *) complain "unknown option $1" ;;

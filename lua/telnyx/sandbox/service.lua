@@ -17,6 +17,7 @@ local options = require("telnyx.sandbox.options")
 local Optouts = require("telnyx.sandbox.optouts")
 local outcome = require("telnyx.sandbox.outcome")
 local random_bytes = require("telnyx.sandbox.random")
+local Refusals = require("telnyx.sandbox.refusals")
 local receive = require("telnyx.sandbox.replies")
 local reply = require("telnyx.sandbox.reply")
 local Ring = require("telnyx.sandbox.ring")
@@ -96,6 +97,7 @@ function Service.new(given)
     feed = Feed.new(),
     media = Ring.new(KEEP_MEDIA),
     optouts = Optouts.new(),
+    refusals = Refusals.new(),
     searches = { minute = 0, count = 0 },
   }, Service)
   service.epoch = new_epoch()
@@ -138,6 +140,7 @@ for _, theme in ipairs {
   require("telnyx.sandbox.routes.webhooks"),
   require("telnyx.sandbox.routes.conversations"),
   require("telnyx.sandbox.routes.phones"),
+  require("telnyx.sandbox.routes.refusals"),
   require("telnyx.sandbox.routes.weather"),
   require("telnyx.sandbox.routes.media"),
   require("telnyx.sandbox.routes.live"),
@@ -170,11 +173,21 @@ function Service:dispatch(request)
   return route(self, request, capture)
 end
 
+-- Of a post that comes to nothing there is no message that anybody could look at.
+local function note_refusal(service, request, response, n_accepted)
+  local came_to_nothing = service.store.accepted == n_accepted
+    and (response.status or 0) ~= 200
+  if not came_to_nothing then return end
+  news.refusal(service, service.refusals:add(request, response, service.now()))
+end
+
 ---Answers one request.
 ---@param request telnyx.sandbox.request
 ---@return telnyx.sandbox.response
 function Service:handle(request)
+  local n_posts, n_accepted = self.store.posts, self.store.accepted
   local response = self:dispatch(request)
+  if self.store.posts > n_posts then note_refusal(self, request, response, n_accepted) end
   response.headers["x-request-id"] = response.headers["x-request-id"] or self.uuid()
   return response
 end
@@ -189,7 +202,7 @@ end
 function Service:reset_ledger()
   self.store:reset()
   self.deliveries:reset()
-  self.optouts = Optouts.new()
+  self.optouts, self.refusals = Optouts.new(), Refusals.new()
   self.epoch = new_epoch()
   news.reset(self)
 end

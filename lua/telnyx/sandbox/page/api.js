@@ -43,6 +43,7 @@ export const api = {
   phones: (values) => get("/sandbox/phones", values),
   messages: (values) => get("/sandbox/messages", values),
   message: async (id) => (await get(`/sandbox/messages/${segment(id)}`)).data,
+  refusals: async () => (await get("/sandbox/refusals")).data,
   weather: async () => (await get("/sandbox/weather")).data,
   options: () => get("/sandbox/options"),
   turn: (knobs) => send("PATCH", "/sandbox/options", knobs),

@@ -9,6 +9,7 @@ import { knobs } from "./knobs.js";
 import { live } from "./live.js";
 import { otherOf } from "./bubble.js";
 import { phones } from "./phones.js";
+import { refusals } from "./refusals.js";
 import { go, onPlace, place } from "./router.js";
 import { search } from "./search.js";
 import { seen } from "./seen.js";
@@ -102,7 +103,9 @@ const on = {
     weather.show(data);
     knobs.show(data);
   },
+  refusal: refusals.add,
   reset(data) {
+    refusals.begin(0);
     if (data.epoch !== epoch) begin(data.epoch);
   },
   behind: () => catchUp(),
@@ -154,6 +157,8 @@ live.start({
   hello(data) {
     setNow(data.now);
     on.options(data.options);
+    refusals.begin(data.n_refused);
+    strip.load().catch(complain); // another sandbox signs with another key
     const isFirst = epoch === null;
     if (live.isPaused) missed = true;
     else if (!isFirst && epoch !== data.epoch) begin(data.epoch);
@@ -213,5 +218,4 @@ phones.load().catch(complain).then(() => {
   showPanes();
 });
 open(place());
-strip.load().catch(complain);
 weather.load().catch(complain);

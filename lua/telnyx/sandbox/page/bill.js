@@ -45,10 +45,14 @@ function culpritNode(culprit) {
   return item;
 }
 
+const MOST_CULPRITS = 24; // a text in Chinese has as many as characters
+
 function culpritsOf(bill) {
   if (!bill.culprits || !bill.culprits.length) return null;
   const box = make("div", "culprits"), list = make("ul");
-  list.append(...bill.culprits.map(culpritNode));
+  list.append(...bill.culprits.slice(0, MOST_CULPRITS).map(culpritNode));
+  const n = bill.culprits.length - MOST_CULPRITS;
+  if (n > 0) list.append(make("li", "", `and ${count(n)} more`));
   box.append(make("p", "", "Not in GSM-7, so the whole message goes as UCS-2:"), list);
   return box;
 }

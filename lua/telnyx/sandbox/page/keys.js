@@ -84,6 +84,8 @@ addEventListener("keydown", (event) => {
   action();
 });
 
+find("show-keys").addEventListener("click", ACTIONS["?"]);
+
 for (const id of ["phones", "results"]) {
   find(id).addEventListener("focusin", (event) => {
     const link = event.target.closest("a.phone");

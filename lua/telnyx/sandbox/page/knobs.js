@@ -12,6 +12,7 @@ const SIGNATURES = [
 
 // Name, words, and what it takes: a count, seconds, yes or no, or one of a list.
 const KNOBS = [
+  ["profile_webhook_url", "URL for what phones write", "url"],
   ["lose", "Lose the next events", "count"],
   ["duplicate", "Deliver the next events twice", "count"],
   ["swap", "Finalized comes before sent", "flag"],
@@ -25,7 +26,7 @@ const KNOBS = [
   ["unknown_events", "Events of unknown types as well", "flag"],
 ];
 
-const FAIR = { count: 0, seconds: 0, flag: false };
+const FAIR = { count: 0, seconds: 0, flag: false, url: null };
 const fairOf = (kind) => (Array.isArray(kind) ? "good" : FAIR[kind]);
 
 const inputs = new Map();
@@ -37,7 +38,8 @@ function inputOf(kind) {
     return select;
   }
   const input = make("input");
-  input.type = kind === "flag" ? "checkbox" : "number";
+  input.type = { flag: "checkbox", url: "url" }[kind] || "number";
+  if (kind === "url") input.placeholder = "on this machine: no other is posted to";
   if (kind === "count") input.min = "0";
   if (kind === "seconds") input.step = "any";
   return input;
@@ -45,12 +47,13 @@ function inputOf(kind) {
 
 function read(input, kind) {
   if (kind === "flag") return input.checked;
+  if (kind === "url") return input.value.trim() || null;
   return Array.isArray(kind) ? input.value : Number(input.value);
 }
 
 function write(input, kind, value) {
   if (kind === "flag") input.checked = value === true;
-  else if (document.activeElement !== input) input.value = String(value ?? fairOf(kind));
+  else if (document.activeElement !== input) input.value = String(value ?? fairOf(kind) ?? "");
 }
 
 async function turn(values) {
@@ -80,7 +83,7 @@ export const knobs = {
     for (const [name, , kind] of KNOBS) {
       if (!(name in data)) continue;
       write(inputs.get(name), kind, data[name]);
-      if (data[name] !== fairOf(kind) && data[name] !== null) n += 1;
+      if (kind !== "url" && data[name] !== fairOf(kind) && data[name] !== null) n += 1;
     }
     const button = find("show-knobs");
     button.textContent = n ? `${n} changed` : "Fair";
@@ -91,5 +94,6 @@ export const knobs = {
 build();
 find("show-knobs").addEventListener("click", () => openDialog("knobs-dialog"));
 find("knobs-fair").addEventListener("click", () => {
-  turn(Object.fromEntries(KNOBS.map(([name, , kind]) => [name, fairOf(kind)])));
+  const weather = KNOBS.filter(([, , kind]) => kind !== "url");
+  turn(Object.fromEntries(weather.map(([name, , kind]) => [name, fairOf(kind)])));
 });

@@ -1,7 +1,8 @@
 // The stream of events, one for all pages of this browser: it opens only some six connections to a
 // host. The page that has the lock listens and tells the others; when it goes, another takes over.
 
-const KINDS = ["message", "change", "webhook", "options", "reset", "behind"];
+const KINDS = ["message", "change", "webhook", "options", "refusal", "reset",
+  "behind"];
 const AGAIN = 1000; // milliseconds
 
 let source = null, channel = null, release = null;
@@ -26,7 +27,8 @@ function spread(kind, data) {
 function note(kind, data) {
   if (kind === "hello") hello = { data, at: Date.now() };
   if (kind === "options" && hello) hello.data.options = data;
-  if (kind === "reset" && hello) hello.data.epoch = data.epoch;
+  if (kind === "refusal" && hello) hello.data.n_refused += 1;
+  if (kind === "reset" && hello) Object.assign(hello.data, { epoch: data.epoch, n_refused: 0 });
 }
 
 function parse(text) {

@@ -18,7 +18,7 @@ function headerLines(headers) {
 }
 
 function answerText(attempt) {
-  if (!attempt.response) return attempt.error ? `No answer: ${attempt.error}` : "No answer";
+  if (!attempt.response) return `No answer: ${attempt.title || attempt.error || "it is under way"}`;
   const { headers, body } = attempt.response;
   return `${attempt.status}\n${headerLines(headers)}\n\n${body || ""}`;
 }
@@ -46,7 +46,7 @@ function attemptNode(attempt, isLast) {
   const node = stamp("attempt"), line = node.querySelector(".line");
   const took = `${Math.round((attempt.seconds || 0) * 1000)} ms`;
   const result = make("span", isTaken(attempt) ? "good" : "bad",
-    [attempt.status, attempt.error].filter(Boolean).join(" · ") || "no answer");
+    [attempt.status, attempt.error, attempt.title].filter(Boolean).join(" · ") || "no answer");
   line.append(make("span", "", `Attempt ${attempt.number}`), result,
     ltr(exactTime(attempt.at), "time"), make("span", "", took),
     ltr(attempt.url, "code", "ltr url"));
@@ -89,11 +89,17 @@ function update(node, webhook) {
   node.querySelector('[data-action="resend"]').disabled = webhook.attempts.length === 0;
 }
 
+function whyNone(data) {
+  if (data.direction === "inbound") {
+    return "None: webhooks of what phones write go to the option profile_webhook_url (above: Webhooks).";
+  }
+  return data.webhook_url === "" ? "None: it has no webhook URL." : "None yet.";
+}
+
 export function showWebhooks(section, data) {
   const inner = section.querySelector(".inner"), list = data.webhooks || [];
   if (!list.length) {
-    const why = data.webhook_url === "" ? "None: it has no webhook URL." : "None yet.";
-    return inner.replaceChildren(make("p", "note", why));
+    return inner.replaceChildren(make("p", "note", whyNone(data)));
   }
   for (const note of inner.querySelectorAll(".note")) note.remove();
   for (const webhook of list) {

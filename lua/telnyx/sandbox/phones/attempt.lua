@@ -8,6 +8,23 @@ local shown_attempt = {}
 
 local MOST_BODY = 10000
 
+-- The service's words for what becomes of a webhook.
+local TITLES = {
+  [75000] = "Webhook delivery error", [75001] = "Could not resolve name",
+  [75002] = "Could not connect to host", [75006] = "Untrusted certificate root",
+  [75299] = "Webhook host returned a non-200 HTTP 2XX",
+  [75300] = "Webhook host returned HTTP 3XX", [75400] = "Webhook host returned HTTP 400",
+  [75404] = "Webhook host returned HTTP 404", [75499] = "Webhook host returned HTTP 4XX",
+  [75500] = "Webhook host returned HTTP 500", [75599] = "Webhook host returned HTTP 5XX",
+}
+
+---Why an attempt failed, in the service's words.
+---@param code integer|nil
+---@return string|nil
+function shown_attempt.title(code)
+  return code and TITLES[code]
+end
+
 ---@param headers table<string, string>|nil
 ---@return table for json.encode
 function shown_attempt.headers(headers)
@@ -41,6 +58,7 @@ function shown_attempt.of_delivery(attempt, body)
     { "seconds", attempt.finished_at - attempt.started_at },
     { "status", attempt.answer and attempt.answer.status },
     { "error", attempt.code },
+    { "title", shown_attempt.title(attempt.code) },
     { "request", json.object {
       { "headers", shown_attempt.headers(attempt.headers) }, { "body", body },
     } },

@@ -14,6 +14,9 @@ local is = {}
 
 function is.text(value) return type(value) == "string", "a text" end
 
+-- A name that was not filled in would find nothing, and a test that nothing was sent would pass.
+function is.name(value) return is.text(value) and value ~= "", "a text that is not empty" end
+
 -- A number without its plus would be that of nobody.
 local LONGEST_SHORT_CODE = 8
 
@@ -54,11 +57,11 @@ local KNOWN = {
   from = { is.sender, "address" },
   phone = { is.number, "address" },
   direction = { one_of("outbound", "inbound") },
-  match = { is.text },
+  match = { is.name },
   text = { is.text },
-  search = { is.text },
-  key = { is.text },
-  ref = { is.text },
+  search = { is.name },
+  key = { is.name },
+  ref = { is.name },
   status = { one_of("scheduled", "queued", "sending", "sent", "delivered", "delivery_failed",
     "delivery_unconfirmed", "sending_failed", "expired", "unknown", "cancelled", "received") },
   since = { is.since, "since" },

@@ -84,6 +84,7 @@ end
 
 -- What is wrong with what is wanted, in words.
 local function fault(self, given, extra)
+  if getmetatable(self) ~= Inbox then return "is called with a colon, as inbox:wait{…}" end
   if given ~= nil and type(given) ~= "table" then
     return "expects a table, got " .. options.shown(given)
   end

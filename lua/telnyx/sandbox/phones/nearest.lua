@@ -92,6 +92,16 @@ local function why_not(row, inbox, wanted)
     or "the function did not take it"
 end
 
+-- Of what was refused no phone knows.
+local function refused(service)
+  local last = service.refusals:newest(1)[1]
+  if not last then return "" end
+  local refusal, n = json.plain(last), service.refusals.n
+  return ("\n%s came to nothing, the last%s: %s"):format(n == 1 and "a post" or n .. " posts",
+    refusal.to and " to " .. refusal.to or "", table.concat({ refusal.status or "no answer",
+      refusal.code, refusal.detail }, " "))
+end
+
 ---What there is instead.
 ---@param inbox table
 ---@param wanted table
@@ -99,12 +109,12 @@ end
 function nearest.others(inbox, wanted)
   local service, lines = inbox.sender.service, {}
   local rows = alike(service, wanted)
-  if not rows[1] then return "; there is no message at all" end
+  if not rows[1] then return "; there is no message at all" .. refused(service) end
   for i = 1, math.min(#rows, MOST) do
     local message = json.plain(service:summary(rows[i].record))
     lines[i] = ("\n  %s: %s"):format(line_of(message), why_not(rows[i], inbox, wanted))
   end
-  return "; there are others:" .. table.concat(lines)
+  return "; there are others:" .. table.concat(lines) .. refused(service)
 end
 
 -- How many letters are to be put in, left out, changed or swapped with their neighbour to make one

@@ -52,6 +52,13 @@ function news.options(service)
   service.feed:publish("options", write_options, service)
 end
 
+---A post came to nothing.
+---@param service table
+---@param refusal table for json.encode
+function news.refusal(service, refusal)
+  service.feed:publish("refusal", function() return json.encode(refusal) end)
+end
+
 ---Everything was forgotten.
 ---@param service table
 function news.reset(service)

@@ -39,7 +39,9 @@ local function names_in_order(object)
 end
 
 local function fault_of(name, value)
-  if not knobs.known[name] then return "There is no such option." end
+  if not knobs.known[name] then
+    return ("There is no option '%s'; GET /sandbox/options has them all."):format(name)
+  end
   local expected = value ~= json.null and knobs.fault(name, value)
   return expected and ("Expected %s."):format(expected) or nil
 end

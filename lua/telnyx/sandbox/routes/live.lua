@@ -13,6 +13,7 @@ local function hello(service, position)
   local text = json.encode(json.object {
     { "epoch", service.epoch }, { "cursor", index.last }, { "now", clock.iso8601(service.now()) },
     { "n_received", index.n_received }, { "total", index.all:size() },
+    { "n_refused", service.refusals.n },
     { "options", knobs.object(service.knobs) },
   })
   return Feed.frame({ kind = "hello", text = text, position = position }, service.epoch)

@@ -7,8 +7,8 @@ local NAMES = {
   "index.html", "style.css", "first.js", "icon.svg", "icon-unread.svg",
   "api.js", "app.js", "bill.js", "bubble.js", "clock.js", "composer.js", "conversation.js",
   "details.js", "dialogs.js", "dom.js", "keys.js", "knobs.js", "live.js", "media.js", "pages.js",
-  "phones.js", "router.js", "row.js", "search.js", "seen.js", "stream.js", "strip.js", "text.js",
-  "times.js", "weather.js", "webhooks.js",
+  "phones.js", "refusals.js", "router.js", "row.js", "search.js", "seen.js", "stream.js",
+  "strip.js", "text.js", "times.js", "weather.js", "webhooks.js",
 }
 
 local TYPES = {

@@ -56,6 +56,7 @@ local function attempt_object(attempt)
     { "seconds", attempt.finished_at - attempt.started_at },
     { "status", attempt.answer.status },
     { "error", attempt.code },
+    { "title", shown_attempt.title(attempt.code) },
     { "headers", shown_attempt.headers(attempt.headers) },
     { "body", attempt.body },
     { "seq", attempt.seq },
