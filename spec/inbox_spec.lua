@@ -508,6 +508,26 @@ describe("an inbox", function()
     assert.are.same({ "m2", "m3" }, texts(sender:inbox():messages()))
   end)
 
+  it("does not say how many there were when some are forgotten", function()
+    begin { keep = 3 }
+    send({ text = "twice" }, { key = "order-1" })
+    for i = 1, 2 do send { text = "m" .. i } end
+    client = telnyx.new { sender = sender }
+    assert.are.equal("twice", sender:inbox():one { key = "order-1" }.text)
+    local second = send({ text = "twice" }, { key = "order-1" })
+    local inbox = sender:inbox()
+    blames_here("there is one message under the key \"order%-1\", but 1 older messages are"
+      .. " forgotten, and may have been such", inbox, "one", { key = "order-1" })
+    blames_here("there is no message under the key \"order%-2\", but 1 older messages are"
+      .. " forgotten", inbox, "none", { key = "order-2" })
+    -- Who looks behind what was forgotten can know.
+    local since = inbox:messages { text = "m1" }[1].seq
+    assert.are.equal(second.id, inbox:one { key = "order-1", since = since }.id)
+    inbox:none { key = "order-2", since = since }
+    inbox:clear()
+    inbox:none()
+  end)
+
   it("works in coroutines", function()
     local order = {}
     local waits = coroutine.wrap(function()

@@ -1,4 +1,5 @@
 local json = require("cjson.safe").new()
+local sandbox = require("telnyx.sandbox")
 local support = require("spec.support.service")
 
 local NOON, ask, at_noon, post, sms = support.NOON, support.ask, support.at_noon, support.post,
@@ -202,6 +203,61 @@ describe("GET /sandbox/messages", function()
     local data = list(service).data
     assert.are.same({ "h-1", "é" }, { data[1].key, data[2].key })
     for i = 3, #data do assert.are.equal(support.null, data[i].key, data[i].webhook_url) end
+  end)
+
+  it("does not say exactly how many when some are forgotten", function()
+    local time = { now = NOON }
+    local service = sandbox.new { keep = 3, now = function() return time.now end }
+    for i = 1, 4 do
+      time.now = NOON + i
+      post(service, sms { text = "t" .. i })
+    end
+    local function status(query)
+      local response, decoded = ask(service, "GET", "/sandbox/messages?" .. query)
+      return response.status, decoded
+    end
+    local code, decoded = status("text=t3&exactly=1")
+    assert.are.equal(409, code)
+    assert.is_truthy(decoded.errors[1].detail:find("Exactly 1 match, but 1 older messages are"
+      .. " forgotten, and may have been such.", 1, true))
+    assert.are.equal(409, (status("text=t9&exactly=0")))
+    assert.are.equal(200, (status("text=t3")))
+    -- Behind what was forgotten, the number is known.
+    assert.are.equal(200, (status("text=t3&exactly=1&since=1")))
+    assert.are.equal(409, (status("text=t3&exactly=1&since=0")))
+    assert.are.equal(200, (status("text=t9&exactly=0&since=2")))
+    assert.are.equal(200, (status("text=t3&exactly=1&since=2025-03-22T11:28:42.000Z")))
+    assert.are.equal(409, (status("text=t3&exactly=1&since=2025-03-22T11:28:41.000Z")))
+    ask(service, "DELETE", "/sandbox/messages")
+    assert.are.equal(200, (status("exactly=0")))
+  end)
+
+  it("gives others a turn, and neither loses nor doubles what they bring", function()
+    local service = sandbox.new { keep = 2500 }
+    local n = 0
+    local function post_one()
+      n = n + 1
+      post(service, sms { text = "t" .. n .. " wanted" })
+    end
+    for _ = 1, 2000 do post_one() end
+    local turns = 0
+    service.breathe = function()
+      turns = turns + 1
+      if n < 4000 then for _ = 1, 40 do post_one() end end
+    end
+    local seen, cursor, is_more = {}, 0, true
+    while is_more or n < 4000 do
+      local _, decoded = ask(service, "GET", "/sandbox/messages?match=wanted&limit=1000&since="
+        .. cursor)
+      for _, message in ipairs(decoded.data) do
+        assert.is_nil(seen[message.text])
+        seen[message.text] = true
+      end
+      cursor, is_more = ("%d"):format(decoded.cursor), decoded.more
+      post_one()
+    end
+    assert.is_true(turns > 5)
+    for i = 2001, n - 1 do assert.is_true(seen["t" .. i .. " wanted"], i) end
   end)
 
   it("refuses what it does not know, and says what it does", function()

@@ -82,6 +82,15 @@ describe("GET /sandbox/refusals", function()
     end
   end)
 
+  it("keeps no more than there are messages", function()
+    local service = sandbox.new { keep = 3 }
+    for i = 1, 5 do try(service, { to = "bad", text = "t" .. i }) end
+    assert.are.equal(3, #(list(service)))
+    ask(service, "DELETE", "/sandbox/messages")
+    for i = 1, 5 do try(service, { to = "bad", text = "t" .. i }) end
+    assert.are.equal(3, #(list(service)))
+  end)
+
   it("begins anew with everything else", function()
     local service = at_noon()
     try(service, { to = "bad" })

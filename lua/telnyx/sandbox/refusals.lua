@@ -12,9 +12,10 @@ Refusals.__index = Refusals
 -- So many are kept, and so much of a text.
 local KEPT, LONGEST = 1000, 200
 
+---@param keep integer how many messages are kept: of these no more
 ---@return table refusals
-function Refusals.new()
-  return setmetatable({ ring = Ring.new(KEPT), n = 0 }, Refusals)
+function Refusals.new(keep)
+  return setmetatable({ ring = Ring.new(math.min(keep, KEPT)), n = 0 }, Refusals)
 end
 
 local function text_of(value)

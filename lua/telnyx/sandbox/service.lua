@@ -94,13 +94,14 @@ function Service.new(given)
     segments = own.segments or core_segments,
     knobs = values,
     limiter = Limiter.new(60),
-    feed = Feed.new(),
+    feed = Feed.new(keep),
     media = Ring.new(KEEP_MEDIA),
     optouts = Optouts.new(),
-    refusals = Refusals.new(),
+    refusals = Refusals.new(keep),
     searches = { minute = 0, count = 0 },
   }, Service)
   service.epoch = new_epoch()
+  service.breathe = nil -- where many are served at once, what gives others a turn
   service.store = Store.new(keep, function(record) news.message(service, record) end)
   service.deliveries = Deliveries.new {
     knobs = values, uuid = make_uuid, keep = math.min(keep, KEEP_DELIVERIES),
@@ -202,7 +203,7 @@ end
 function Service:reset_ledger()
   self.store:reset()
   self.deliveries:reset()
-  self.optouts, self.refusals = Optouts.new(), Refusals.new()
+  self.optouts, self.refusals = Optouts.new(), Refusals.new(self.store.keep)
   self.epoch = new_epoch()
   news.reset(self)
 end

@@ -168,6 +168,9 @@ local function few_pages(n_places, n_files)
   return ("  pages     %d at once, no more: ulimit -n is %d\n"):format(n_places, n_files)
 end
 
+-- A look at a hundred thousand messages does not keep others waiting.
+local function breathe() ngx.sleep(0) end
+
 -- For people, and simple to read for programs: each value is what a program takes from its
 -- environment.
 local function greeting(options)
@@ -195,6 +198,7 @@ end
 function front.announce(options)
   local seed = options.seed
   service = Service.new { signing_seed = seed ~= "" and from_hex(seed) or nil }
+  service.breathe = breathe
   assert(ngx.timer.every(HEARTBEAT, function() end))
   lasting.begin(service, options.places)
   local text, page = greeting(options)

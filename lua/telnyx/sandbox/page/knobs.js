@@ -39,7 +39,7 @@ function inputOf(kind) {
   }
   const input = make("input");
   input.type = { flag: "checkbox", url: "url" }[kind] || "number";
-  if (kind === "url") input.placeholder = "on this machine: no other is posted to";
+  if (kind === "url") input.placeholder = "on this machine only";
   if (kind === "count") input.min = "0";
   if (kind === "seconds") input.step = "any";
   return input;

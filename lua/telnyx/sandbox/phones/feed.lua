@@ -11,13 +11,13 @@ Feed.__index = Feed
 
 local EVENTS, BYTES = 5000, 8 * 1024 * 1024
 
----@param limit_events integer|nil how many are kept, default 5000
+---@param limit_events integer|nil how many are kept at most; never more than 5000
 ---@param limit_bytes integer|nil how many bytes of text, default 8 MiB; the newest is kept always
 ---@return table feed
 function Feed.new(limit_events, limit_bytes)
   return setmetatable({
     position = 0, first = 1, entries = {}, bytes = 0, moot = 0,
-    most = limit_events or EVENTS, most_bytes = limit_bytes or BYTES,
+    most = math.min(limit_events or EVENTS, EVENTS), most_bytes = limit_bytes or BYTES,
   }, Feed)
 end
 

@@ -11,6 +11,7 @@ local find = {}
 ---@field total integer how many match, also those that the limit kept out
 ---@field more boolean whether it kept any out
 ---@field cursor integer where to go on
+---@field may_lack boolean some that would match may have been forgotten: the number is not known
 
 local function passes(record, tests, is_so, now)
   for _, test in ipairs(tests) do
@@ -26,15 +27,28 @@ local function places(queue, given)
   return Index.place_after(queue, since), last
 end
 
-local function collect(queue, first, last, step, limit, is_wanted)
-  local records, total = {}, 0
+-- After so many looks others get a turn.
+local LOOKS_A_TURN = 500
+
+-- Goes through a queue as it is now. Meanwhile others may have their turn, and what they bring is
+-- not looked at; what they push out is passed over.
+local function each(queue, first, last, step, breathe, visit)
+  local items = queue.items
   for place = first, last, step do
-    local record = queue.items[place]
+    local record = items[place]
+    if record then visit(record) end
+    if breathe and (place - first) % LOOKS_A_TURN == LOOKS_A_TURN - 1 then breathe() end
+  end
+end
+
+local function collect(queue, first, last, step, limit, is_wanted, breathe)
+  local records, total = {}, 0
+  each(queue, first, last, step, breathe, function(record)
     if is_wanted(record) then
       total = total + 1
       if total <= limit then records[total] = record end
     end
-  end
+  end)
   return records, total
 end
 
@@ -46,17 +60,32 @@ local function slice(queue, first, last, step, limit)
   return records, total
 end
 
-local function cursor_of(found, given, index)
-  local newest = given.before and math.min(index.last, math.max(0, given.before - 1)) or index.last
+local function cursor_of(found, given, newest)
+  if given.before then newest = math.min(newest, math.max(0, given.before - 1)) end
   if found.more and given.order ~= "newest" then return found.records[#found.records].seq end
   return newest
+end
+
+---Whether some that would match may have been forgotten.
+---@param index table
+---@param given table<string, any> filters that are all right
+---@return boolean
+function find.may_lack(index, given)
+  local gone, oldest = index.last - index.all:size(), index.all.items[index.all.head]
+  if gone == 0 then return false end
+  if type(given.since) == "number" then return given.since < gone end
+  if not given.since or not oldest then return true end
+  -- What is kept and was there before that time stands behind all that is forgotten.
+  return filters.test("since", given.since)(oldest)
 end
 
 ---@param index table
 ---@param given table<string, any> filters that are all right
 ---@param now number
+---@param breathe fun()|nil is called now and then: others get a turn
 ---@return telnyx.sandbox.found
-function find.all(index, given, now)
+function find.all(index, given, now, breathe)
+  local newest = index.last
   local queue, tests = filters.plan(given, index)
   local is_so, limit, step = filters.status_test(given), filters.limit(given), 1
   local first, last = places(queue, given)
@@ -65,12 +94,13 @@ function find.all(index, given, now)
   if tests[1] or is_so then
     found.records, found.total = collect(queue, first, last, step, limit, function(record)
       return passes(record, tests, is_so, now)
-    end)
+    end, breathe)
   else
     found.records, found.total = slice(queue, first, last, step, limit)
   end
   found.more = found.total > #found.records
-  found.cursor = cursor_of(found, given, index)
+  found.cursor = cursor_of(found, given, newest)
+  found.may_lack = find.may_lack(index, given)
   return found
 end
 
@@ -81,27 +111,29 @@ local function forget(matching, index)
 end
 
 -- Those that came since, and pass every test that does not change its mind.
-local function add_new(matching, given, index, seen)
+local function add_new(matching, given, index, seen, breathe)
   local queue, tests = filters.plan(given, index)
   local first, last = places(queue, given)
-  for place = math.max(first, Index.place_after(queue, seen)), last do
-    local record = queue.items[place]
+  first = math.max(first, Index.place_after(queue, seen))
+  each(queue, first, last, 1, breathe, function(record)
     if passes(record, tests) then matching:push(record) end
-  end
+  end)
 end
 
 ---A count that can be asked again and again, and looks at each message once.
 ---@param store table
 ---@param given table<string, any> filters that are all right
+---@param breathe fun()|nil as above
 ---@return fun(now: number): integer how many match
-function find.counter(store, given)
+function find.counter(store, given, breathe)
   local index, matching, seen, is_so = nil, nil, nil, filters.status_test(given)
   return function(now)
     if store.index ~= index then index, matching, seen = store.index, Queue.new(), 0 end
-    if index.last > seen then
+    local newest = index.last
+    if newest > seen then
+      add_new(matching, given, index, seen, breathe)
       forget(matching, index)
-      add_new(matching, given, index, seen)
-      seen = index.last
+      seen = newest
     end
     if not is_so then return matching:size() end
     local count = 0

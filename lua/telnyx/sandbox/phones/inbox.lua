@@ -127,6 +127,16 @@ local function each(self, wanted, visit)
   end
 end
 
+-- Of what was pushed out by newer messages nobody knows whether it was such a one. Blames the
+-- caller of the method.
+local function expect_whole(self, wanted, words)
+  local service = self.sender.service
+  local _, found = service:find(wanted)
+  if not found.may_lack then return end
+  error(("%s, but %d older messages are forgotten, and may have been such (option keep)"):format(
+    words, service.store.index.forgotten), 3)
+end
+
 local function all_that_match(self, wanted, judge)
   local list = {}
   each(self, wanted, function(record)
@@ -215,8 +225,11 @@ function Inbox:one(given)
   if words then error("inbox:one: " .. words, 2) end
   local wanted, judge = wanted_of(self, given)
   local list = all_that_match(self, wanted, judge)
-  if #list == 1 then return list[1] end
   local wish = nearest.wish(wanted, judge)
+  if #list == 1 then
+    expect_whole(self, wanted, ("there is one message %s"):format(wish))
+    return list[1]
+  end
   if not list[1] then
     error(("expected one message %s, and there is none%s"):format(wish,
       nearest.others(self, wanted)), 2)
@@ -232,7 +245,10 @@ function Inbox:none(given)
   if words then error("inbox:none: " .. words, 2) end
   local wanted, judge = wanted_of(self, given)
   local list = all_that_match(self, wanted, judge)
-  if not list[1] then return end
+  if not list[1] then
+    expect_whole(self, wanted, ("there is no message %s"):format(nearest.wish(wanted, judge)))
+    return
+  end
   error(("expected no message %s, and there %s:%s"):format(nearest.wish(wanted, judge),
     #list == 1 and "is one" or ("are %d"):format(#list), nearest.list(list)), 2)
 end

@@ -30,15 +30,23 @@ local function list_members(service, found)
   }
 end
 
-local function show_list(service, values)
-  local found = find.all(service.store.index, values, service.now())
-  local members = list_members(service, found)
-  if not values.exactly or found.total == values.exactly then
-    return reply.json(json.object(members))
+-- Why it is not exactly so many; nil when it is, or nobody asks.
+local function why_not(service, exactly, found)
+  if not exactly then return nil end
+  if found.total ~= exactly then
+    return ("Exactly %d were wanted, and %d %s."):format(exactly, found.total,
+      found.total == 1 and "matches" or "match")
+  elseif found.may_lack then
+    return ("Exactly %d match, but %d older messages are forgotten, and may have been such.")
+      :format(exactly, service.store.index.forgotten)
   end
-  local problem = { code = "10015", status = 409, detail = ("Exactly %d were wanted, and %d %s.")
-    :format(values.exactly, found.total, found.total == 1 and "matches" or "match") }
-  return reply.conflict(members, problem)
+end
+
+local function show_list(service, values)
+  local found = find.all(service.store.index, values, service.now(), service.breathe)
+  local members, why = list_members(service, found), why_not(service, values.exactly, found)
+  if not why then return reply.json(json.object(members)) end
+  return reply.conflict(members, { code = "10015", status = 409, detail = why })
 end
 
 -- That none comes is only known when the time is over.
@@ -53,7 +61,7 @@ local function list(service, request)
   service:settle()
   local values, problems = query.strict(request.path, rules)
   if not values then return reply.refuse(problems) end
-  local count = find.counter(service.store, values)
+  local count = find.counter(service.store, values, service.breathe)
   return waiting.respond(values.wait, function()
     service:settle()
     return is_decided(values, count(service.now()))
