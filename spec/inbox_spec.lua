@@ -305,6 +305,21 @@ describe("an inbox", function()
       assert.matches("nearly.*differs in its text$", lines[2])
       assert.matches("other 7.*differs in its phone and its text$", lines[3])
     end)
+
+    it("shows the beginning of a long text, and no half of a character", function()
+      for n = 57, 60 do send { text = ("a"):rep(n) .. "éééééé" } end
+      local _, why = sender:inbox():wait { text = "this", seconds = 0 }
+      local shown = {}
+      for a, e in why:gmatch('"(a+)([^"]*)…"') do shown[#shown + 1] = #a .. e end
+      assert.are.same({ "60", "59", "58é", "57é" }, shown)
+    end)
+
+    it("names what differs in its place or its sender", function()
+      send()
+      local first = sender:inbox():one()
+      assert.matches("differs in its since$", select(2,
+        sender:inbox():wait { seconds = 0, since = first.seq }))
+    end)
   end)
 
   describe("of one message exactly", function()
