@@ -248,6 +248,17 @@ describe("GET /sandbox/messages", function()
     page = list(service, { limit = 4, order = "newest", before = 5 })
     assert.are.same({ "4 3 2 1", false }, { seqs(page), page.more })
     assert.are.equal(0, list((at_noon())).cursor)
+    assert.are.same({ 0, 0, 3, 7 }, { list(service, { before = 0 }).cursor,
+      list(service, { before = 1 }).cursor, list(service, { before = 4 }).cursor,
+      list(service, { before = 99 }).cursor })
+  end)
+
+  it("tells senders' names apart to the letter, also where it looks at one phone", function()
+    local service = at_noon()
+    post(service, { from = "Acme", to = "+447700900123", text = "x",
+      messaging_profile_id = support.PROFILE })
+    assert.are.equal("1", seqs(list(service, { from = "Acme", phone = "+447700900123" })))
+    assert.are.equal("", seqs(list(service, { from = "ACME", phone = "+447700900123" })))
   end)
 
   it("shows each message once to who walks, while others come and go", function()
