@@ -314,7 +314,7 @@ describe("an inbox", function()
       assert.are.same({ "60", "59", "58é", "57é" }, shown)
     end)
 
-    it("names what differs in its place or its sender", function()
+    it("says of a message that it stands before the place asked for", function()
       send()
       local first = sender:inbox():one()
       assert.matches("differs in its since$", select(2,

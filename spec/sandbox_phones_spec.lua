@@ -316,6 +316,22 @@ describe("GET /sandbox/messages", function()
     assert.are.same({ 3, #data + 1 }, { list(service).total, list(service).forgotten })
   end)
 
+  it("keeps no name that only forgotten messages had", function()
+    local service = at_noon { keep = 2 }
+    for i = 1, 6 do
+      local name = tostring(math.ceil(i / 2))
+      ask(service, "POST", "/v2/messages", to(name, { from = "+1312555900" .. name,
+        webhook_url = "http://127.0.0.1:1/h?ref=" .. name }), { ["idempotency-key"] = name })
+    end
+    local index, left = service.store.index, {}
+    for i, map in ipairs { index.lines, index.keys, index.refs, index.phones.by_number } do
+      left[i] = ""
+      for name in pairs(map) do left[i] = left[i] .. name:sub(-1) end
+    end
+    assert.are.same({ "3", "3", "3", "3" }, left)
+    assert.are.equal(1, index.phones.count)
+  end)
+
   it("keeps to its bounds also where every message has the same id", function()
     local service = at_noon { keep = 5, uuid = function() return "same" end }
     for _ = 1, 20 do post(service) end
