@@ -426,6 +426,16 @@ describe("an inbox", function()
         { answer.from, answer.to, answer.text, answer.type })
     end)
 
+    it("answers as the phone that is named, to who wrote to that one", function()
+      send { to = BOB, from = "+13125550009" }
+      send()
+      local inbox = sender:inbox()
+      inbox:wait { to = ALICE }
+      inbox:reply { from = BOB, text = "Yes" }
+      local answer = inbox:one { direction = "inbound" }
+      assert.are.same({ BOB, { "+13125550009" } }, { answer.from, answer.to })
+    end)
+
     it("says what is missing", function()
       blames_here("inbox:reply: needs 'from': no message was handed out yet", sender:inbox(),
         "reply", "Hi")
