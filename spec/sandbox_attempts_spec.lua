@@ -1,6 +1,8 @@
 local core = require("telnyx.core")
 local json = require("cjson.safe").new()
+local encode = require("telnyx.sandbox.json").encode
 local sandbox = require("telnyx.sandbox")
+local shown_attempt = require("telnyx.sandbox.phones.attempt")
 local support = require("spec.support.service")
 
 local NOON, ask, post, sms = support.NOON, support.ask, support.post, support.sms
@@ -78,6 +80,27 @@ describe("GET /sandbox/webhooks", function()
     assert.is_true(#attempts(sender)[1].response.body < 10100)
   end)
 
+  it("has headers in alphabetical order, whatever their bytes", function()
+    local headers, names = { ["a\255"] = "\200", ["x-thing"] = 4 }, {}
+    for i = 1, 20 do headers[("h%02d"):format(i)], names[i] = "v", ('"h%02d":"v"'):format(i) end
+    assert.are.equal('{"a%FF":"%C8",' .. table.concat(names, ",") .. ',"x-thing":"4"}',
+      encode(shown_attempt.headers(headers)))
+    assert.are.equal("{}", encode(shown_attempt.headers(nil)))
+  end)
+
+  it("cuts a long answer between characters", function()
+    for n = 9996, 10000 do
+      local body = ("x"):rep(n) .. ("é"):rep(10)
+      local shown = encode(shown_attempt.response { status = 200, body = body })
+      assert.is_nil(shown:find("%", 1, true))
+      assert.is_true(#shown > 9996)
+      local kept = { status = 200, body = body:sub(1, 10000) }
+      assert.are.equal(shown, encode(shown_attempt.response(kept)))
+    end
+    assert.are.equal('{"headers":{},"body":"é%C3"}',
+      encode(shown_attempt.response { status = 200, body = "é\195" }))
+  end)
+
   it("has filters", function()
     local sender = hearing({ t_finalized = 3 }, function(n) return n == 1 and 500 or 200 end)
     local id = send(sender)
@@ -114,6 +137,18 @@ describe("GET /sandbox/webhooks", function()
     assert.is_nil(response.wait)
     _, _, response = attempts(sender, "?wait=5&message=x")
     assert.are.equal("[]", response.wait.check(true).body:match('"data":(%[%])'))
+  end)
+
+  it("is looked through again after a new beginning that made as many", function()
+    local sender = hearing()
+    send(sender)
+    sender:advance(1)
+    local _, _, response = attempts(sender, "?wait=5&url=/two")
+    assert.is_nil(response.wait.check())
+    sender.service:reset_ledger()
+    send(sender, { webhook_url = OTHER })
+    sender:advance(1)
+    assert.is_not_nil(response.wait.check())
   end)
 end)
 
