@@ -126,6 +126,16 @@ describe("waiting for a message", function()
     assert.are.equal("200: x3, x4", check(response))
   end)
 
+  it("shows the attempts that were made meanwhile, where nobody hears them", function()
+    local service, time = at_noon()
+    service:has_no_receiver()
+    say(service, "one", { webhook_url = "http://127.0.0.1:1/hooks" })
+    local response = get(service, "status=delivered&wait=5")
+    time.now = NOON + 2
+    local better = response.wait.check()
+    assert.are.equal(3, json.decode(better.body).data[1].n_attempts)
+  end)
+
   it("does not count the one that the newest has just pushed out", function()
     local service = at_noon { keep = 2 }
     local response = get(service, "match=x&wait=1&count=3")
