@@ -203,6 +203,18 @@ describe("GET /sandbox/messages", function()
     for i = 3, #data do assert.are.equal(support.null, data[i].key, data[i].webhook_url) end
   end)
 
+  it("shows a key that is no UTF-8 by its bytes, and finds it so", function()
+    local service = at_noon()
+    local ids = {
+      post(service, to(2, { webhook_url = REF .. "Yf9i" })).id, -- a, 255, b
+      select(2, ask(service, "POST", "/v2/messages", to(3),
+        { ["idempotency-key"] = "a\255b" })).data.id,
+    }
+    local shown = list(service, { key = "a%FFb" })
+    assert.are.same({ ids[1], ids[2], "a%FFb", "a%FFb" },
+      { shown.data[1].id, shown.data[2].id, shown.data[1].key, shown.data[2].key })
+  end)
+
   it("refuses what it does not know, and says what it does", function()
     local service = seven()
     for query, words in pairs {
