@@ -235,6 +235,8 @@ describe("POST /sandbox/webhooks/{id}/resend", function()
     sender:advance(60)
     assert.are.equal("failed", webhooks_of(sender, id)[1].status)
     local n, delivery = #heard, webhooks_of(sender, id)[1]
+    local _, before = ask(sender.service, "GET", "/v2/webhook_deliveries/" .. delivery.id)
+    assert.are.same({ "failed", 2 }, { before.data.status, #before.data.attempts })
     resend(sender, delivery.id)
     sender:advance(60)
     assert.are.same({ n + 1, OTHER, "failed" },
@@ -257,6 +259,24 @@ describe("POST /sandbox/webhooks/{id}/resend", function()
     sender:advance(0)
     assert.are.equal("delivered", webhooks_of(sender, id)[1].status)
     assert.are.equal(2, #heard)
+  end)
+
+  it("is not undone by attempts that were planned before", function()
+    local sender = hearing({}, function(n) return n == 2 and 200 or 500 end)
+    local id = send(sender)
+    sender:advance(1.1)
+    resend(sender, webhooks_of(sender, id)[1].id)
+    sender:advance(60)
+    assert.are.equal("delivered", webhooks_of(sender, id)[1].status)
+  end)
+
+  it("is not there for a delivery that was under way before a new beginning", function()
+    local sender = hearing({}, function() return 500 end)
+    local id = send(sender)
+    sender:advance(1.1)
+    local delivery = webhooks_of(sender, id)[1].id
+    sender.service:reset_ledger()
+    assert.are.equal(404, (resend(sender, delivery)).status)
   end)
 
   it("says when it is forgotten, and keeps to its bounds", function()
