@@ -346,7 +346,8 @@ local lua = {
     telnyx.sandbox.routes.send telnyx.sandbox.routes.weather telnyx.sandbox.routes.webhooks
     telnyx.sandbox.store telnyx.sandbox.uuid telnyx.sandbox.weather
   ]] },
-  { "sandbox/phones/nearest", "telnyx.sandbox.phones.filters telnyx.sandbox.json" },
+  { "sandbox/phones/nearest", [[telnyx.sandbox.phones.filters telnyx.sandbox.json
+    telnyx.sandbox.utf8]] },
   { "sandbox/phones/inbox", [[
     telnyx.sandbox.phones.filters telnyx.sandbox.json telnyx.sandbox.phones.nearest
     telnyx.sandbox.options telnyx.sandbox.phones.summary

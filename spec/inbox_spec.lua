@@ -305,6 +305,21 @@ describe("an inbox", function()
       assert.matches("nearly.*differs in its text$", lines[2])
       assert.matches("other 7.*differs in its phone and its text$", lines[3])
     end)
+
+    it("shows the beginning of a long text, and no half of a character", function()
+      for n = 57, 60 do send { text = ("a"):rep(n) .. "éééééé" } end
+      local _, why = sender:inbox():wait { text = "this", seconds = 0 }
+      local shown = {}
+      for a, e in why:gmatch('"(a+)([^"]*)…"') do shown[#shown + 1] = #a .. e end
+      assert.are.same({ "60", "59", "58é", "57é" }, shown)
+    end)
+
+    it("says of a message that it stands before the place asked for", function()
+      send()
+      local first = sender:inbox():one()
+      assert.matches("differs in its since$", select(2,
+        sender:inbox():wait { seconds = 0, since = first.seq }))
+    end)
   end)
 
   describe("of one message exactly", function()
@@ -411,6 +426,16 @@ describe("an inbox", function()
         { answer.from, answer.to, answer.text, answer.type })
     end)
 
+    it("answers as the phone that is named, to who wrote to that one", function()
+      send { to = BOB, from = "+13125550009" }
+      send()
+      local inbox = sender:inbox()
+      inbox:wait { to = ALICE }
+      inbox:reply { from = BOB, text = "Yes" }
+      local answer = inbox:one { direction = "inbound" }
+      assert.are.same({ BOB, { "+13125550009" } }, { answer.from, answer.to })
+    end)
+
     it("says what is missing", function()
       blames_here("inbox:reply: needs 'from': no message was handed out yet", sender:inbox(),
         "reply", "Hi")
@@ -491,6 +516,7 @@ describe("an inbox", function()
     inbox:clear()
     assert.are.same({}, inbox:messages())
     assert.are.equal(0, sender:ledger().accepted)
+    blames_here("needs 'from'", inbox, "reply", "Who is there?")
     local sent = send()
     assert.are.equal(sent.id, inbox:wait().id)
   end)

@@ -1,6 +1,8 @@
 local core = require("telnyx.core")
 local json = require("cjson.safe").new()
+local encode = require("telnyx.sandbox.json").encode
 local sandbox = require("telnyx.sandbox")
+local shown_attempt = require("telnyx.sandbox.phones.attempt")
 local support = require("spec.support.service")
 
 local NOON, ask, post, sms = support.NOON, support.ask, support.post, support.sms
@@ -94,6 +96,27 @@ describe("GET /sandbox/webhooks", function()
     assert.is_true(#attempts(sender)[1].response.body < 10100)
   end)
 
+  it("has headers in alphabetical order, whatever their bytes", function()
+    local headers, names = { ["a\255"] = "\200", ["x-thing"] = 4 }, {}
+    for i = 1, 20 do headers[("h%02d"):format(i)], names[i] = "v", ('"h%02d":"v"'):format(i) end
+    assert.are.equal('{"a%FF":"%C8",' .. table.concat(names, ",") .. ',"x-thing":"4"}',
+      encode(shown_attempt.headers(headers)))
+    assert.are.equal("{}", encode(shown_attempt.headers(nil)))
+  end)
+
+  it("cuts a long answer between characters", function()
+    for n = 9996, 10000 do
+      local body = ("x"):rep(n) .. ("é"):rep(10)
+      local shown = encode(shown_attempt.response { status = 200, body = body })
+      assert.is_nil(shown:find("%", 1, true))
+      assert.is_true(#shown > 9996)
+      local kept = { status = 200, body = body:sub(1, 10000) }
+      assert.are.equal(shown, encode(shown_attempt.response(kept)))
+    end
+    assert.are.equal('{"headers":{},"body":"é%C3"}',
+      encode(shown_attempt.response { status = 200, body = "é\195" }))
+  end)
+
   it("has filters", function()
     local sender = hearing({ t_finalized = 3 }, function(n) return n == 1 and 500 or 200 end)
     local id = send(sender)
@@ -130,6 +153,18 @@ describe("GET /sandbox/webhooks", function()
     assert.is_nil(response.wait)
     _, _, response = attempts(sender, "?wait=5&message=x")
     assert.are.equal("[]", response.wait.check(true).body:match('"data":(%[%])'))
+  end)
+
+  it("is looked through again after a new beginning that made as many", function()
+    local sender = hearing()
+    send(sender)
+    sender:advance(1)
+    local _, _, response = attempts(sender, "?wait=5&url=/two")
+    assert.is_nil(response.wait.check())
+    sender.service:reset_ledger()
+    send(sender, { webhook_url = OTHER })
+    sender:advance(1)
+    assert.is_not_nil(response.wait.check())
   end)
 end)
 
@@ -216,6 +251,8 @@ describe("POST /sandbox/webhooks/{id}/resend", function()
     sender:advance(60)
     assert.are.equal("failed", webhooks_of(sender, id)[1].status)
     local n, delivery = #heard, webhooks_of(sender, id)[1]
+    local _, before = ask(sender.service, "GET", "/v2/webhook_deliveries/" .. delivery.id)
+    assert.are.same({ "failed", 2 }, { before.data.status, #before.data.attempts })
     resend(sender, delivery.id)
     sender:advance(60)
     assert.are.same({ n + 1, OTHER, "failed" },
@@ -238,6 +275,24 @@ describe("POST /sandbox/webhooks/{id}/resend", function()
     sender:advance(0)
     assert.are.equal("delivered", webhooks_of(sender, id)[1].status)
     assert.are.equal(2, #heard)
+  end)
+
+  it("is not undone by attempts that were planned before", function()
+    local sender = hearing({}, function(n) return n == 2 and 200 or 500 end)
+    local id = send(sender)
+    sender:advance(1.1)
+    resend(sender, webhooks_of(sender, id)[1].id)
+    sender:advance(60)
+    assert.are.equal("delivered", webhooks_of(sender, id)[1].status)
+  end)
+
+  it("is not there for a delivery that was under way before a new beginning", function()
+    local sender = hearing({}, function() return 500 end)
+    local id = send(sender)
+    sender:advance(1.1)
+    local delivery = webhooks_of(sender, id)[1].id
+    sender.service:reset_ledger()
+    assert.are.equal(404, (resend(sender, delivery)).status)
   end)
 
   it("says when it is forgotten, and keeps to its bounds", function()

@@ -73,6 +73,14 @@ describe("POST /sandbox/outcome", function()
     assert.are.equal("delivery_failed", read(sender.service, id).to[1].status)
   end)
 
+  it("counts what was tried before it, where nobody asks for that", function()
+    local time = { now = NOON }
+    local sender = sandbox.sender { now = function() return time.now end }
+    local id = send(sender)
+    time.now = NOON + 1.5
+    assert.are.equal(1, ended(sender, { id = id, status = "delivery_failed" }).n_attempts)
+  end)
+
   it("tells of sent first where that was still to come", function()
     local sender, heard = hearing()
     local id = send(sender)

@@ -72,6 +72,8 @@ describe("the phones page", function()
         .. "require-trusted-types-for 'script'", headers["content-security-policy"])
       assert.are.equal("nosniff", headers["x-content-type-options"])
       assert.are.equal("no-referrer", headers["referrer-policy"])
+      assert.are.equal("same-origin", headers["cross-origin-opener-policy"])
+      assert.are.equal("same-origin", headers["cross-origin-resource-policy"])
       assert.are.equal("no-cache", headers["cache-control"])
     end
   end)

@@ -260,6 +260,18 @@ describe("GET /sandbox/messages", function()
     for i = 2001, n - 1 do assert.is_true(seen["t" .. i .. " wanted"], i) end
   end)
 
+  it("shows a key that is no UTF-8 by its bytes, and finds it so", function()
+    local service = at_noon()
+    local ids = {
+      post(service, to(2, { webhook_url = REF .. "Yf9i" })).id, -- a, 255, b
+      select(2, ask(service, "POST", "/v2/messages", to(3),
+        { ["idempotency-key"] = "a\255b" })).data.id,
+    }
+    local shown = list(service, { key = "a%FFb" })
+    assert.are.same({ ids[1], ids[2], "a%FFb", "a%FFb" },
+      { shown.data[1].id, shown.data[2].id, shown.data[1].key, shown.data[2].key })
+  end)
+
   it("refuses what it does not know, and says what it does", function()
     local service = seven()
     for query, words in pairs {
@@ -308,6 +320,17 @@ describe("GET /sandbox/messages", function()
     page = list(service, { limit = 4, order = "newest", before = 5 })
     assert.are.same({ "4 3 2 1", false }, { seqs(page), page.more })
     assert.are.equal(0, list((at_noon())).cursor)
+    assert.are.same({ 0, 0, 3, 7 }, { list(service, { before = 0 }).cursor,
+      list(service, { before = 1 }).cursor, list(service, { before = 4 }).cursor,
+      list(service, { before = 99 }).cursor })
+  end)
+
+  it("tells senders' names apart to the letter, also where it looks at one phone", function()
+    local service = at_noon()
+    post(service, { from = "Acme", to = "+447700900123", text = "x",
+      messaging_profile_id = support.PROFILE })
+    assert.are.equal("1", seqs(list(service, { from = "Acme", phone = "+447700900123" })))
+    assert.are.equal("", seqs(list(service, { from = "ACME", phone = "+447700900123" })))
   end)
 
   it("shows each message once to who walks, while others come and go", function()
@@ -363,6 +386,22 @@ describe("GET /sandbox/messages", function()
     assert.are.equal(#data, phones(service).n_received)
     for _ = 1, 4 do post(service) end
     assert.are.same({ 3, #data + 1 }, { list(service).total, list(service).forgotten })
+  end)
+
+  it("keeps no name that only forgotten messages had", function()
+    local service = at_noon { keep = 2 }
+    for i = 1, 6 do
+      local name = tostring(math.ceil(i / 2))
+      ask(service, "POST", "/v2/messages", to(name, { from = "+1312555900" .. name,
+        webhook_url = "http://127.0.0.1:1/h?ref=" .. name }), { ["idempotency-key"] = name })
+    end
+    local index, left = service.store.index, {}
+    for i, map in ipairs { index.lines, index.keys, index.refs, index.phones.by_number } do
+      left[i] = ""
+      for name in pairs(map) do left[i] = left[i] .. name:sub(-1) end
+    end
+    assert.are.same({ "3", "3", "3", "3" }, left)
+    assert.are.equal(1, index.phones.count)
   end)
 
   it("keeps to its bounds also where every message has the same id", function()

@@ -1,4 +1,5 @@
 local json = require("cjson.safe").new()
+local summary = require("telnyx.sandbox.phones.summary")
 local support = require("spec.support.service")
 
 local NOON, ask, at_noon, post, sms = support.NOON, support.ask, support.at_noon, support.post,
@@ -125,15 +126,39 @@ describe("waiting for a message", function()
     assert.are.equal("200: x3, x4", check(response))
   end)
 
+  it("shows the attempts that were made meanwhile, where nobody hears them", function()
+    local service, time = at_noon()
+    service:has_no_receiver()
+    say(service, "one", { webhook_url = "http://127.0.0.1:1/hooks" })
+    local response = get(service, "status=delivered&wait=5")
+    time.now = NOON + 2
+    local better = response.wait.check()
+    assert.are.equal(3, json.decode(better.body).data[1].n_attempts)
+  end)
+
+  it("does not count the one that the newest has just pushed out", function()
+    local service = at_noon { keep = 2 }
+    local response = get(service, "match=x&wait=1&count=3")
+    for i = 1, 5 do
+      say(service, "x" .. i)
+      assert.is_nil(check(response))
+    end
+    assert.are.equal("200: x4, x5", check(response, true))
+  end)
+
   it("looks at each message once", function()
     local service = at_noon()
-    local response, n = get(service, "text=never&wait=1&count=3"), 0
-    for _ = 1, 50 do
-      say(service, "never", { from = "+13125550009" })
-      if response.wait.check() then break end
-      n = n + 1
+    local response, looks, text_of = get(service, "text=never&wait=1&count=60"), 0, summary.text
+    finally(function() summary.text = text_of end)
+    summary.text = function(record)
+      looks = looks + 1
+      return text_of(record)
     end
-    assert.are.equal(2, n)
+    for i = 1, 50 do
+      say(service, "never", { from = "+13125550009" })
+      assert.is_nil(response.wait.check())
+      assert.are.equal(i, looks)
+    end
   end)
 end)
 

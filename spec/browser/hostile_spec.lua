@@ -120,6 +120,9 @@ about("the phones page and hostile texts:", function()
     page:open_phone(ANN)
     local last = page:send { to = ANN, text = "the last" }
     page:wait_for_message(last)
+    assert.equal(0, browser:run("return document.querySelectorAll('#log img').length"))
+    assert.is_true(browser:run([[return document.querySelector(
+      '#log a[href="http://127.0.0.1:9/sandbox/media/sample.png"]') !== null]]))
     check_page()
   end)
 

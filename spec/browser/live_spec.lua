@@ -144,6 +144,14 @@ about("the phones page, live:", function()
     page:open_phone(CAT)
     browser:wait("document.title === arguments[0]", NAME)
     assert.is_nil(page:unread(CAT))
+
+    -- A phone that was read before counts for what came since.
+    page:send { to = ANN, text = "four" }
+    browser:wait("document.title === arguments[0]", "(1) " .. NAME)
+    page:open_phone(ANN)
+    browser:wait("document.title === arguments[0]", NAME)
+    page:send { to = BEN, text = "five" }
+    browser:wait("document.title === arguments[0]", "(1) " .. NAME)
   end)
 
   it("the title counts also while another tab is in front", function()
@@ -236,12 +244,15 @@ about("the phones page, live:", function()
     local id = page:send { to = ANN, text = "soon gone" }
     page:open_phone(ANN)
     page:wait_for_message(id)
+    browser:wait("(localStorage.getItem('telnyx-sandbox-seen') || '').includes(arguments[0])", ANN)
     page:ask("DELETE", "/sandbox/messages")
     browser:wait("!document.querySelector('[data-phone], [data-message]')")
     browser:wait("document.querySelector('#empty').checkVisibility()")
     assert.equal(NAME, browser:title())
     -- And it lives on.
     local next_id = page:send { to = ANN, text = "anew" }
+    browser:wait("document.title === arguments[0]", "(1) " .. NAME)
+    assert.matches("1", page:unread(ANN))
     page:open_phone(ANN)
     page:wait_for_message(next_id)
     assert.same({ next_id }, page:bubbles())

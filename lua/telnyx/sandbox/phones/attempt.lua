@@ -37,13 +37,19 @@ function shown_attempt.headers(headers)
   return json.object(members)
 end
 
+-- The beginning of a long text ends with a whole character; of a short one nothing is cut.
+local function beginning(text)
+  if #text < MOST_BODY then return text end
+  return (text:sub(1, MOST_BODY):gsub("[\192-\247][\128-\191]?[\128-\191]?$", ""))
+end
+
 ---@param answer telnyx.sandbox.answer|nil
 ---@return table|nil for json.encode
 function shown_attempt.response(answer)
   if not answer or not answer.status then return nil end
   return json.object {
     { "headers", shown_attempt.headers(answer.headers) },
-    { "body", utf8.escape((answer.body or ""):sub(1, MOST_BODY)) },
+    { "body", utf8.escape(beginning(answer.body or "")) },
   }
 end
 

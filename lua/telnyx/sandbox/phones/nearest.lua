@@ -3,6 +3,7 @@
 
 local filters = require("telnyx.sandbox.phones.filters")
 local json = require("telnyx.sandbox.json")
+local utf8 = require("telnyx.sandbox.utf8")
 
 local nearest = {}
 
@@ -36,7 +37,7 @@ local LONGEST, MOST = 60, 5
 -- A text of many lines on one.
 local function quoted(text)
   local line = text:gsub("%c", " ")
-  if #line > LONGEST then line = line:sub(1, LONGEST):gsub("[\128-\191]*$", "") .. "…" end
+  if #line > LONGEST then line = utf8.cut(line, LONGEST) .. "…" end
   return '"' .. line .. '"'
 end
 
