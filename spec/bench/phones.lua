@@ -104,7 +104,7 @@ local function measure(server)
     "slowest", "RSS MB"))
   print(("%-34s %7s %7s %7s %7s %8s %7.0f"):format("at the start", "", "", "ms", "ms", "ms",
     resident_mb(server)))
-  row(server, "no page", post(server, N_MESSAGES // 10))
+  row(server, "no page", post(server, N_MESSAGES / 10))
   server:reset_ledger()
   local close = open_pages(server)
   row(server, ("%d pages, %d posts/s"):format(N_PAGES, PER_SECOND),
