@@ -51,7 +51,7 @@ describe("the option `weather`", function()
     assert.are.same({ nil, 0 }, { service.knobs.weather, service.knobs.weather_times })
     local words = {}
     for _, entry in ipairs(service.feed:since(position)) do words[#words + 1] = entry.kind end
-    assert.are.equal("options message options message", table.concat(words, " "))
+    assert.are.equal("options refusal message options refusal message", table.concat(words, " "))
     local _, decoded = ask(service, "GET", "/sandbox/options")
     assert.are.same({ support.null, 0 }, { decoded.weather, decoded.weather_times })
   end)
