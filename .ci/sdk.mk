@@ -1,4 +1,5 @@
-# The sandbox as Telnyx's own SDK for Node finds it, and the compiler of that SDK's types.
+# The sandbox as Telnyx's own SDK for Node finds it, and the compiler of that SDK's types; and what
+# the docs say of tests in Node.
 
 .PHONY: test-sdk test-sdk-now deps-sdk
 
@@ -20,6 +21,7 @@ test-sdk-now: $(SDK)/installed
 	@cd $(SDK) && export $(call paths,5.4) SANDBOX_LUA_CPATH='$(CURDIR)/build/5.1/?.so;;' \
 	  PROJECT='$(CURDIR)' REPLIES='$(CURDIR)/$(SDK)/replies' && \
 	  timeout 600 node --test-reporter=spec --test $(SDK_SPECS) && node types.mjs
+	@$(LUA54) /usr/bin/busted --filter="with Node" spec/testing_docs_spec.lua
 
 $(SDK)/installed: spec/sdk/node/package.json spec/sdk/node/package-lock.json
 	@mkdir -p $(SDK) && cp $^ $(SDK)
