@@ -183,6 +183,28 @@ about("the phones page, live:", function()
     assert.equal("for both", page:text_of(id))
   end)
 
+  it("a page that came after a deletion stays where it is when the first one goes", function()
+    page:send { to = BEN, text = "before" }
+    browser:wait("document.querySelector('[data-phone]')")
+    page:ask("DELETE", "/sandbox/messages")
+    browser:wait("!document.querySelector('[data-phone]')")
+    local first = browser:window()
+    browser:new_window()
+    page:visit()
+    local second = browser:window()
+    local id = page:send { to = ANN, text = "after" }
+    page:open_phone(ANN)
+    page:wait_for_message(id)
+    -- Another page listens now, and is greeted anew by the same sandbox.
+    browser:switch_to(first)
+    browser:close_window()
+    browser:switch_to(second)
+    local later = page:send { to = ANN, text = "later" }
+    page:wait_for_message(later)
+    assert.same({ id, later }, page:bubbles())
+    assert.matches("/#/%" .. ANN .. "$", browser:url())
+  end)
+
   it("seven pages at once are all alive", function()
     -- A browser opens no more than six connections to a host.
     local first = browser:window()
