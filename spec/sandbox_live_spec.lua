@@ -182,6 +182,23 @@ describe("server-sent events", function()
     end
   end)
 
+  it("come whole to one who is alone again, after many have gone", function()
+    local many = {}
+    for i = 1, 150 do
+      many[i] = listen(server)
+      many[i]:take("hello", 1)
+    end
+    for i = 1, 150 do many[i]:close() end
+    local listener = listen(server)
+    listener:take("hello", 1)
+    local long = ("x"):rep(2000)
+    post_many(server, 1, 2500, function(i) return numbered(i) .. long end, function()
+      listener:pump()
+    end)
+    listener:take("message", 2500)
+    assert.are.same({}, listener:of_kind("behind"))
+  end)
+
   it("that came while a listener was slow do not wait for others", function()
     local listener = listen(server, { receive_buffer = 4096 })
     listener:take("hello", 1)
