@@ -47,6 +47,17 @@ local readers = {
   end,
 }
 
+---What judges a whole number, for `query.strict`.
+---@param least integer
+---@param most integer
+---@return fun(value: any): boolean, string
+function query.is_whole(least, most)
+  return function(value)
+    return type(value) == "number" and value >= least and value <= most and value % 1 == 0,
+      ("a whole number from %d to %d"):format(least, most)
+  end
+end
+
 local function names_of(rules)
   local names = {}
   for name in pairs(rules) do names[#names + 1] = name end

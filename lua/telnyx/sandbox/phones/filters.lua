@@ -31,14 +31,7 @@ function is.sender(value)
     "a phone number or a sender's name"
 end
 
-local function whole(least, most)
-  return function(value)
-    return type(value) == "number" and value >= least and value <= most and value % 1 == 0,
-      ("a whole number from %d to %d"):format(least, most)
-  end
-end
-
-is.cursor = whole(0, 2 ^ 53)
+is.cursor = query.is_whole(0, 2 ^ 53)
 
 function is.since(value)
   if type(value) == "string" and query.instant(value) then return true end
@@ -67,7 +60,7 @@ local KNOWN = {
   since = { is.since, "since" },
   before = { is.cursor, "whole" },
   order = { one_of("oldest", "newest") },
-  limit = { whole(1, MOST), "whole" },
+  limit = { query.is_whole(1, MOST), "whole" },
 }
 
 filters.rules = KNOWN

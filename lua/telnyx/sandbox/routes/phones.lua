@@ -8,16 +8,9 @@ local summary = require("telnyx.sandbox.phones.summary")
 
 local MOST, USUAL = 500, 50
 
-local function whole(least, most)
-  return function(value)
-    return type(value) == "number" and value >= least and value <= most,
-      ("a whole number from %d to %d"):format(least, most)
-  end
-end
-
 local rules = {
-  limit = { whole(1, MOST), "whole" },
-  before = { whole(0, 2 ^ 53), "whole" },
+  limit = { query.is_whole(1, MOST), "whole" },
+  before = { query.is_whole(0, 2 ^ 53), "whole" },
   search = { function(value) return type(value) == "string", "a text" end },
 }
 

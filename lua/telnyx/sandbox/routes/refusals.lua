@@ -7,9 +7,7 @@ local reply = require("telnyx.sandbox.reply")
 local MOST, USUAL = 1000, 100
 
 local rules = {
-  limit = { function(value)
-    return type(value) == "number" and value >= 1 and value <= MOST, "a whole number from 1 to 1000"
-  end, "whole" },
+  limit = { query.is_whole(1, MOST), "whole" },
 }
 
 local function list(service, request)

@@ -11,20 +11,13 @@ local MOST = 1000
 
 local function is_text(value) return type(value) == "string", "a text" end
 
-local function whole(least, most)
-  return function(value)
-    return type(value) == "number" and value >= least and value <= most,
-      ("a whole number from %d to %d"):format(least, most)
-  end
-end
-
 local rules = {
   message = { is_text }, event_type = { is_text }, url = { is_text },
   status = { function(value)
     return value == "delivered" or value == "failed", "delivered or failed"
   end },
-  since = { whole(0, 2 ^ 53), "whole" },
-  limit = { whole(1, MOST), "whole" },
+  since = { query.is_whole(0, 2 ^ 53), "whole" },
+  limit = { query.is_whole(1, MOST), "whole" },
   wait = waiting.rules.wait, count = waiting.rules.count,
 }
 
