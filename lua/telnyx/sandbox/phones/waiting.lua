@@ -25,14 +25,15 @@ waiting.rules = {
 waiting.whole = { is_whole, "whole" }
 
 ---@param seconds number|nil how long somebody would wait
----@param is_decided fun(): boolean is it what he waits for?
----@param answer fun(): telnyx.sandbox.response
+---@param is_enough fun(n: integer): boolean are so many what he waits for?
+---@param count fun(): integer how many there are by now
+---@param answer fun(): telnyx.sandbox.response, integer what there is, and how many
 ---@return telnyx.sandbox.response
-function waiting.respond(seconds, is_decided, answer)
-  local response = answer()
-  if not seconds or is_decided() then return response end
+function waiting.respond(seconds, is_enough, count, answer)
+  local response, n = answer()
+  if not seconds or is_enough(n) then return response end
   response.wait = { seconds = seconds, check = function(is_last)
-    if is_last or is_decided() then return answer() end
+    if is_last or is_enough(count()) then return (answer()) end
   end }
   return response
 end

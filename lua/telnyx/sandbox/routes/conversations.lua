@@ -45,16 +45,14 @@ end
 local function show_list(service, values)
   local found = find.all(service.store.index, values, service.now(), service.breathe)
   local members, why = list_members(service, found), why_not(service, values.exactly, found)
-  if not why then return reply.json(json.object(members)) end
-  return reply.conflict(members, { code = "10015", status = 409, detail = why })
+  if not why then return reply.json(json.object(members)), found.total end
+  return reply.conflict(members, { code = "10015", status = 409, detail = why }), found.total
 end
 
 -- That none comes is only known when the time is over.
-local function is_decided(values, count)
-  if values.exactly then
-    return count > values.exactly or (count == values.exactly and count > 0)
-  end
-  return count >= (values.count or 1)
+local function is_enough(values, n)
+  if values.exactly then return n > values.exactly or (n == values.exactly and n > 0) end
+  return n >= (values.count or 1)
 end
 
 local function list(service, request)
@@ -62,9 +60,9 @@ local function list(service, request)
   local values, problems = query.strict(request.path, rules)
   if not values then return reply.refuse(problems) end
   local count = find.counter(service.store, values, service.breathe)
-  return waiting.respond(values.wait, function()
+  return waiting.respond(values.wait, function(n) return is_enough(values, n) end, function()
     service:settle()
-    return is_decided(values, count(service.now()))
+    return count(service.now())
   end, function() return show_list(service, values) end)
 end
 
@@ -115,7 +113,7 @@ local function forget_all(service, request)
   local values, problems = query.strict(request.path, {})
   if not values then return reply.refuse(problems) end
   service:reset_ledger()
-  return show_list(service, {})
+  return (show_list(service, {}))
 end
 
 return {

@@ -62,14 +62,14 @@ local function attempt_object(attempt)
 end
 
 local function show(service, values)
-  local deliveries, rows = service.deliveries, {}
-  for i, attempt in ipairs(find(service, values)) do
+  local deliveries, found, rows = service.deliveries, find(service, values), {}
+  for i, attempt in ipairs(found) do
     if i > (values.limit or MOST) then break end
     rows[i] = attempt_object(attempt)
   end
   return reply.json(json.object {
     { "made", deliveries.n_made }, { "lost", deliveries.n_lost }, { "data", json.array(rows) },
-  })
+  }), #found
 end
 
 -- Looks again only when there is something new.
@@ -89,9 +89,9 @@ local function list(service, request)
   local values, problems = query.strict(request.path, rules)
   if not values then return reply.refuse(problems) end
   local count = counter(service, values)
-  return waiting.respond(values.wait, function()
+  return waiting.respond(values.wait, function(n) return n >= (values.count or 1) end, function()
     service:settle()
-    return count() >= (values.count or 1)
+    return count()
   end, function() return show(service, values) end)
 end
 
