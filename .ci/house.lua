@@ -349,8 +349,8 @@ local lua = {
   { "sandbox/phones/nearest", [[telnyx.sandbox.phones.filters telnyx.sandbox.json
     telnyx.sandbox.utf8]] },
   { "sandbox/phones/inbox", [[
-    telnyx.sandbox.phones.filters telnyx.sandbox.json telnyx.sandbox.phones.nearest
-    telnyx.sandbox.options telnyx.sandbox.phones.summary
+    telnyx.core telnyx.sandbox.json telnyx.sandbox.options telnyx.sandbox.phones.filters
+    telnyx.sandbox.phones.nearest telnyx.sandbox.phones.summary
   ]] },
   { "sandbox/sender", [[
     telnyx.core telnyx.sandbox.clock telnyx.sandbox.phones.inbox telnyx.sandbox.json

@@ -101,7 +101,6 @@ function Service.new(given)
     searches = { minute = 0, count = 0 },
   }, Service)
   service.epoch = new_epoch()
-  service.breathe = nil -- where many are served at once, what gives others a turn
   service.store = Store.new(keep, function(record) news.message(service, record) end)
   service.deliveries = Deliveries.new {
     knobs = values, uuid = make_uuid, keep = math.min(keep, KEEP_DELIVERIES),

@@ -82,7 +82,8 @@ end
 ---@param index table
 ---@param given table<string, any> filters that are all right
 ---@param now number
----@param breathe fun()|nil is called now and then: others get a turn
+---@param breathe fun()|nil is called now and then, and may give others a turn: `service.breathe`,
+-- which who serves many at once sets
 ---@return telnyx.sandbox.found
 function find.all(index, given, now, breathe)
   local newest = index.last

@@ -2,6 +2,7 @@
 -- message is looked for by what it is, to whom, with which text, under which key, and not by how
 -- many came before it.
 
+local core = require("telnyx.core")
 local filters = require("telnyx.sandbox.phones.filters")
 local json = require("telnyx.sandbox.json")
 local nearest = require("telnyx.sandbox.phones.nearest")
@@ -63,7 +64,7 @@ local function known_names(extra)
 end
 
 local function unknown(name, names)
-  local meant = nearest.name(name, names)
+  local meant = type(name) == "string" and core.nearest(name, names)
   return ("unknown filter %s; known: %s%s"):format(options.shown(name), table.concat(names, ", "),
     meant and "; did you mean " .. meant .. "?" or "")
 end

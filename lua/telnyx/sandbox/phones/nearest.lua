@@ -118,39 +118,4 @@ function nearest.others(inbox, wanted)
   return "; there are others:" .. table.concat(lines) .. refused(service)
 end
 
--- How many letters are to be put in, left out, changed or swapped with their neighbour to make one
--- word of another.
-local function distance(a, b)
-  local before, row = {}, {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local new = { [0] = i }
-    for j = 1, #b do
-      local is_same = a:byte(i) == b:byte(j)
-      new[j] = math.min(row[j] + 1, new[j - 1] + 1, row[j - 1] + (is_same and 0 or 1))
-      local is_swapped = i > 1 and j > 1 and a:byte(i) == b:byte(j - 1)
-        and a:byte(i - 1) == b:byte(j)
-      if is_swapped then new[j] = math.min(new[j], before[j - 2] + 1) end
-    end
-    before, row = row, new
-  end
-  return row[#b]
-end
-
--- Who mistypes more means something else.
-local SLIPS = 2
-
----The known name that somebody may have meant.
----@param name any
----@param known string[]
----@return string|nil
-function nearest.name(name, known)
-  local best, least = nil, SLIPS + 1
-  for _, word in ipairs(type(name) == "string" and #name > SLIPS and known or {}) do
-    local slips = distance(name:sub(1, 20), word)
-    if slips < least and slips < #word then best, least = word, slips end
-  end
-  return best
-end
-
 return nearest
